@@ -1,0 +1,70 @@
+# Everything a person or CI runs. `make help` lists the targets.
+PYTHON ?= python3
+UV := .uv/bin/uv
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	@echo "Setting up: uv"
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/%.installed: requirements/%.txt pyproject.toml | $(UV)
+	@echo "Setting up: Python packages ($*)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip install --quiet --require-hashes -r requirements/$*.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
+	@$(BIN)/dedup demo
+
+test: lint types .venv/dev.installed ## lint, types and every test; a skipped test fails
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
+
+lint: .venv/dev.installed ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: .venv/dev.installed ## mypy --strict on packages and tests
+	@$(BIN)/mypy
+
+format: .venv/dev.installed ## write the format ruff checks
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+lock: | $(UV) ## write the locked, hashed requirements anew
+	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
+	@$(COMPILE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) pyproject.toml --extra local --group build -o requirements/local.txt
+	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
+	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+
+docs: .venv/dev.installed ## write docs/configuration.md from the settings
+	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
+
+chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
+	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)
+
+fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; corpus in .fuzz/
+	@$(BIN)/python -m tests.fuzz.atheris_read
+
+soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
+	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
+
+bench: .venv/bench.installed ## events/s of one worker, in both guarantees
+	@$(BIN)/python -m benchmarks.worker
+
+clean: ## remove what the targets made
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,290 @@
+"""Is the worker flat? A steady feed with churn, and every few seconds what the worker takes.
+
+`python -m benchmarks.soak` starts an embedded broker and one worker process. Products are created
+and deleted all the time: their number grows for ever while about `--live` exist at once. Deleted
+products must stay known for the topic's `delete.retention.ms`, here `--marker-seconds`.
+
+Latency is what a consumer sees: from the event's own time, taken when the feed hands the event to
+its producer, to the moment a `read_committed` consumer of `src_products` has the record (which
+names that time in a header). Feed, consumer and worker share one clock and the machine's cores.
+
+Everything on the output is held against the oracle at the end. Exit 1 when anything is wrong or
+grows. Written to benchmarks/results: CSV, JSON and a plot.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from benchmarks.soak_report import Sample, percentiles, write_report
+from dedup.core.row import EVENT_TIME_HEADER
+from dedup.localkafka import LocalKafka
+from dedup.oracle import History, Oracle, differences
+from tests.workers import Names, WorkerProcess, emissions, partition_of, wait_until_done
+
+PARTITIONS: Final = 4
+STEP_S: Final = 0.01
+LINGER_MS: Final = 2
+
+
+class Churn:
+    """Events of a set of products that never stops changing; its size stays about constant."""
+
+    def __init__(self, seed: int, live: int) -> None:
+        self.created = 0
+        self._random = Random(seed)  # noqa: S311 - reproducible, not secret
+        self._wanted = live
+        self._stock: dict[int, int] = {}
+        self._ids: list[int] = []
+        self._events = 0
+
+    def event(self) -> tuple[int, bytes]:
+        """Give the next event: of ten, three say nothing new."""
+        roll = self._random.random()
+        at = int(self._random.random() * len(self._ids))
+        if len(self._ids) < self._wanted or roll < 0.05:  # noqa: PLR2004 - the mix
+            self.created += 1
+            self._ids.append(self.created)
+            self._stock[self.created] = 0
+            return self.created, self._value(self.created, "created")
+        product_id = self._ids[at]
+        if roll < 0.10:  # noqa: PLR2004
+            self._ids[at] = self._ids[-1]
+            self._ids.pop()
+            value = self._value(product_id, "deleted")
+            del self._stock[product_id]
+            return product_id, value
+        if roll > 0.40:  # noqa: PLR2004
+            self._stock[product_id] += 1
+        return product_id, self._value(product_id, "stock_updated")
+
+    def _value(self, product_id: int, action: str) -> bytes:
+        self._events += 1
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        return (
+            f'{{"event_id":"evt_{self._events}","action":"{action}","timestamp":"{now}",'
+            f'"processed":false,"product":{{"product_id":{product_id},'
+            f'"product_name":"Product {product_id}","description":"One of many, as it stands",'
+            f'"price":"{product_id % 1000}.99","stock_quantity":{self._stock[product_id]},'
+            f'"discount":"0.00","created_at":"2026-01-01T00:00:00.000000+00:00",'
+            f'"updated_at":"{now}"}},"old_price":null}}'
+        ).encode()
+
+
+class Soak:
+    """One run: the feed, the consumer of the output, and the samples."""
+
+    def __init__(
+        self, servers: str, names: Names, worker: WorkerProcess, arguments: argparse.Namespace
+    ) -> None:
+        self.servers = servers
+        self.names = names
+        self.worker = worker
+        self.churn = Churn(arguments.seed, arguments.live)
+        self.samples: list[Sample] = []
+        self.produced = self.emitted = 0
+        self.latencies_us: list[int] = []
+        self._rate: int = arguments.rate
+        self._every_s: float = arguments.sample_seconds
+        self._since_sample: list[int] = []
+
+    async def feed(self, until: float) -> None:
+        """Produce at the rate until a time of the monotonic clock."""
+        begun = time.monotonic()
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.servers,
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_batch_size=256 * 1024,
+        ) as producer:
+            while (now := time.monotonic()) < until:
+                for _ in range(int((now - begun) * self._rate) - self.produced):
+                    product_id, value = self.churn.event()
+                    key = b"%d" % product_id
+                    self.produced += 1
+                    await producer.send(
+                        self.names.source, key=key, value=value, partition=partition_of(key)
+                    )
+                await asyncio.sleep(STEP_S)
+
+    async def consume(self) -> None:
+        """Take the latency of every record of the output, until cancelled."""
+        async with AIOKafkaConsumer(
+            self.names.states,
+            bootstrap_servers=self.servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        ) as consumer:
+            while True:
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    now_us = time.time_ns() // 1000
+                    self.emitted += len(records)
+                    self._since_sample += [
+                        now_us - int(dict(record.headers)[EVENT_TIME_HEADER]) for record in records
+                    ]
+
+    async def watch(self) -> None:
+        """Take a sample every few seconds, until cancelled."""
+        process = psutil.Process(self.worker.process.pid)
+        begun, cpu_before = time.monotonic(), _cpu_s(process)
+        async with AIOKafkaConsumer(
+            bootstrap_servers=self.servers, group_id=self.names.group, enable_auto_commit=False
+        ) as consumer:
+            while True:
+                await asyncio.sleep(self._every_s - (time.monotonic() - begun) % self._every_s)
+                taken, self._since_sample = self._since_sample, []
+                self.latencies_us += taken
+                p50, p99 = percentiles(taken)
+                cpu = _cpu_s(process)
+                self.samples.append(
+                    Sample(
+                        seconds=round(time.monotonic() - begun, 1),
+                        produced=self.produced,
+                        emitted=self.emitted,
+                        products_created=self.churn.created,
+                        rss_mib=round(process.memory_info().rss / 2**20, 1),
+                        open_files=process.num_fds(),
+                        threads=process.num_threads(),
+                        cpu_percent=round(100 * (cpu - cpu_before) / self._every_s, 1),
+                        state_mib=round(_bytes_in(self.worker.data_dir) / 2**20, 2),
+                        lag=await self._lag(consumer),
+                        latency_p50_ms=p50,
+                        latency_p99_ms=p99,
+                        load=round(os.getloadavg()[0], 2),
+                    )
+                )
+                cpu_before = cpu
+
+    async def _lag(self, consumer: AIOKafkaConsumer) -> int:
+        """Events the group has not committed; it commits once a second."""
+        tps = [TopicPartition(self.names.source, p) for p in range(PARTITIONS)]
+        ends = await consumer.end_offsets(tps)
+        return int(sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps]))
+
+    async def wrong(self) -> list[str]:
+        """Hold the output against the oracle, a partition at a time; gives what differs."""
+        found = []
+        for partition in range(PARTITIONS):
+            oracle = Oracle()
+            async for chunk in _chunks(self.servers, self.names.source, partition):
+                oracle.feed((record.key, record.value) for record in chunk)
+            emitted: History = defaultdict(list)
+            async for chunk in _chunks(self.servers, self.names.states, partition):
+                for product_id, ids in emissions({partition: chunk}).items():
+                    emitted[product_id] += ids
+            found += differences(oracle.emitted, emitted)
+            if unread := oracle.outcomes["dead_letter"]:
+                found.append(f"partition {partition}: the feed wrote {unread} dead letters")
+        return found
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _bytes_in(directory: Path) -> int:
+    """What the files take; RocksDB may delete one while we look."""
+    total = 0
+    for path in directory.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
+
+async def _chunks(servers: str, topic: str, partition: int) -> AsyncIterator[list[Any]]:
+    """Read one partition from its beginning to its present end."""
+    tp = TopicPartition(topic, partition)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4 * 2**20,
+    ) as consumer:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        while await consumer.position(tp) < end:
+            yield (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
+
+
+async def _make_states_topic(servers: str, names: Names, marker_seconds: int) -> None:
+    config = {"cleanup.policy": "compact", "delete.retention.ms": str(marker_seconds * 1000)}
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(names.states, PARTITIONS, 1, topic_configs=config)])
+    finally:
+        await admin.close()
+
+
+async def _work(soak: Soak, seconds: float) -> None:
+    """Feed, consume and watch; then wait until everything is done."""
+    watching = [asyncio.ensure_future(task) for task in (soak.consume(), soak.watch())]
+    feeding = asyncio.ensure_future(soak.feed(time.monotonic() + seconds))
+    await asyncio.wait([*watching, feeding], return_when=asyncio.FIRST_COMPLETED)
+    for task in watching:
+        task.cancel()
+    results = await asyncio.gather(*watching, return_exceptions=True)
+    for error in results:
+        if isinstance(error, Exception):
+            feeding.cancel()
+            raise error
+    await feeding
+    await wait_until_done(soak.servers, soak.names)
+
+
+async def run(arguments: argparse.Namespace) -> tuple[Soak, list[str]]:
+    """Soak a worker; gives the samples and what was wrong with the output."""
+    directory = Path(tempfile.mkdtemp(prefix="soak-"))
+    try:
+        with LocalKafka(properties={"log.retention.bytes": "-1"}) as kafka:
+            servers, names = kafka.bootstrap_servers, Names.fresh()
+            await _make_states_topic(servers, names, arguments.marker_seconds)
+            with WorkerProcess(servers, directory / "state", names.settings) as worker:
+                worker.wait_until_ready()
+                soak = Soak(servers, names, worker, arguments)
+                await _work(soak, arguments.seconds)
+                wrong = []
+                if (code := worker.terminate()) != 0:
+                    wrong.append(f"the worker ended with {code}: {worker.log()[-2000:]}")
+            return soak, wrong + await soak.wrong()
+    finally:
+        shutil.rmtree(directory)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Soak, write the results, and say what grew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1800)
+    parser.add_argument("--rate", type=int, default=5_000, help="events a second")
+    parser.add_argument("--live", type=int, default=20_000, help="products that exist at once")
+    parser.add_argument("--marker-seconds", type=int, default=60, help="delete.retention.ms")
+    parser.add_argument("--sample-seconds", type=float, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", help="of the result files; soak-<date> unless told")
+    arguments = parser.parse_args(argv)
+    soak, wrong = asyncio.run(run(arguments))
+    faults = write_report(soak.samples, soak.latencies_us, wrong, vars(arguments))
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The command line: `dedup ...`.
+
+A command's module is imported when the command is asked for, and none imports more than it needs to
+explain itself before it runs: `dedup --help` answers at once although the worker loads a lot.
+"""
+
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from dedup import __version__
+
+_COMMANDS: Final = {
+    "demo": "dedup.cli.demo",
+    "dlq": "dedup.cli.dlq",
+    "kafka": "dedup.cli.kafka",
+    "topics": "dedup.cli.topics",
+    "worker": "dedup.cli.worker",
+}
+"""Each command and its module, which has it under the same name."""
+
+_INTERRUPTED: Final = 130
+
+_EPILOG: Final = """\b
+Examples:
+  dedup demo                       broker, events, worker, result checked
+  dedup demo --events 0 --follow   the same, one event every 1-3 s, until Ctrl-C
+  dedup topics create              make the topics before the first worker
+  dedup worker                     deduplicate, until SIGTERM or Ctrl-C
+  dedup dlq list                   show the events that could not be applied
+
+\b
+Exit codes:
+  0    done
+  1    it failed, or the demo's oracle disagrees; a sentence says why
+  2    wrong usage
+  130  stopped by Ctrl-C before it was done
+
+Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092) and others.
+"""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None for an unknown one."""
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(module), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C, at its import too, is one line and the usual exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+
+
+@click.group(cls=_LazyGroup, epilog=_EPILOG)
+@click.version_option(__version__, prog_name="dedup")
+def cli() -> None:
+    """Deduplicate product-change events on Kafka."""

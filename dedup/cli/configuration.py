@@ -1,0 +1,43 @@
+"""Writes docs/configuration.md from the settings: `python -m dedup.cli.configuration`."""
+
+from typing import Final, get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from dedup.settings import Settings
+
+_HEAD: Final = """\
+# Configuration
+
+Settings are environment variables, read once when the worker starts. An unknown `DEDUP_*` name or a
+value that is not accepted ends the start with a sentence that gives name, value and what is
+accepted. An empty value counts as not set. The producer reads the `KAFKA_*` settings too.
+
+<!-- Written by `make docs` from dedup/settings.py. -->
+
+"""
+
+
+def settings_table() -> str:
+    """Give the table of all settings in Markdown."""
+    rows = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{name}` | {_default(field)} | {field.description}{_choices(field)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.default
+    if default is None or default is PydanticUndefined:
+        return "-"
+    return f"`{', '.join(default) if isinstance(default, tuple) else default}`"
+
+
+def _choices(field: FieldInfo) -> str:
+    choices = [c for c in get_args(field.annotation) if isinstance(c, str)]
+    return f" One of {', '.join(f'`{c}`' for c in choices)}." if len(choices) > 1 else ""
+
+
+if __name__ == "__main__":
+    print(_HEAD + settings_table(), end="")  # noqa: T201 - this is the output

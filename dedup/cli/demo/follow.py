@@ -1,0 +1,57 @@
+"""The demo that goes on: one event every 1-3 seconds, and where to look meanwhile."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from rich.console import Console
+
+from dedup.cli.demo.worker import DemoWorker
+from dedup.settings import Settings
+from producer.events import GeneratedEvent
+from producer.kafka import EventSender
+from producer.lines import event_lines
+from producer.settings import KafkaSettings
+
+_PAUSE_SECONDS: Final = (1.0, 3.0)
+_LOOK_EVERY_S: Final = 0.2
+
+
+def where_to_look(console: Console, settings: Settings, worker: DemoWorker) -> None:
+    """Say what runs and at which addresses."""
+    topics = (
+        f"{settings.KAFKA_PRODUCT_TOPIC} -> {settings.KAFKA_SRC_PRODUCTS_TOPIC}, "
+        f"{settings.KAFKA_DLQ_TOPIC}"
+    )
+    places = {
+        "Kafka": f"{settings.KAFKA_BOOTSTRAP_SERVERS} (for any client; no password)",
+        "topics": topics,
+        "web page": f"{worker.url}/",
+        "metrics": f"{worker.url}/metrics",
+        "log": str(worker.log_path),
+    }
+    console.print("\nBroker and worker go on, until Ctrl-C. Where to look:", highlight=False)
+    for name, place in places.items():
+        console.print(f"  {name:<9} {place}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+async def go_on(
+    kafka: KafkaSettings,
+    events: Iterator[GeneratedEvent],
+    console: Console,
+    check: Callable[[], None],
+) -> None:
+    """Send an event every 1-3 s and say what it was, until cancelled; `check` may raise."""
+    loop = asyncio.get_running_loop()
+    async with EventSender(kafka) as sender:
+        for event in events:
+            await sender.add(event)
+            await sender.flush()
+            for line in event_lines(event):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            next_at = loop.time() + random.uniform(*_PAUSE_SECONDS)  # noqa: S311 - only a pause
+            while loop.time() < next_at:
+                check()
+                await asyncio.sleep(_LOOK_EVERY_S)

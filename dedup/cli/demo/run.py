@@ -1,0 +1,262 @@
+"""The course of the demo: broker, events, worker, oracle, and an end that leaves nothing."""
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from dedup.cli.demo.follow import go_on, where_to_look
+from dedup.cli.demo.judge import Expectation, Output, read_output
+from dedup.cli.demo.phases import Phases
+from dedup.cli.demo.report import Findings, report
+from dedup.cli.demo.topics import read_topic, wait_until_committed
+from dedup.cli.demo.worker import Counts, DemoError, DemoWorker
+from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
+from dedup.localkafka import LocalKafka
+from dedup.settings import Settings
+from dedup.settings import load_settings as load_worker_settings
+from dedup.topics import TopicError, ensure_topics
+from producer.events import EventGenerator, GeneratedEvent, Mix
+from producer.kafka import produce
+from producer.settings import KafkaSettings, ProducerError
+from producer.settings import load_settings as load_producer_settings
+
+_EVENTS_APART: Final = timedelta(milliseconds=1)
+_POLL_S: Final = 0.02
+_MEASURABLE: Final = 1_000
+"""Events below which their rate says more of the time to wake up than of the work."""
+
+_STALLED_AFTER_S: Final = 60.0
+_COMMITTED_WITHIN_S: Final = 30.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the demo is to do."""
+
+    events: int
+    products: int
+    seed: int
+    follow: bool
+
+
+class _Rate:
+    """Events per second, from the first poll that saw any to the one that saw the last.
+
+    Those of the first poll are not counted: when they began nobody saw.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self._last = (0.0, 0)
+
+    def see(self, now: float, events: int) -> None:
+        """Take a poll."""
+        if events > self._last[1]:
+            self._last = (now, events)
+            self._first = self._first or self._last
+
+    @property
+    def per_second(self) -> float | None:
+        """None when too few events were counted between two polls to tell."""
+        if self._first is None or self._last[1] - self._first[1] < _MEASURABLE:
+            return None
+        return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+
+
+class Demo:
+    """One run. Whatever happens in it, `run` leaves no process and no file."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._out = Console()
+        self._phases = Phases(Console(stderr=True))
+        self._expected = Expectation()
+        mix = Mix(products=plan.products, late=0.02, deletes=0.02, partial=0.05, invalid=0.01)
+        self._events = EventGenerator(plan.seed, self._event_time, mix)
+        span = plan.events * _EVENTS_APART
+        self._time = (datetime.now(UTC) - span).replace(microsecond=0)
+        self._live = False
+
+    def run(self) -> bool:
+        """Do it; gives whether the oracle agreed.
+
+        Raises DemoError with a sentence, and KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP.
+        """
+        with (
+            _signals_interrupt(),
+            tempfile.TemporaryDirectory(
+                prefix="dedup-demo-", ignore_cleanup_errors=True
+            ) as directory,
+        ):
+            self._broker = LocalKafka(data_dir=Path(directory) / "kafka")
+            self._worker: DemoWorker | None = None
+            try:
+                return self._course(Path(directory))
+            except (LocalKafkaError, TopicError, ProducerError) as error:
+                raise DemoError(str(error)) from error
+            except (KafkaError, TimeoutError) as error:
+                raise DemoError(f"Kafka does not answer as it should: {error!r}") from error
+            finally:
+                self._end()
+
+    def _event_time(self) -> datetime:
+        """Give the time of the next event: up to now in equal steps, later the real time.
+
+        Steps, from a whole second on: the generator's choices depend on the seconds it sees, so
+        only this way the same seed gives the same counts.
+        """
+        if self._live:
+            return datetime.now(UTC)
+        self._time += _EVENTS_APART
+        return self._time
+
+    def _course(self, directory: Path) -> bool:
+        worker, settings, kafka = self._set_up(directory)
+        agreed = True
+        if self._plan.events:
+            self._produce(kafka)
+            self._start(worker)
+            agreed = report(self._out, self._deduplicate(worker, settings))
+        else:
+            self._start(worker)
+        if agreed and self._plan.follow:
+            self._follow(worker, settings, kafka)
+        return agreed
+
+    def _set_up(self, directory: Path) -> tuple[DemoWorker, Settings, KafkaSettings]:
+        """Start the broker and make the topics; the worker is not started yet."""
+        name = f"Kafka {kafka_version()}"
+        fetched = cache_dir().exists()
+        with self._phases.phase("Setting up", 2) as phase:
+            phase.show(0, name if fetched else f"fetching {name} (43 MB)")
+            self._broker.start()
+            phase.show(1, "topics")
+            servers = self._broker.bootstrap_servers
+            self._worker = DemoWorker(servers, directory)
+            settings = load_worker_settings(self._worker.settings)
+            asyncio.run(ensure_topics(settings))
+            phase.show(2, f"{name} at {servers}")
+        kafka = load_producer_settings({"KAFKA_BOOTSTRAP_SERVERS": servers})
+        return self._worker, settings, kafka
+
+    def _produce(self, kafka: KafkaSettings) -> None:
+        """Send the events; the oracle sees each as it goes."""
+
+        def watched() -> Iterator[GeneratedEvent]:
+            for event in islice(self._events, self._plan.events):
+                self._expected.see((event.key, event.value))
+                yield event
+
+        with self._phases.phase("Producing", self._plan.events) as phase:
+            asyncio.run(
+                produce(watched(), kafka, lambda sent: phase.show(sent, f"{sent:,} events"))
+            )
+
+    def _start(self, worker: DemoWorker) -> None:
+        """Start the worker; return when its pages are there."""
+        with self._phases.phase("Starting worker", 1) as phase:
+            phase.show(0, "faust -A dedup worker")
+            worker.start()
+            for _ in self._polls(worker):
+                phase.show(1, f"{worker.url}/")
+                return
+
+    def _deduplicate(self, worker: DemoWorker, settings: Settings) -> Findings:
+        """Run the worker until everything is done, and read what it wrote."""
+        with self._phases.phase("Deduplicating", self._plan.events) as phase:
+            phase.show(0, "joining the group")
+            rate = _Rate()
+            for counts in self._polls(worker):
+                rate.see(time.perf_counter(), counts.events)
+                if counts.events:
+                    phase.show(counts.events, f"{counts.events:,} events")
+                if counts.events >= self._plan.events:
+                    break
+        with self._phases.phase("Checking", 3) as phase:
+            phase.show(0, "waiting for lag 0")
+            try:
+                asyncio.run(wait_until_committed(settings, _COMMITTED_WITHIN_S))
+            except TimeoutError:
+                raise worker.stalled(_COMMITTED_WITHIN_S) from None
+            counts = worker.counts() or counts
+            if not self._plan.follow:
+                phase.show(1, "stopping the worker")
+                worker.stop()
+            phase.show(2, "reading src_products")
+            output = asyncio.run(_read(settings))
+            phase.show(3, "lag 0, src_products read back")
+        return Findings(
+            self._plan.events, self._expected, output, counts, rate.per_second, self._phases.seconds
+        )
+
+    def _polls(self, worker: DemoWorker) -> Iterator[Counts]:
+        """Give what the worker has counted, again and again; raise when it gets no further."""
+        give_up, newest = time.monotonic() + _STALLED_AFTER_S, -1
+        while True:
+            self._check()
+            counts = worker.counts()
+            if counts is not None:
+                if counts.events > newest:
+                    give_up, newest = time.monotonic() + _STALLED_AFTER_S, counts.events
+                yield counts
+            if time.monotonic() > give_up:
+                raise worker.stalled(_STALLED_AFTER_S)
+            time.sleep(_POLL_S)
+
+    def _follow(self, worker: DemoWorker, settings: Settings, kafka: KafkaSettings) -> None:
+        self._live = True
+        where_to_look(self._out, settings, worker)
+        try:
+            asyncio.run(go_on(kafka, self._events, self._out, self._check))
+        except KeyboardInterrupt:
+            self._out.print("Stopping")
+            worker.stop()
+
+    def _check(self) -> None:
+        """Raise DemoError when broker or worker ended by themselves."""
+        if not self._broker.running:
+            raise DemoError(f"Kafka ended by itself. From its log:\n{self._broker.log_excerpt()}")
+        if self._worker is not None:
+            self._worker.check()
+
+    def _end(self) -> None:
+        """Leave no process. Nothing has to be kept, so nothing is waited for."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave anything
+        if self._worker is not None:
+            self._worker.kill()
+        self._broker.kill()
+        self._broker.stop()
+
+
+async def _read(settings: Settings) -> Output:
+    states = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC)
+    return read_output(states, await read_topic(settings, settings.KAFKA_DLQ_TOPIC))
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and a closed terminal, end the block as Ctrl-C does."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if before[number] is not signal.SIG_IGN:  # nohup
+            # asyncio.run() turns SIGINT, and only that, into an orderly end of its task.
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

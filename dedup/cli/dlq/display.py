@@ -1,0 +1,59 @@
+"""Dead letters for people, on stdout: a table of many, everything about one."""
+
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dedup.cli.dlq.letter import Letter, printable
+
+_UNBOUNDED = 1_000_000
+
+
+def _console() -> Console:
+    """Stdout; lines of a pipe are never broken, for other programs read them."""
+    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False)
+
+
+def show_table(letters: Iterable[Letter]) -> None:
+    """Print a line for each letter."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("position", no_wrap=True)
+    for heading, width in (("reason", 11), ("source", 10), ("time (UTC)", 10), ("key", 3)):
+        table.add_column(heading, min_width=width, overflow="fold")
+    table.add_column("message", min_width=20, overflow="fold")
+    for letter in letters:
+        key = "" if letter.key is None else printable(letter.key)
+        time = letter.time[:19].replace("T", " ")
+        cells = (letter.position, letter.reason, _source(letter), time, key, letter.message)
+        table.add_row(*map(Text, cells))  # Text: what looks like markup in an event is no markup
+    _console().print(table)
+
+
+def show_letter(letter: Letter) -> None:
+    """Print everything about a letter; its value last."""
+    lines = [
+        f"position  {letter.position}",
+        f"reason    {letter.reason}",
+        f"message   {letter.message}",
+        f"source    {_source(letter)}",
+        f"time      {letter.time}",
+        f"key       {'(none)' if letter.key is None else printable(letter.key)}",
+        *(f"header    {printable(name.encode())}={printable(v)}" for name, v in letter.headers),
+    ]
+    value = letter.value
+    size = "none" if value is None else f"{len(value):,} bytes"
+    lines.append(f"value     ({size})")
+    lines += [] if value is None else [printable(line) for line in value.split(b"\n")]
+    for line in lines:
+        _console().print(Text(line), soft_wrap=True)
+
+
+def _source(letter: Letter) -> str:
+    partition, offset = (
+        "?" if number is None else number
+        for number in (letter.source_partition, letter.source_offset)
+    )
+    return f"{letter.source_topic or '?'} {partition}:{offset}"

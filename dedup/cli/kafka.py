@@ -1,0 +1,71 @@
+"""`dedup kafka`: a local Kafka broker for trying things out, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from dedup.kafkajars import LocalKafkaError, kafka_version
+from dedup.localkafka import LocalKafka
+
+_EXAMPLE = """\b
+Example:
+  dedup kafka --port 9092 --data-dir ./kafka-data
+  KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 faust -A dedup worker
+"""
+
+
+def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
+    """Hold the broker until KeyboardInterrupt; raise LocalKafkaError if it ends by itself."""
+    with messages.status(f"Starting Apache Kafka {kafka_version()} (the first time takes longer)"):
+        broker.start()
+    for line in (f"log   {broker.log_path}", f"data  {broker.data_dir}", "Ctrl-C stops it"):
+        messages.print(line, markup=False, highlight=False, soft_wrap=True)
+    click.echo(broker.bootstrap_servers)  # last: whoever waits for this line may end us at once
+    while broker.running:
+        time.sleep(0.2)
+    raise LocalKafkaError(f"The broker ended by itself. From its log:\n{broker.log_excerpt()}")
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port on 127.0.0.1.  [default: 9092, or another free one]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Kept between runs.  [default: a temporary directory]",
+)
+@click.option(
+    "--heap-mib",
+    type=click.IntRange(min=128),
+    default=512,
+    show_default=True,
+    help="Largest heap of the broker's JVM, in MiB.",
+)
+def kafka(port: int | None, data_dir: Path | None, heap_mib: int) -> None:
+    """Run a real Apache Kafka broker on this machine until Ctrl-C.
+
+    Prints the bootstrap servers to stdout once clients can connect. Needs no Docker and no
+    installed Java, but the extra 'local'. The first run fetches Kafka (43 MB).
+    """
+    messages = Console(stderr=True)
+    broker = LocalKafka(port=port, data_dir=data_dir, heap_mib=heap_mib)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _run_until_signalled(broker, messages)
+    except KeyboardInterrupt:
+        messages.print("Stopping")
+    except LocalKafkaError as error:
+        messages.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise click.exceptions.Exit(1) from error
+    finally:
+        # A second Ctrl-C must not leave a temporary directory; stopping takes 10 s at most.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        broker.stop()

@@ -1,0 +1,30 @@
+"""`dedup worker`: the worker, under its short name."""
+
+import os
+import sys
+from typing import Final
+
+import click
+
+_EPILOG: Final = """\b
+Example:
+  KAFKA_BOOTSTRAP_SERVERS=broker:9092 DEDUP_DATA_DIR=/var/lib/dedup dedup worker
+
+\b
+Further arguments are Faust's: `faust -A dedup worker --help` lists them.
+"""
+
+
+@click.command(
+    epilog=_EPILOG,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def worker(arguments: tuple[str, ...]) -> None:
+    """Run the worker until SIGTERM or Ctrl-C.
+
+    It is `faust -A dedup worker --loglevel info`, in this process's place: signals and the exit
+    code are the worker's own.
+    """
+    command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+    os.execv(sys.executable, [*command, *arguments])  # noqa: S606 - no shell is wanted

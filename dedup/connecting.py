@@ -1,0 +1,152 @@
+"""Why no broker can be connected to, in a sentence that names the setting and the cure.
+
+aiokafka logs why a connection failed and raises something general. So each broker is tried by a
+connection of its own, whose error is still the real one.
+"""
+
+import asyncio
+import socket
+import ssl
+from typing import Any, Final, NamedTuple
+
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+from aiokafka.protocol.metadata import MetadataRequest
+
+from dedup.settings import Settings
+
+TRY_WITHIN_S: Final = 4.0
+"""How long one broker may take to answer."""
+
+CLOSED_TRIES: Final = 3
+CLOSED_PAUSE_S: Final = 1.0
+
+_CLOSED: Final = (KafkaConnectionError, ConnectionResetError, BrokenPipeError)
+
+
+class ConnectionFault(NamedTuple):
+    """Why no broker could be used. A lasting fault is one that no waiting mends."""
+
+    sentence: str
+    lasting: bool
+
+
+async def explain_connection(settings: Settings) -> str | None:
+    """Say why the brokers refuse us for good; None when they don't, or when waiting may help.
+
+    Takes at most `TRY_WITHIN_S` for each broker of the list, a few times that when brokers close
+    the connection.
+    """
+    fault = await connection_fault(settings)
+    return fault.sentence if fault is not None and fault.lasting else None
+
+
+async def connection_fault(settings: Settings) -> ConnectionFault | None:
+    """Try the brokers of the list until one answers; None when one does.
+
+    Of several faults a lasting one is given, else the last. Raises SettingsError for a KAFKA_CERT
+    that holds no certificates.
+    """
+    found: ConnectionFault | None = None
+    arguments = settings.kafka_client()
+    for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers"), randomize=False):
+        fault = await _fault_of(host, port, arguments, settings)
+        if fault is None:
+            return None
+        if found is None or fault.lasting or not found.lasting:
+            found = fault
+    return found
+
+
+async def _fault_of(
+    host: str, port: int, arguments: dict[str, Any], settings: Settings
+) -> ConnectionFault | None:
+    broker = f"{host}:{port}"
+    for attempt in range(1, CLOSED_TRIES + 1):
+        try:
+            await _ask(host, port, arguments)
+        except _CLOSED as error:
+            # A broker that is being started or stopped closes connections too; but not for long.
+            if attempt == CLOSED_TRIES:
+                return _explained(error, broker, settings)
+            await asyncio.sleep(CLOSED_PAUSE_S)
+        except (KafkaError, OSError) as error:  # TimeoutError and ssl.SSLError are OSErrors
+            return _explained(error, broker, settings)
+        else:
+            break
+    return None
+
+
+async def _ask(host: str, port: int, arguments: dict[str, Any]) -> None:
+    """Connect and ask for metadata, which a broker answers only to whom it has let in."""
+    connection = await create_conn(
+        host, port, request_timeout_ms=int(TRY_WITHIN_S * 1000), **arguments
+    )
+    try:
+        await connection.send(MetadataRequest([]))
+    finally:
+        await connection.close()
+
+
+def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionFault:
+    """Give the fault that an error of `_ask` stands for, the particular before the general."""
+    protocol = settings.KAFKA_SECURITY_PROTOCOL
+    mechanism = settings.KAFKA_SASL_MECHANISM
+    match error:
+        case SaslAuthenticationFailed() | AuthenticationFailedError():
+            sentence = (
+                f"The broker {broker} did not accept KAFKA_USER={settings.KAFKA_USER} with its "
+                f"KAFKA_PASSWORD by KAFKA_SASL_MECHANISM={mechanism}: correct these settings."
+            )
+        case UnsupportedSaslMechanismError():
+            sentence = (
+                f"The broker {broker} does not offer KAFKA_SASL_MECHANISM={mechanism}: set one "
+                "that it has in sasl.enabled.mechanisms."
+            )
+        case IllegalSaslStateError():
+            sentence = (
+                f"The broker {broker} asks nobody for a password: KAFKA_SECURITY_PROTOCOL="
+                f"{protocol} must be {protocol.removeprefix('SASL_')} there."
+            )
+        case ssl.SSLCertVerificationError():
+            sentence = (
+                f"The certificate of the broker {broker} can't be trusted "
+                f"({error.verify_message.rstrip('.')}): set KAFKA_CERT to the file of the CA that "
+                "signed it, and name brokers in KAFKA_BOOTSTRAP_SERVERS as their certificates do."
+            )
+        case ssl.SSLError():
+            sentence = (
+                f"The broker {broker} does not answer in TLS ({error.reason}): "
+                f"correct KAFKA_SECURITY_PROTOCOL={protocol} or the port."
+            )
+        case _ if isinstance(error, _CLOSED):
+            sentence = (
+                f"The broker {broker} closes the connection unanswered: correct "
+                f"KAFKA_SECURITY_PROTOCOL={protocol} to what that port speaks."
+            )
+        case _:
+            return ConnectionFault(_unreached(error, broker), lasting=False)
+    return ConnectionFault(sentence, lasting=True)
+
+
+def _unreached(error: Exception, broker: str) -> str:
+    match error:
+        case socket.gaierror():
+            why = "its name is unknown"
+        case TimeoutError():
+            why = f"no answer in {TRY_WITHIN_S:.0f} s"
+        case ConnectionRefusedError():
+            why = "nothing listens there"
+        case _:
+            why = str(error) or type(error).__name__
+    return (
+        f"No broker answers at {broker} ({why}). Start Kafka there, or set "
+        "KAFKA_BOOTSTRAP_SERVERS to what it listens on."
+    )

@@ -1,0 +1,1 @@
+"""The rules of deduplication, pure: no Kafka, no store, no clock, no environment."""

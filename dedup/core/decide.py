@@ -1,0 +1,214 @@
+"""The decision: what one event means for what is known of its product.
+
+Pure and total. The rules, in order:
+
+1. An event that can't be read is a **dead letter**. So is one of an unknown action where the rules
+   say so; by default it is applied as an update.
+2. An event of the state's own partition at or before the state's offset was applied already:
+   **replayed** - unless it is also newer than the state. Then the topic was re-created and its
+   offsets began anew: the event goes on, and the decision says `offset_regression`. Only one that
+   needs a known state to be complete does not: it may be a dead letter of before, read again.
+3. In event-time order, an event older than the newest seen of its product is **stale**. Equal
+   times: the later offset wins. A delete by null value carries no time and is never stale.
+4. A delete is a **tombstone** if the product is known and not deleted, else a **duplicate**. A
+   marker of the deletion stays for a while, so that a late event can't resurrect the product.
+5. Equal fingerprints: a **duplicate**, or a **refresh** when the last emission is long ago.
+6. Everything else is a **change**.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.event import ACTIONS, REQUIRED_FIELDS, STATE_DEFAULTS, Event, NormalProduct
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.row import NO_FINGERPRINT, encode_row, read_product
+from dedup.core.state import State
+
+DAY_US: Final = 24 * 60 * 60 * 1_000_000
+
+
+class Outcome(StrEnum):
+    """What became of an event. The values are metric labels."""
+
+    CHANGE = "change"
+    REFRESH = "refresh"
+    TOMBSTONE = "tombstone"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    REPLAYED = "replayed"
+    DEAD_LETTER = "dead_letter"
+
+
+EMITTING: Final = frozenset({Outcome.CHANGE, Outcome.REFRESH, Outcome.TOMBSTONE})
+"""Outcomes that put a record on `src_products`: the state's row, or null for a tombstone."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The configurable part of the decision. Times are in microseconds."""
+
+    scheme: FingerprintScheme = field(default_factory=FingerprintScheme)
+    order: Literal["event_time", "arrival"] = "event_time"
+    refresh_after_us: int | None = None
+    deleted_marker_us: int = DAY_US
+    unknown_actions: Literal["update", "dead_letter"] = "update"
+
+
+class Position(NamedTuple):
+    """Where an event stands on the source topic."""
+
+    partition: int
+    offset: int
+
+
+class Clock(NamedTuple):
+    """The processing time of a batch: microseconds since the epoch, and its text for rows."""
+
+    now_us: int
+    text: str
+
+
+class Decision(NamedTuple):
+    """The outcome, the state to keep (None: nothing to keep), and the dead letter if it is one."""
+
+    outcome: Outcome
+    state: State | None = None
+    dead_letter: DeadLetter | None = None
+    offset_regression: bool = False
+
+
+_KNOWN_ACTIONS: Final = frozenset(ACTIONS)
+_STALE: Final = Decision(Outcome.STALE)
+_REPLAYED: Final = Decision(Outcome.REPLAYED)
+
+
+def decide(
+    event: Event | DeadLetter, state: State | None, at: Position, clock: Clock, rules: Rules
+) -> Decision:
+    """Decide on one event, given what is known of its product (None: nothing)."""
+    if rules.unknown_actions == "dead_letter":
+        event = _with_known_action(event)
+    if isinstance(event, DeadLetter):
+        return Decision(Outcome.DEAD_LETTER, dead_letter=event)
+    time = event.event_time
+    if state is None or _marker_expired(state, clock, rules):
+        return _apply(event, None, time, at, clock, rules)
+    newest = state.event_time
+    regression = False
+    if state.partition == at.partition and at.offset <= state.offset:
+        if time is None or time <= newest:
+            return _REPLAYED
+        regression = True
+    if time is None or time < newest:
+        if time is not None and rules.order == "event_time":
+            return _STALE
+        time = newest
+    if regression and not _describes_itself(event):
+        # Applied once, it would have made the state as new as it is itself: it was a dead letter.
+        return Decision(Outcome.DEAD_LETTER, dead_letter=_partial_without_state(event))
+    decision = _apply(event, state, time, at, clock, rules)
+    return decision._replace(offset_regression=True) if regression else decision
+
+
+def _describes_itself(event: Event) -> bool:
+    """Whether an event needs no known state to be applied."""
+    return event.action == "deleted" or event.product.keys() >= REQUIRED_FIELDS
+
+
+def _partial_without_state(event: Event) -> DeadLetter:
+    missing = sorted(REQUIRED_FIELDS - event.product.keys(), reverse=True)
+    return DeadLetter(
+        Reason.PARTIAL_WITHOUT_STATE,
+        f"The event lacks {' and '.join(missing)}, and nothing is known of product "
+        f"{event.product_id} to complete it from.",
+    )
+
+
+def _with_known_action(event: Event | DeadLetter) -> Event | DeadLetter:
+    if isinstance(event, DeadLetter) or event.action in _KNOWN_ACTIONS:
+        return event
+    return DeadLetter(
+        Reason.UNKNOWN_ACTION,
+        f"The action {event.action[:40]!r} is none of {', '.join(ACTIONS)}.",
+    )
+
+
+def _marker_expired(state: State, clock: Clock, rules: Rules) -> bool:
+    return state.row is None and clock.now_us - state.emitted_at > rules.deleted_marker_us
+
+
+def _apply(
+    event: Event, state: State | None, time: int | None, at: Position, clock: Clock, rules: Rules
+) -> Decision:
+    """Apply rules 4 to 6; `time` is the newest event time seen of the product, this event's too."""
+    if event.action == "deleted":
+        return _delete(state, time, at, clock)
+    if time is None:  # only a null value has no time, and that is a delete
+        raise AssertionError(event)
+    product = _merge(event, state)
+    if isinstance(product, DeadLetter):
+        return Decision(Outcome.DEAD_LETTER, dead_letter=product)
+    fingerprint = rules.scheme.fingerprint(product)
+    duplicates = 0
+    outcome = Outcome.CHANGE
+    if state is not None and state.row is not None:
+        duplicates = state.duplicates
+        if fingerprint == _known_fingerprint(state, rules.scheme):
+            refresh_after = rules.refresh_after_us
+            if refresh_after is None or clock.now_us - state.emitted_at < refresh_after:
+                return Decision(
+                    Outcome.DUPLICATE,
+                    State(fingerprint, time, *at, state.emitted_at, duplicates + 1, state.row),
+                )
+            outcome = Outcome.REFRESH
+    row = encode_row(event, product, clock.text)
+    return Decision(outcome, State(fingerprint, time, *at, clock.now_us, duplicates, row))
+
+
+def _delete(state: State | None, time: int | None, at: Position, clock: Clock) -> Decision:
+    if state is None:
+        if time is None:
+            return Decision(Outcome.DUPLICATE)
+        # Nothing to take back, but an older event may still be on its way.
+        return Decision(Outcome.DUPLICATE, State(NO_FINGERPRINT, time, *at, clock.now_us, 1, None))
+    newest = state.event_time if time is None else time
+    if state.row is None:
+        return Decision(
+            Outcome.DUPLICATE,
+            state._replace(
+                event_time=newest,
+                partition=at.partition,
+                offset=at.offset,
+                duplicates=state.duplicates + 1,
+            ),
+        )
+    return Decision(
+        Outcome.TOMBSTONE,
+        State(NO_FINGERPRINT, newest, *at, clock.now_us, state.duplicates, None),
+    )
+
+
+def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
+    """Complete a product: over what is known, or over the defaults when nothing is.
+
+    A created event describes a new product: what it lacks has the default, whatever is known.
+    """
+    if event.complete:
+        return event.product
+    if event.action != "created" and state is not None and state.row is not None:
+        known = read_product(state.row)
+        if known is not None:
+            return {**known, **event.product}
+    if not _describes_itself(event):
+        return _partial_without_state(event)
+    return {**STATE_DEFAULTS, **event.product}
+
+
+def _known_fingerprint(state: State, scheme: FingerprintScheme) -> bytes | None:
+    """Give the state's fingerprint in the scheme of today; computed anew if it is of another."""
+    if scheme.made(state.fingerprint):
+        return state.fingerprint
+    known = read_product(state.row) if state.row is not None else None
+    return None if known is None else scheme.fingerprint(known)

@@ -1,0 +1,42 @@
+"""Reading JSON as JSON: total on any bytes, and without rounding its numbers.
+
+Python's own reader takes a number apart as a float, which silently rounds
+10.000000000000000001; as a Decimal, a few bytes such as 1e999999999 cost minutes once they are
+turned into an integer - and so do many digits: 1.000...0 with a million of them.
+"""
+
+import json
+from decimal import Decimal
+from typing import Final
+
+LARGEST_EXPONENT: Final = 40
+"""Beyond the largest number any field takes (2^63), and small enough to compute with."""
+
+LONGEST_NUMBER: Final = 1_000
+"""Characters of a number with a fraction or an exponent. The time to turn one into an integer
+grows with their square: 2.6 s for 300,000."""
+
+
+def read_json(data: bytes) -> object:
+    """Read a JSON document in UTF-8. Raises ValueError when it is none.
+
+    Numbers with a fraction or an exponent are Decimals. One too large or too long for any field is
+    NaN, which every field refuses and an ignored field ignores.
+    """
+    try:
+        document: object = json.loads(data.decode("utf-8"), parse_float=_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return document
+
+
+def _number(text: str) -> Decimal | float:
+    if len(text) > LONGEST_NUMBER:
+        return float("nan")
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return float("nan")
+    if not number:
+        return Decimal(0)
+    return number if abs(number.adjusted()) < LARGEST_EXPONENT else float("nan")

@@ -1,0 +1,195 @@
+"""What an event is: the models of `products` records, their limits and normal forms.
+
+`Product` and `ProductEvent` mirror the PostgreSQL table the events describe. The worker does not
+build them for every record: `read.py` recognises the common form by a plain schema that shares the
+types below and asks these models about everything else.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
+
+ACTIONS: Final = ("created", "updated", "price_changed", "stock_updated", "deleted")
+"""Actions a producer of this project sends. A reader takes an unknown one as an update."""
+
+Action = Literal["created", "updated", "price_changed", "stock_updated", "deleted"]
+
+CONTENT_FIELDS: Final = ("product_name", "description", "price", "stock_quantity", "discount")
+"""Fields that make up the state of a product, in the one order used everywhere."""
+
+STATE_FIELDS: Final = (*CONTENT_FIELDS, "created_at", "updated_at")
+"""Fields of a product that its row keeps; the times are never content."""
+
+STATE_DEFAULTS: Final[Mapping[str, str | int | None]] = {
+    "description": None,
+    "stock_quantity": 0,
+    "discount": "0.00",
+    "created_at": None,
+    "updated_at": None,
+}
+"""Normal form of a field that is absent (the table's DEFAULT); name and price are NOT NULL."""
+
+REQUIRED_FIELDS: Final = frozenset(("product_name", "price"))
+"""Fields of a product that have no default."""
+
+NormalProduct = Mapping[str, str | int | None]
+"""Fields of a product in normal form: prices as text with two places, times as `time_text`."""
+
+MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_CENT: Final = Decimal("0.01")
+_DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INTEGER_TEXT: Final = re.compile(r"[+-]?[0-9]+")
+_TIME_TEXT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
+
+
+def _plain_decimal(value: object) -> object:
+    """Refuse what `Decimal()` would take but no table does: `1_0`, other scripts' digits, true."""
+    if isinstance(value, bool):
+        raise ValueError("a decimal number is expected, not a boolean")  # noqa: TRY004 - pydantic reports ValueError
+    if isinstance(value, str) and not _DECIMAL_TEXT.fullmatch(value):
+        raise ValueError("a decimal number is expected")
+    return value
+
+
+def _plain_integer(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("an integer is expected, not a boolean")  # noqa: TRY004 - pydantic reports ValueError
+    if isinstance(value, str) and not _INTEGER_TEXT.fullmatch(value):
+        raise ValueError("an integer is expected")
+    return value
+
+
+def _plain_time(value: object) -> object:
+    """Take ISO 8601 text only: a bare number could be seconds or milliseconds."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _TIME_TEXT.fullmatch(value):
+        return datetime.fromisoformat(value)
+    raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
+
+
+def _in_utc(value: datetime) -> datetime:
+    """Give the same instant in UTC; without an offset the value is UTC already."""
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
+
+
+def price_text(value: Decimal) -> str:
+    """Give the one text of a price: two places, no exponent, no negative zero."""
+    return str(value.quantize(_CENT) + 0)
+
+
+def time_text(value: datetime) -> str:
+    """Give the one text of an instant: UTC, microseconds, `Z`. The texts sort as the times do."""
+    return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(value: datetime) -> int:
+    """Give the microseconds from the epoch to an aware time."""
+    passed = value - EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+ProductId = Annotated[int, BeforeValidator(_plain_integer), Field(ge=1, le=2**63 - 1)]
+StockQuantity = Annotated[int, BeforeValidator(_plain_integer), Field(ge=0, le=2**31 - 1)]
+# PostgreSQL text can hold anything but NUL. The pattern also refuses lone surrogates, which have no
+# form in UTF-8.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+ProductName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_plain_decimal),
+    Field(ge=0, max_digits=10, decimal_places=2),
+    PlainSerializer(price_text, return_type=str, when_used="json"),
+]
+UtcTime = Annotated[
+    datetime,
+    BeforeValidator(_plain_time),
+    AfterValidator(_in_utc),
+    PlainSerializer(time_text, return_type=str, when_used="json"),
+]
+
+
+def _price_or_zero(value: object) -> object:
+    return Decimal(0) if value is None else value
+
+
+class Product(BaseModel):
+    """A row of the products table: DECIMAL(10,2), VARCHAR(255), NOT NULL and the defaults."""
+
+    model_config = ConfigDict(frozen=True)
+
+    product_id: ProductId
+    product_name: ProductName
+    description: Text | None = None
+    price: Price
+    stock_quantity: StockQuantity = 0
+    discount: Annotated[Price, BeforeValidator(_price_or_zero)] = Decimal(0)
+    created_at: UtcTime | None = None
+    updated_at: UtcTime | None = None
+
+
+class PartialProduct(Product):
+    """A product that may lack what it does not change; `model_fields_set` tells what is there."""
+
+    product_name: ProductName = ""
+    price: Price = Decimal(0)
+
+
+class ProductEvent(BaseModel):
+    """One change of one product, as a producer sends it. Unknown extra fields are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: Text
+    action: Text
+    timestamp: UtcTime
+    processed: bool = False
+    product: Product
+    old_price: Price | None = None
+
+
+class PartialProductEvent(ProductEvent):
+    """An event whose product may lack fields: everything the worker can apply."""
+
+    processed: Any = None  # says nothing about the product
+    product: PartialProduct
+
+
+class Event(NamedTuple):
+    """An event in normal form: what the decision looks at.
+
+    `product` holds the fields that were given and nothing else; `complete` says that they are all
+    of `STATE_FIELDS`. `event_time` is in microseconds since the epoch. A delete by null value
+    carries no event time, and neither id nor product.
+    """
+
+    product_id: int
+    action: str
+    event_time: int | None
+    timestamp: str | None
+    event_id: str | None
+    product: NormalProduct
+    complete: bool
+    old_price: str | None

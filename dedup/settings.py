@@ -1,0 +1,222 @@
+"""Settings, read from the environment: the seed's `KAFKA_*` names and our `DEDUP_*`.
+
+`load_settings(environ)` is the one way in. It refuses an unknown `DEDUP_*` name and any bad value
+with a sentence that gives the name, the value and what is accepted - never a secret.
+"""
+
+import difflib
+import ipaddress
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from dedup.core.event import CONTENT_FIELDS
+
+_OWN_PREFIX: Final = "DEDUP_"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")  # what an Authorization header can carry
+
+
+class SettingsError(ValueError):
+    """One or more settings can't be used; the text is a sentence for each."""
+
+
+def _words(value: object) -> object:
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine only; of names, only localhost is."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _token(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("expected at least 16 letters, digits and signs of '-._~+/'")
+    return value
+
+
+ContentField = Literal["product_name", "description", "price", "stock_quantity", "discount"]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the worker, by the name of its environment variable."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, frozen=True)
+
+    KAFKA_BOOTSTRAP_SERVERS: str = Field(
+        "localhost:9092", description="Brokers to ask first, comma-separated host:port."
+    )
+    KAFKA_PRODUCT_TOPIC: str = Field("products", description="Topic of product events.")
+    KAFKA_SRC_PRODUCTS_TOPIC: str = Field(
+        "src_products", description="Compacted topic of changed states; the table's changelog."
+    )
+    KAFKA_DLQ_TOPIC: str = Field("products.dlq", description="Topic of dead letters.")
+    KAFKA_USER: str | None = Field(None, description="SASL user.")
+    KAFKA_PASSWORD: SecretStr | None = Field(None, description="SASL password; never printed.")
+    KAFKA_SECURITY_PROTOCOL: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to."
+    )
+    KAFKA_SASL_MECHANISM: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How the user is authenticated."
+    )
+    KAFKA_CERT: Path | None = Field(
+        None, description="File of the CA certificates that sign the brokers' certificates."
+    )
+    DEDUP_APP_ID: str = Field(
+        "product-dedup", description="Name of the application; the consumer group."
+    )
+    DEDUP_DATA_DIR: Path = Field(
+        Path("product-dedup-data"), description="Directory of the RocksDB state; one per worker."
+    )
+    DEDUP_CONTENT_FIELDS: Annotated[
+        tuple[ContentField, ...], NoDecode, BeforeValidator(_words), Field(min_length=1)
+    ] = Field(CONTENT_FIELDS, description="Fields whose change is a change, comma-separated.")
+    DEDUP_ORDER: Literal["event_time", "arrival"] = Field(
+        "event_time", description="What makes an event newer; arrival turns stale events off."
+    )
+    DEDUP_UNKNOWN_ACTION: Literal["update", "dead_letter"] = Field(
+        "update", description="What becomes of an event whose action is unknown."
+    )
+    DEDUP_REFRESH_AFTER: Seconds | None = Field(
+        None, description="Re-emit an unchanged state when its last emission is older; seconds."
+    )
+    DEDUP_OUTPUT_KEY_FORMAT: Literal["json", "plain"] = Field(
+        "json", description="Record key on src_products: Flink's JSON text, or the bare id."
+    )
+    DEDUP_GUARANTEE: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once",
+        description="Whether source offsets are part of the output's transaction.",
+    )
+    DEDUP_PARTITIONS: int = Field(4, ge=1, description="Partitions of topics the worker creates.")
+    DEDUP_REPLICATION_FACTOR: int = Field(
+        1, ge=1, description="Replicas of topics the worker creates."
+    )
+    DEDUP_WEB_HOST: str = Field("127.0.0.1", description="Address the web server binds to.")
+    DEDUP_WEB_PORT: int = Field(6066, ge=1, le=65535, description="Port of the web server.")
+    DEDUP_WEB_TOKEN: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
+        None,
+        description=(
+            "Every page then asks for `Authorization: Bearer` with it; needed when DEDUP_WEB_HOST "
+            "is no loopback address; never printed."
+        ),
+    )
+    DEDUP_LOG_FORMAT: Literal["text", "json"] = Field("text", description="Form of log lines.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing but what `load_settings` hands over: the environment is an argument."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        sasl = self.KAFKA_SECURITY_PROTOCOL.startswith("SASL")
+        if sasl and (self.KAFKA_USER is None or self.KAFKA_PASSWORD is None):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.KAFKA_SECURITY_PROTOCOL} needs KAFKA_USER and "
+                "KAFKA_PASSWORD"
+            )
+        if self.KAFKA_CERT is not None and not self.KAFKA_CERT.is_file():
+            raise ValueError(f"KAFKA_CERT={self.KAFKA_CERT} is no readable file")
+        topics = (self.KAFKA_PRODUCT_TOPIC, self.KAFKA_SRC_PRODUCTS_TOPIC, self.KAFKA_DLQ_TOPIC)
+        if len(set(topics)) < len(topics):
+            raise ValueError(f"the three topics must differ, they are {', '.join(topics)}")
+        if not is_loopback(self.DEDUP_WEB_HOST) and self.DEDUP_WEB_TOKEN is None:
+            raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
+        return self
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Make the TLS context when the protocol asks for one. Raises SettingsError."""
+        if not self.KAFKA_SECURITY_PROTOCOL.endswith("SSL"):
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.KAFKA_CERT)
+        except (ssl.SSLError, OSError) as error:
+            raise SettingsError(
+                f"KAFKA_CERT={self.KAFKA_CERT} can't be read as PEM certificates: {error}"
+            ) from None
+
+    def kafka_client(self) -> dict[str, Any]:
+        """Give the connection arguments of every aiokafka client we make."""
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.KAFKA_BOOTSTRAP_SERVERS,
+            "security_protocol": self.KAFKA_SECURITY_PROTOCOL,
+            "ssl_context": self.ssl_context(),
+            "client_id": self.DEDUP_APP_ID,
+        }
+        if self.KAFKA_SECURITY_PROTOCOL.startswith("SASL") and self.KAFKA_PASSWORD is not None:
+            arguments |= {
+                "sasl_mechanism": self.KAFKA_SASL_MECHANISM,
+                "sasl_plain_username": self.KAFKA_USER,
+                "sasl_plain_password": self.KAFKA_PASSWORD.get_secret_value(),
+            }
+        return arguments
+
+
+def open_door(option: str, host: str) -> str:
+    """Say that the pages must not be offered to a network unprotected, and what to do."""
+    return (
+        f"{option}={host} offers the worker's pages to the network, so DEDUP_WEB_TOKEN must be set "
+        "(such as to the output of `openssl rand -hex 32`); or bind to 127.0.0.1"
+    )
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from an environment. Raises SettingsError, a sentence per fault."""
+    known = set(Settings.model_fields)
+    faults = [
+        _unknown(name, known)
+        for name in sorted(environ)
+        if name.startswith(_OWN_PREFIX) and name not in known
+    ]
+    values = {name: environ[name] for name in known if environ.get(name)}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults += [_bad_value(fault) for fault in error.errors(include_url=False)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{name} is not a setting{hint}"
+
+
+def _bad_value(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    name = str(fault["loc"][0])
+    secret = SecretStr in get_args(Settings.model_fields[name].annotation)
+    value = "" if secret else f"={fault['input']}"
+    return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"

@@ -1,0 +1,1 @@
+"""The Faust side: transport, table, publisher and the one agent."""

@@ -1,0 +1,194 @@
+"""The only loop: batch -> decide -> publish -> remember -> done.
+
+Guarantees, by where a crash strikes:
+
+* before `publish` returns: records may stand on `src_products`; RocksDB knows nothing of them.
+  Recovery reads them back, and their events are replayed without effect.
+* between `publish` and the RocksDB write: the same.
+* between the write and the commit: the events come again and are replayed without effect.
+
+A batch that began is finished even when its actor is cancelled by a rebalance (`take_over` waits
+for it), so no record reaches the topic after recovery has read to its end. An error in a batch
+stops the worker: going on would apply later events without the earlier ones.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from mode import get_logger
+
+from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.event import Event, microseconds, time_text
+from dedup.core.read import read_event
+from dedup.core.row import KeyFormat, output_headers, output_key
+from dedup.core.state import State
+from dedup.metrics import Metrics
+from dedup.streaming.batching import RecordBatch
+from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
+from dedup.streaming.table import StateTable
+
+logger = get_logger(__name__)
+
+BESIDE_THE_ROW_BYTES: Final = 512
+"""What a record batch holds beside the row: its own head, key and headers, rounded up."""
+
+
+FORGET_EVERY_US: Final = 60_000_000
+"""How often the markers of products deleted long ago are taken off the disk."""
+
+
+def wall_clock() -> datetime:
+    """Give the time now, in UTC."""
+    return datetime.now(UTC)
+
+
+class Deduplicator:
+    """Applies batches to the table and to Kafka, one batch of a partition at a time."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        table: StateTable,
+        publisher: Publisher,
+        metrics: Metrics,
+        *,
+        key_format: KeyFormat = "json",
+        now: Callable[[], datetime] = wall_clock,
+    ) -> None:
+        self._rules = rules
+        self._table = table
+        self._publisher = publisher
+        self._metrics = metrics
+        self._key_format: KeyFormat = key_format
+        self._now = now
+        self._in_work: set[asyncio.Task[None]] = set()
+        self._forgot_at_us: dict[int, int] = {}
+        self._row_bytes = sys.maxsize
+
+    def keep_deleted_markers(self, for_us: int) -> None:
+        """Keep the markers of deleted products as long as the topic keeps its tombstones."""
+        self._rules = replace(self._rules, deleted_marker_us=for_us)
+
+    def refuse_rows_beyond(self, batch_bytes: int) -> None:
+        """Make dead letters of events whose row would not fit the topic's `max.message.bytes`."""
+        self._row_bytes = batch_bytes - BESIDE_THE_ROW_BYTES
+
+    async def run(
+        self, batches: AsyncIterable[RecordBatch], on_fenced: Callable[[FencedError], None]
+    ) -> None:
+        """Apply batches for ever, in order.
+
+        A batch of a partition that another worker took over stays undone; so do those after it.
+        """
+        async for batch in batches:
+            task = asyncio.ensure_future(self.apply(batch))
+            self._in_work.add(task)
+            task.add_done_callback(self._out_of_work)
+            try:
+                await asyncio.shield(task)
+            except FencedError as error:
+                on_fenced(error)
+
+    def _out_of_work(self, task: asyncio.Task[None]) -> None:
+        self._in_work.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: the actor reports it, or the partition is another worker's
+
+    async def take_over(self, partitions: Collection[int]) -> None:
+        """Finish what is in work, then own these partitions and no others.
+
+        An error in a batch is reported where it ran.
+        """
+        while self._in_work:
+            await asyncio.wait(self._in_work)
+        await self._publisher.own(partitions)
+
+    async def apply(self, batch: RecordBatch) -> None:
+        """Apply one batch: see the module. Any exception means that nothing was marked done."""
+        now = self._now()
+        now_us = microseconds(now)
+        result = self._decide(batch, Clock(now_us, time_text(now)))
+        next_offset = await self._publisher.publish(result.output)
+        partition = batch.tp.partition
+        self._table.write(partition, result.states, next_offset=next_offset, now_us=now_us)
+        batch.mark_done()
+        if now_us - self._forgot_at_us.get(partition, 0) > FORGET_EVERY_US:
+            self._forgot_at_us[partition] = now_us
+            self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
+        self._metrics.count(result.outcomes, result.reasons, result.offset_regressions)
+
+    def _decide(self, batch: RecordBatch, clock: Clock) -> "_Result":
+        """Decide on every record of a batch against the known states."""
+        partition = batch.tp.partition
+        events = [read_event(record.key, record.value) for record in batch.records]
+        product_ids = {event.product_id for event in events if isinstance(event, Event)}
+        known = self._table.read(partition, list(product_ids))
+        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000))
+        for event, record in zip(events, batch.records, strict=True):
+            state = known.get(event.product_id) if isinstance(event, Event) else None
+            at = Position(partition, record.offset)
+            decision = self._that_fits(decide(event, state, at, clock, self._rules))
+            result.outcomes[decision.outcome] += 1
+            if decision.state is not None and isinstance(event, Event):
+                known[event.product_id] = decision.state
+                result.states[event.product_id] = decision.state
+                if decision.outcome in EMITTING:
+                    result.output.states.append(self._state_record(event.product_id, decision))
+            if decision.dead_letter is not None:
+                result.add_dead_letter(record, decision.dead_letter)
+            if decision.offset_regression:
+                result.offset_regressions += 1
+        return result
+
+    def _that_fits(self, decision: Decision) -> Decision:
+        """Give the decision, or a dead letter in its place if its row is too large to be emitted.
+
+        The broker would refuse it for ever, and with it everything after it.
+        """
+        state = decision.state
+        if decision.outcome not in EMITTING or state is None or state.row is None:
+            return decision
+        if len(state.row) <= self._row_bytes:
+            return decision
+        return Decision(
+            Outcome.DEAD_LETTER,
+            dead_letter=DeadLetter(
+                Reason.ROW_TOO_LARGE,
+                f"The row has {len(state.row)} bytes and the output topic takes "
+                f"{self._row_bytes}. Raise its max.message.bytes and replay the event.",
+            ),
+        )
+
+    def _state_record(self, product_id: int, decision: Decision) -> OutputRecord:
+        state = decision.state
+        if state is None:
+            raise AssertionError(decision)
+        return OutputRecord(
+            output_key(product_id, self._key_format), state.row, output_headers(state)
+        )
+
+
+class _Result:
+    """What the decisions of a batch come to."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.states: dict[int, State] = {}
+        self.outcomes: Counter[Outcome] = Counter()
+        self.reasons: Counter[Reason] = Counter()
+        self.offset_regressions = 0
+
+    def add_dead_letter(self, record: Any, dead_letter: DeadLetter) -> None:
+        self.reasons[dead_letter.reason] += 1
+        headers = dead_letter_headers(
+            dead_letter, topic=record.topic, partition=record.partition, offset=record.offset
+        )
+        self.output.dead_letters.append(
+            OutputRecord(record.key, record.value, [*record.headers, *headers])
+        )

@@ -1,0 +1,358 @@
+"""A Faust transport that delivers batches of records; it knows nothing of products.
+
+Faust hands an agent one record at a time, and that alone costs more than all the work of this
+project. Here the consumer hands over everything it fetched of one partition as one message whose
+value is a `RecordBatch`. An agent reads it from a topic that uses `BatchSchema`.
+
+Guarantees, for each partition:
+
+* **No record is skipped, whatever a rebalance interrupts.** The consumer knows the position at
+  which the next batch must begin (`_expected`, the position chain). What does not begin there is
+  not delivered; the consumer goes back to where it should have begun. Faust's own bookkeeping
+  commits past records it dropped around a seek (faust-streaming issue 606).
+* **Only what is done is committed.** Batches are done when the agent says so (`mark_done`), and
+  the commit covers the unbroken run of done batches at the head of the partition's queue.
+* **Batches arrive in order**, at most `MAX_UNDONE` at a time, so the size of a batch follows the
+  load: what arrives while the agent works is the next batch.
+
+A crash at any point loses the queue, never an offset: the next owner begins at the last commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, ClassVar, Final, NamedTuple, cast
+
+import aiokafka
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from faust import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, AppT, ConsumerMessage, Message
+from mode.utils.futures import notify
+
+MAX_UNDONE: Final = 3
+"""Batches of a partition that may be delivered and not done: one worked on, others ready."""
+
+FETCH_MAX_WAIT_MS: Final = 100
+"""How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
+
+aiokafka has one fetch to a broker under way. A partition that had unread records when the fetch was
+sent is not in it, and starves until the others have something.
+"""
+
+
+class Chunk(NamedTuple):
+    """What one fetch gave of a partition: the records from position `start` up to `end`.
+
+    Records can be fewer than `end - start`: compaction and transaction markers leave true holes.
+    """
+
+    records: list[ConsumerRecord[bytes | None, bytes | None]]
+    start: int
+    end: int
+
+
+@dataclass(eq=False)
+class RecordBatch:
+    """Records of one partition, in order, to be worked on as a whole.
+
+    `next_offset` is the source offset after the batch. Call `mark_done` once every effect of the
+    batch is durable; until then nothing of it is committed.
+    """
+
+    tp: TP
+    records: list[ConsumerRecord[bytes | None, bytes | None]]
+    next_offset: int
+    done: bool = False
+    on_done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    def mark_done(self) -> None:
+        """Say that every effect of this batch is durable."""
+        self.done = True
+        self.on_done.set()
+
+
+class BatchSchema(Schema[None, RecordBatch]):
+    """Passes a `RecordBatch` through as it is."""
+
+    def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
+        """Give the key: a batch has none."""
+        return message.key
+
+    def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
+        """Give the value: the batch."""
+        return message.value
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that fetches. Every method here runs on the thread's own loop but `wake`."""
+
+    _wake: asyncio.Event | None = None
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+    def _stopped_set(self) -> None:
+        # After a failure the thread has closed its loop by itself before it is told to stop.
+        with suppress(RuntimeError):
+            super()._stopped_set()
+
+    def wake(self) -> None:
+        """End a wait for records early, from any thread: another partition can take some."""
+        if self._wake is not None:
+            self.thread_loop.call_soon_threadsafe(self._wake.set)
+
+    async def fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - not a cancellation, the wait for data
+        """Take what is fetched of these partitions; wait up to `timeout` seconds for some."""
+        return cast("dict[TP, Chunk]", await self.call_thread(self._fetch, tps, timeout))
+
+    async def _fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - as above
+        if self._wake is None:
+            self._wake = asyncio.Event()
+        fetcher = self._ensure_consumer()._fetcher
+        deadline = monotonic() + timeout
+        with fetcher._subscriptions.fetch_context():
+            while self.consumer.flow_active:
+                chunks = await self._take(fetcher, tps)
+                left = deadline - monotonic()
+                if chunks or left <= 0:
+                    return chunks
+                arrived = fetcher._create_fetch_waiter()
+                woken = asyncio.ensure_future(self._wake.wait())
+                await asyncio.wait(
+                    (arrived, woken), timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+                woken.cancel()
+                if self._wake.is_set():
+                    self._wake.clear()
+                    break
+                if arrived.done():
+                    arrived.result()  # raises what the fetcher met, such as a refused topic
+        return {}
+
+    async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, Chunk]:
+        assignment = fetcher._subscriptions.subscription.assignment
+        if assignment is None:
+            return {}
+        states = {
+            tp: state
+            for tp in tps & assignment.tps
+            if (state := assignment.state_value(tp)).has_valid_position
+        }
+        starts = {tp: state.position for tp, state in states.items()}
+        # Without a timeout this does not give up control: positions and records belong together.
+        records = await fetcher.fetched_records(states.keys(), timeout=0)
+        return {
+            tp: Chunk(records.get(tp, []), starts[tp], state.position)
+            for tp, state in states.items()
+            if state.has_valid_position and state.position != starts[tp]
+        }
+
+    async def rewind(self, tps: set[TP]) -> dict[TP, int]:
+        """Go to the committed offsets, or to the beginning where none is committed.
+
+        Gives the position of each partition. All others are no longer fetched.
+        """
+        return cast("dict[TP, int]", await self.call_thread(self._rewind, tps))
+
+    async def _rewind(self, tps: set[TP]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        consumer.pause(*(consumer.assignment() - tps))
+        never_committed = []
+        for tp in tps:
+            offset = await consumer.committed(tp)
+            if offset is None:
+                never_committed.append(tp)
+            else:
+                consumer.seek(tp, offset)
+        if never_committed:
+            await consumer.seek_to_beginning(*driver.ensure_aiokafka_TPset(never_committed))
+        return {tp: await consumer.position(tp) for tp in tps}
+
+    async def go_to(self, tp: TP, offset: int) -> None:
+        """Go to an offset of a partition that is still assigned."""
+
+        async def go() -> None:
+            consumer = self._ensure_consumer()
+            if tp in consumer.assignment():
+                consumer.seek(tp, offset)
+
+        await self.call_thread(go)
+
+
+class BatchConsumer(driver.Consumer):
+    """The consumer that keeps the position chain and commits the done prefix."""
+
+    commits = True
+    """Whether offsets are committed here; not if they travel in a transaction with the output."""
+
+    on_refused: Callable[[KafkaError], None]
+    """Called when the brokers refuse to be read, such as for want of a right."""
+
+    _thread: BatchConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._expected: dict[TP, int] = {}
+        self._undone: dict[TP, deque[RecordBatch]] = {}
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Begin anew at the committed offsets: what was delivered and not done comes again."""
+        self._forget(set(self._expected) | set(self._undone))
+        tps = {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
+        positions = await self._thread.rewind(tps)
+        self._committed_offset.update(positions)
+        self._expected.update(positions)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Stop delivering, let Faust wait for the batches in work and commit them, forget."""
+        self._expected.clear()
+        await super().on_partitions_revoked(revoked)
+        self._forget(set(self._undone))
+
+    def _forget(self, tps: Iterable[TP]) -> None:
+        for tp in tps:
+            self._expected.pop(tp, None)
+            self._undone.pop(tp, None)
+            self._read_offset[tp] = None
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
+        """Yield one message for each partition that has records and room for a batch."""
+        if not self.flow_active:
+            await self.wait_first(self.can_resume_flow.wait())
+        tps = {tp for tp in self._expected if self._has_room(tp)}
+        if not tps:
+            await self._wait_for_room(timeout)
+            return
+        try:
+            chunks = await self._thread.fetch(tps, timeout)
+        except KafkaError as error:
+            self.on_refused(error)
+            await asyncio.sleep(timeout)
+            return
+        generation = self.app.consumer_generation_id
+        for tp, chunk in chunks.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return  # a rebalance began; it ends in perform_seek
+            batch = await self._next_in_chain(tp, chunk)
+            if batch is not None:
+                yield tp, self._to_message(tp, batch)
+
+    def _has_room(self, tp: TP) -> bool:
+        return sum(not batch.done for batch in self._undone.get(tp, ())) < MAX_UNDONE
+
+    async def _wait_for_room(self, timeout: float) -> None:  # noqa: ASYNC109 - the longest wait
+        waiting = [batch.on_done.wait() for batches in self._undone.values() for batch in batches]
+        waiting.append(self.suspend_flow.wait())
+        tasks = [asyncio.ensure_future(w) for w in waiting]
+        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+    async def _next_in_chain(self, tp: TP, chunk: Chunk) -> RecordBatch | None:
+        """Give the batch of a chunk that continues its partition; refuse any other."""
+        expected = self._expected.get(tp)
+        if expected is None:
+            return None
+        if chunk.start < expected and await self._made_anew(tp, expected):
+            self._expected[tp] = chunk.start
+        elif chunk.start != expected:
+            earliest = (await self.earliest_offsets(tp))[tp]
+            if earliest is None or earliest <= expected:
+                self.log.info(
+                    "%s-%s: records from %s were dropped before delivery; reading them again.",
+                    tp.topic,
+                    tp.partition,
+                    expected,
+                )
+                await self._thread.go_to(tp, expected)
+                return None
+            self.log.error(
+                "%s-%s: %s records from offset %s were deleted by the topic's retention before "
+                "they were read. They can't be deduplicated. Raise retention.ms or add workers.",
+                tp.topic,
+                tp.partition,
+                chunk.start - expected,
+                expected,
+            )
+        self._expected[tp] = chunk.end
+        batch = RecordBatch(tp, chunk.records, chunk.end, done=not chunk.records)
+        self._undone.setdefault(tp, deque()).append(batch)
+        return batch if chunk.records else None
+
+    async def _made_anew(self, tp: TP, expected: int) -> bool:
+        """Whether the topic ends before what was read of it: then its offsets began anew."""
+        end = (await self._thread.highwaters(tp))[tp]
+        if end >= expected:
+            return False
+        self.log.warning(
+            "%s-%s ends at offset %s and was read to %s: it was made anew. It is read from its "
+            "beginning.",
+            tp.topic,
+            tp.partition,
+            end,
+            expected,
+        )
+        return True
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        """Wrap a batch as one message at the offset of its last record."""
+        last = record.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            [],
+            None,
+            record,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def ack(self, message: Message) -> bool:
+        """Note that the stream let go of a message. Says nothing on the batch: see `mark_done`."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+        self._thread.wake()
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(
+            [tp for tp in self._undone if topics is None or tp in topics or tp.topic in topics]
+        )
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Take the done prefix from the queue and give the offset after it."""
+        batches = self._undone.get(tp)
+        offset = None
+        while batches and batches[0].done:
+            offset = batches.popleft().next_offset
+        return offset
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return not self.commits or await super()._commit(offsets)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Keep no gaps: the chain does."""
+
+
+class BatchTransport(driver.Transport):
+    """The aiokafka transport with the consumer above."""
+
+    Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
+    driver_version = f"aiokafka={aiokafka.__version__} in batches"

@@ -1,0 +1,140 @@
+"""The data directory: used by one worker at a time, and for one pair of topics.
+
+Guarantees: two workers never work in the same directory, not even for the moment in which a
+partition goes from one to the other. States are never gone on with under topics they do not
+belong to: those of another cluster or output topic are thrown away, for they are rebuilt from the
+topic; those of the same topics with fewer partitions refuse the start, for Kafka moves products to
+other partitions when a topic grows, away from their states.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from aiokafka.partitioner import murmur2
+from mode import get_logger
+
+from dedup.streaming.store import StoreError
+
+LOCK_NAME: Final = "worker.lock"
+ORIGIN_NAME: Final = "origin.json"
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the states of a directory belong to."""
+
+    cluster: str | None
+    source: str
+    states: str
+    partitions: int
+
+
+class DataDirectory:
+    """The directory of one worker; `tables` is where its databases are."""
+
+    def __init__(self, path: Path, tables: Path) -> None:
+        self.path = path
+        self._tables = tables
+        self._lock: IO[bytes] | None = None
+
+    def lock(self) -> None:
+        """Keep others out for as long as this process lives.
+
+        Raises StoreError when another worker is in; OSError when nothing can be written there.
+        """
+        lock = (self.path / LOCK_NAME).open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StoreError(
+                f"DEDUP_DATA_DIR={self.path} is locked by another worker. Each worker needs a data "
+                "directory of its own: set DEDUP_DATA_DIR."
+            ) from None
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Let others in."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def belong_to(self, origin: Origin) -> None:
+        """Make sure that what is in the directory belongs to these topics. Raises StoreError."""
+        try:
+            self._belong_to(origin)
+        except OSError as error:
+            raise StoreError(
+                f"DEDUP_DATA_DIR={self.path} can't be written: {error}. Set it to a directory the "
+                "worker may write."
+            ) from error
+
+    def _belong_to(self, origin: Origin) -> None:
+        known = self._known()
+        if known is not None and known != origin:
+            same_topics = (known.cluster, known.source, known.states) == (
+                origin.cluster,
+                origin.source,
+                origin.states,
+            )
+            if same_topics and known.partitions < origin.partitions:
+                raise StoreError(
+                    f"{grown(origin.source, known.partitions, origin.partitions)} If both topics "
+                    f"were made anew instead, delete {self.path}."
+                )
+            logger.warning(
+                "The states in %s belong to %s, not to %s: they are rebuilt from the topic.",
+                self.path,
+                known,
+                origin,
+            )
+            shutil.rmtree(self._tables)
+            self._tables.mkdir()
+        if known != origin:
+            self._remember(origin)
+
+    def _known(self) -> Origin | None:
+        try:
+            return Origin(**json.loads((self.path / ORIGIN_NAME).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _remember(self, origin: Origin) -> None:
+        draft = self.path / f"{ORIGIN_NAME}.draft"
+        draft.write_text(json.dumps(asdict(origin)))
+        draft.replace(self.path / ORIGIN_NAME)
+
+
+ENOUGH_PRODUCTS: Final = 20
+"""So many products are not in the places of a smaller number of partitions by chance."""
+
+
+def partitions_before(product_ids: Sequence[int], partition: int, partitions: int) -> int | None:
+    """Give the number of partitions the topic had when these products came to a partition.
+
+    None when it is the number of today, when they are too few to tell, and when the producers do
+    not choose partitions as Kafka's own do. One partition is never given: producers may have
+    reasons to put everything into the first.
+    """
+    hashes = [int(murmur2(b"%d" % i)) & 0x7FFFFFFF for i in product_ids]
+    if len(hashes) < ENOUGH_PRODUCTS or all(h % partitions == partition for h in hashes):
+        return None
+    fewer = range(partitions - 1, 1, -1)
+    return next((n for n in fewer if all(h % n == partition for h in hashes)), None)
+
+
+def grown(source: str, before: int, now: int) -> str:
+    """Say what to do about a source topic that has more partitions than before."""
+    return (
+        f"{source} has {now} partitions, and the known states are those of {before}. Kafka puts "
+        "products into other partitions when a topic grows, away from their states. Copy the "
+        "events into a new topic that has all the partitions it will need, and set "
+        "KAFKA_PRODUCT_TOPIC, KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names."
+    )

@@ -1,0 +1,222 @@
+"""Recovery: brings the state table up to the end of its changelog before anything is decided.
+
+Takes the place of Faust's recovery, which reads event by event and waits for the last record's
+offset - for ever, when the topic ends in a transaction marker. Here each partition is read in
+batches, committed records only, from where its database stands until the consumer's *position*
+reaches the end.
+
+Guarantees: after every rebalance, and before the first event of it is decided, every state that
+was durable on `src_products` when the partition came is in RocksDB. A database that can't be a
+prefix of the topic (the topic was made anew, or tombstones were compacted away while the worker
+was down) is thrown away and rebuilt, and so is a damaged one. A crash in recovery loses nothing:
+each batch is written with the offset after it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import get_logger
+
+from dedup.core.decide import DAY_US
+from dedup.core.event import microseconds
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.row import read_output_key, state_from_record
+from dedup.core.state import NO_EVENT_TIME, State
+from dedup.metrics import Metrics
+from dedup.refusals import brokers_away, refusal
+from dedup.settings import Settings
+from dedup.streaming.datadir import grown, partitions_before
+from dedup.streaming.store import DamagedError, PartitionStore, StoreError
+from dedup.streaming.table import StateTable
+from dedup.topics import missing_topics
+
+POLL_MS: Final = 500
+FETCH_BYTES: Final = 4 * 1024 * 1024
+PROGRESS_EVERY_S: Final = 5.0
+SAMPLE: Final = 200
+
+logger = get_logger(__name__)
+
+
+class RecoveryError(Exception):
+    """The changelog can't be read; the text says why and what to do."""
+
+
+class ChangelogReader:
+    """Reads partitions of the changelog into the table."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        table: StateTable,
+        scheme: FingerprintScheme,
+        metrics: Metrics,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._scheme = scheme
+        self._metrics = metrics
+        self.deleted_marker_us = DAY_US
+        self.partitions = 1
+        self._now = now
+
+    async def restore(self, partitions: Sequence[int]) -> int:
+        """Bring these partitions up to date. Gives the number of records read.
+
+        Raises StoreError when the data directory can't be used (a damaged database is rebuilt, once
+        each), RecoveryError when the brokers refuse the topic, KafkaError when they are away.
+        """
+        self._table.data.close_others(partitions)
+        if not partitions:
+            return 0
+        try:
+            for _ in partitions:
+                try:
+                    return await self._restore(partitions)
+                except DamagedError:  # the next try finds the marker of it and rebuilds
+                    self._table.data.close_others(())
+            return await self._restore(partitions)
+        except KafkaError as error:
+            topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
+            why = refusal(error, self._settings, right="READ")
+            if brokers_away(error):
+                if topic not in await missing_topics(self._settings):
+                    raise
+                why = f"{topic} was deleted. Make it anew with `dedup topics create`."
+            raise RecoveryError(f"The known states can't be read from {topic}: {why}") from error
+
+    async def _restore(self, partitions: Sequence[int]) -> int:
+        topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
+        consumer = AIOKafkaConsumer(
+            **self._settings.kafka_client(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        await consumer.start()
+        try:
+            tps = [TopicPartition(topic, p) for p in partitions]
+            consumer.assign(tps)
+            first = await consumer.beginning_offsets(tps)
+            ends = await consumer.end_offsets(tps)
+            for tp in tps:
+                consumer.seek(tp, self._start(tp, first[tp], ends[tp]))
+            begun = asyncio.get_running_loop().time()
+            read = await self._read(consumer, ends)
+            seconds = asyncio.get_running_loop().time() - begun
+            logger.info(
+                "Recovery of %s partitions %s complete: %s records in %.1f s.",
+                topic,
+                list(partitions),
+                read,
+                seconds,
+            )
+            self._refuse_if_grown(partitions)
+            return read
+        finally:
+            await consumer.stop()
+
+    def _refuse_if_grown(self, partitions: Sequence[int]) -> None:
+        """Raise StoreError if the states tell that the topics had fewer partitions.
+
+        The data directory remembers the number; this is for one that was lost.
+        """
+        for partition in partitions:
+            states = islice(self._table.data.partition(partition).items(), SAMPLE)
+            before = partitions_before([i for i, _ in states], partition, self.partitions)
+            if before is not None:
+                raise StoreError(grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self.partitions))
+
+    def _start(self, tp: TopicPartition, first: int, end: int) -> int:
+        """Give the offset to go on from; rebuild the store when it can't be gone on with."""
+        data = self._table.data
+        progress = data.sound_partition(tp.partition).progress()
+        if progress is None:
+            return first
+        # A time in the future says that the clock was turned back: the true age is unknown.
+        age_us = abs(microseconds(self._now()) - progress.written_at_us)
+        if progress.next_offset > end:
+            why = f"it knows offset {progress.next_offset}, the topic ends at {end}"
+        elif progress.next_offset < first:
+            why = f"it ends at offset {progress.next_offset}, the topic begins at {first}"
+        elif age_us > self.deleted_marker_us and progress.next_offset < end:
+            why = "it is older than the topic keeps tombstones"
+        else:
+            return progress.next_offset
+        logger.warning(
+            "The state of partition %s does not fit %s (%s): it is rebuilt from the topic.",
+            tp.partition,
+            tp.topic,
+            why,
+        )
+        data.rebuild(tp.partition)
+        return first
+
+    async def _read(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> int:
+        """Read until every partition's position is at its end."""
+        read = 0
+        pending = set(ends)
+        reported = asyncio.get_running_loop().time()
+        while pending:
+            for tp in sorted(pending):
+                position = await consumer.position(tp)
+                self._metrics.recovery_remaining.labels(tp.partition).set(
+                    max(0, ends[tp] - position)
+                )
+                if position >= ends[tp]:
+                    pending.discard(tp)
+                    consumer.pause(tp)
+            if not pending:
+                break
+            if asyncio.get_running_loop().time() - reported > PROGRESS_EVERY_S:
+                reported = asyncio.get_running_loop().time()
+                logger.info("Recovery: %s records read, %s partitions to go.", read, len(pending))
+            chunks = await consumer.getmany(*pending, timeout_ms=POLL_MS)
+            for tp, records in chunks.items():
+                read += len(records)
+                self._apply(tp.partition, records, next_offset=await consumer.position(tp))
+                await asyncio.sleep(0)
+        return read
+
+    def _apply(
+        self,
+        partition: int,
+        records: Sequence[ConsumerRecord[bytes | None, bytes | None]],
+        *,
+        next_offset: int,
+    ) -> None:
+        """Write a run of changelog records and the offset after them in one atomic step."""
+        store = self._table.data.partition(partition)
+        states: dict[int, State] = {}
+        for record in records:
+            product_id = read_output_key(record.key)
+            state = state_from_record(record.value, record.headers, record.timestamp, self._scheme)
+            if product_id is None or state is None:
+                logger.warning(
+                    "%s-%s offset %s is no product row; it is left out of the state.",
+                    record.topic,
+                    partition,
+                    record.offset,
+                )
+                continue
+            if state.event_time == NO_EVENT_TIME:
+                state = _with_known_time(state, product_id, states, store)
+            states[product_id] = state
+        now_us = microseconds(self._now())
+        store.write(states, next_offset=next_offset, now_us=now_us)
+
+
+def _with_known_time(
+    state: State, product_id: int, states: dict[int, State], store: PartitionStore
+) -> State:
+    """Give a record that names no event time, such as Flink's tombstone, the time known before."""
+    known = states.get(product_id) or store.read([product_id]).get(product_id)
+    return state if known is None else state._replace(event_time=known.event_time)

@@ -1,0 +1,266 @@
+"""The states of a worker's products in RocksDB: one database per partition.
+
+Keys are the product_id as 8 bytes big-endian, so iteration goes by product_id; values are
+`dedup.core.state` bytes. Keys that begin with 0xff hold what is known of the partition itself, and
+with 0xfe the markers of deleted products by the time they may be forgotten.
+
+Guarantees: `write` is atomic, so states and the changelog offset they correspond to never
+disagree; what was written survives the death of the process. The database never holds what is not
+on the changelog, so it may be deleted at any time: it is rebuilt from there.
+
+A database that is damaged is never gone on with. What finds the damage leaves a marker beside the
+directory; whoever opens it next gets DamagedError, whether RocksDB would notice again or not.
+
+Memory is bounded for all partitions together by one block cache, and for each by two write buffers.
+"""
+
+import shutil
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, cast
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    Options,
+    Rdict,
+    WriteBatch,
+)
+
+from dedup.core.state import State, decode_state, encode_state
+
+BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024
+
+_PRODUCT_KEY: Final = struct.Struct(">Q")
+_EXPIRY_KEY: Final = struct.Struct(">BqQ")
+_EXPIRY_PREFIX: Final = 0xFE
+_OFFSET_KEY: Final = b"\xffoffset"
+_OFFSET: Final = struct.Struct(">qq")
+_FIRST_OTHER_KEY: Final = b"\x80"
+
+_TABLE_END: Final = (0x88E241B785F4CFF7).to_bytes(8, "little")  # RocksDB's block-based tables
+_AWAY: Final = ".away"
+_DAMAGED: Final = ".damaged"
+
+
+class StoreError(Exception):
+    """The data directory can't be used; the text says which and what to do."""
+
+
+class DamagedError(StoreError):
+    """The database can't be trusted: it has to be thrown away and rebuilt from the changelog."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"The state in {path} is damaged ({what}). Start the worker again: it rebuilds that "
+            "state from the changelog topic. If it happens again, look after the disk."
+        )
+        self.path = path
+        self.what = what
+
+
+class Progress:
+    """How far a partition's database follows its changelog."""
+
+    def __init__(self, next_offset: int, written_at_us: int) -> None:
+        self.next_offset = next_offset
+        self.written_at_us = written_at_us
+
+
+class PartitionStore:
+    """The states of one partition. Opening creates the database when there is none.
+
+    Every method raises StoreError when the disk does not let it, DamagedError when the database
+    can't be trusted any more.
+    """
+
+    def __init__(self, path: Path, cache: Cache) -> None:
+        self.path = path
+        with self._explained():
+            if _marker(path).exists():
+                raise DamagedError(path, "found when it was read")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files = {file.name for file in path.glob("*.sst") if _complete(file)}
+            self._db = Rdict(str(path), _options(cache), access_type=AccessType.read_write())
+            self._refuse_if_files_were_forgotten(files)
+
+    def _refuse_if_files_were_forgotten(self, files: set[str]) -> None:
+        """Raise DamagedError if a whole table file was there that RocksDB knows nothing of.
+
+        A MANIFEST that lost its end makes RocksDB forget states and keep the offset, which stands
+        in the log, without an error. A kill just after a file was finished looks the same; one
+        while it was written does not.
+        """
+        live = {str(file["name"]).lstrip("/") for file in self._db.live_files()}
+        if files - live:
+            self._db.close()
+            raise DamagedError(self.path, f"{min(files - live)} is not part of it any more")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn whatever RocksDB and the disk raise into a StoreError; remember damage."""
+        try:
+            yield
+        except Exception as error:  # rocksdict raises plain Exception
+            explained = error if isinstance(error, StoreError) else _explain(self.path, error)
+            if isinstance(explained, DamagedError):
+                with suppress(OSError):  # the sentence is what matters; the disk may be gone
+                    _marker(self.path).touch()
+            if explained is error:
+                raise
+            raise explained from error
+
+    def close(self) -> None:
+        """Close the database; what was written stays."""
+        with self._explained():
+            self._db.close()
+
+    def read(self, product_ids: Sequence[int]) -> dict[int, State]:
+        """Give the states of those products that are known."""
+        with self._explained():
+            found = cast(
+                "list[bytes | None]", self._db.get([_PRODUCT_KEY.pack(i) for i in product_ids])
+            )
+            return {
+                product_id: decode_state(data)
+                for product_id, data in zip(product_ids, found, strict=True)
+                if data is not None
+            }
+
+    def write(self, states: Mapping[int, State], *, next_offset: int | None, now_us: int) -> None:
+        """Write states, and the changelog offset after them, in one atomic step.
+
+        `next_offset` None leaves the offset as it is: nothing was emitted.
+        """
+        batch = WriteBatch(raw_mode=True)
+        for product_id, state in states.items():
+            batch.put(_PRODUCT_KEY.pack(product_id), encode_state(state))
+            if state.row is None:
+                batch.put(_EXPIRY_KEY.pack(_EXPIRY_PREFIX, state.emitted_at, product_id), b"")
+        if next_offset is not None:
+            batch.put(_OFFSET_KEY, _OFFSET.pack(next_offset, now_us))
+        with self._explained():
+            self._db.write(batch)
+
+    def progress(self) -> Progress | None:
+        """Tell how far the changelog is followed; None for an empty database."""
+        with self._explained():
+            data = self._db.get(_OFFSET_KEY)
+            return None if data is None else Progress(*_OFFSET.unpack(data))
+
+    def forget_deleted(self, before_us: int) -> int:
+        """Drop markers of products deleted before a time; gives how many."""
+        batch = WriteBatch(raw_mode=True)
+        forgotten = 0
+        for key in cast("Iterator[bytes]", self._db.keys(from_key=bytes([_EXPIRY_PREFIX]))):
+            if key[0] != _EXPIRY_PREFIX:
+                break
+            _, deleted_at, product_id = _EXPIRY_KEY.unpack(key)
+            if deleted_at >= before_us:
+                break
+            batch.delete(key)
+            state = self.read([product_id]).get(product_id)
+            if state is not None and state.row is None and state.emitted_at == deleted_at:
+                batch.delete(_PRODUCT_KEY.pack(product_id))
+                forgotten += 1
+        if not batch.is_empty():
+            with self._explained():
+                self._db.write(batch)
+        return forgotten
+
+    def items(self, from_product_id: int = 0) -> Iterator[tuple[int, State]]:
+        """Give the states by product_id, deleted ones included, from an id on."""
+        found = self._db.items(from_key=_PRODUCT_KEY.pack(from_product_id))
+        for key, data in cast("Iterator[tuple[bytes, bytes]]", found):
+            if key >= _FIRST_OTHER_KEY:
+                return
+            with self._explained():
+                state = decode_state(data)
+            yield _PRODUCT_KEY.unpack(key)[0], state
+        # RocksDB's iterator ends at a damaged block as it ends at the last key; but the last keys
+        # are never products once the changelog is followed.
+        if self.progress() is not None:
+            with self._explained():
+                raise DamagedError(self.path, "it can't be read to its end")
+
+
+def destroy(path: Path) -> None:
+    """Delete a closed database, in whatever shape it is. Raises StoreError.
+
+    It is moved away first: half of a database, left by a kill, must not be taken for a whole one.
+    """
+    away = path.with_name(path.name + _AWAY)
+    try:
+        if away.exists():
+            shutil.rmtree(away)
+        if path.exists():
+            path.rename(away)
+            shutil.rmtree(away)
+        _marker(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise _explain(path, error) from error
+
+
+def _complete(table: Path) -> bool:
+    """Whether a table file was written to its end."""
+    with table.open("rb") as file:
+        file.seek(max(0, table.stat().st_size - len(_TABLE_END)))
+        return file.read() == _TABLE_END
+
+
+def new_block_cache() -> Cache:
+    """Make the one block cache of a worker."""
+    return Cache(BLOCK_CACHE_BYTES)
+
+
+def _options(cache: Cache) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, block_based=False)
+    table.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(table)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(2)
+    options.set_max_open_files(256)
+    return options
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(path.name + _DAMAGED)
+
+
+_NOT_DAMAGE: Final = {
+    "no space left": "Its disk is full: free some space, or set DEDUP_DATA_DIR to another disk.",
+    "quota exceeded": "Its quota is used up: raise it, or set DEDUP_DATA_DIR to another disk.",
+    "file too large": "A file may not grow further: raise the limit (ulimit -f) of the worker.",
+    "read-only file system": "Its disk is read-only: mount it for writing, or set DEDUP_DATA_DIR.",
+    "permission denied": "Give the worker's user the right to write there, or set DEDUP_DATA_DIR.",
+    "too many open files": "Raise the limit of open files (ulimit -n) of the worker.",
+    "input/output error": "Its disk fails: set DEDUP_DATA_DIR to another one.",
+}
+"""Texts of errors that say nothing against the database, and what to do."""
+
+
+def _explain(path: Path, error: Any) -> StoreError:
+    """Say what an error means for the state in a directory."""
+    text = " ".join(str(error).split())
+    lower = text.lower()
+    for sign, cure in _NOT_DAMAGE.items():
+        if sign in lower:
+            return StoreError(
+                f"The state in {path} can't be used ({text}). {cure} Nothing is lost: a worker "
+                "that starts again goes on from there."
+            )
+    if "while lock file" in lower or "lock hold" in lower:
+        return StoreError(
+            f"The state in {path} is locked by another process. Each worker needs a data directory "
+            "of its own: set DEDUP_DATA_DIR."
+        )
+    return DamagedError(path, text)

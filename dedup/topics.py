@@ -1,0 +1,258 @@
+"""The topics: made with the right settings when missing, refused when they can't work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+from aiokafka.protocol.group import HeartbeatRequest
+
+from dedup.connecting import explain_connection
+from dedup.refusals import brokers_away, refusal
+from dedup.settings import Settings
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+DLQ_RETENTION_MS: Final = 14 * DAY_MS
+CONNECT_TIMEOUT_S: Final = 30.0
+VISIBLE_TIMEOUT_S: Final = 15.0
+
+# A row can be longer than the event it comes from, a dead letter is by its headers.
+_STATE_MAX_BYTES: Final = 2 * 1024 * 1024
+_DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
+_DEFAULT_MAX_BYTES: Final = 1_048_588  # of Kafka
+
+
+class TopicError(Exception):
+    """A topic can't be used; the text names the setting and the cure."""
+
+
+@dataclass(frozen=True)
+class TopicFacts:
+    """What the worker has to know of its topics.
+
+    `delete_retention_ms`: how long a tombstone is kept. `states_batch_bytes` and
+    `smallest_batch_bytes`: the largest record batch the output topic takes, and both topics take.
+    """
+
+    cluster_id: str | None
+    partitions: int
+    delete_retention_ms: int
+    states_batch_bytes: int
+    smallest_batch_bytes: int
+
+
+def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
+    """Give the settings of each topic the worker makes, in the order it makes them."""
+    return {
+        settings.KAFKA_PRODUCT_TOPIC: {"cleanup.policy": "delete"},
+        settings.KAFKA_SRC_PRODUCTS_TOPIC: {
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(_STATE_MAX_BYTES),
+        },
+        settings.KAFKA_DLQ_TOPIC: {
+            "cleanup.policy": "delete",
+            "retention.ms": str(DLQ_RETENTION_MS),
+            "max.message.bytes": str(_DEAD_LETTER_MAX_BYTES),
+        },
+    }
+
+
+class BrokersAwayError(TopicError):
+    """The brokers can't be reached now; waiting may mend it."""
+
+
+async def ensure_topics(settings: Settings) -> TopicFacts:
+    """Make what is missing and check what is there. Raises TopicError with a sentence.
+
+    Brokers that go away meanwhile are waited for, as long as for the first that answers.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + CONNECT_TIMEOUT_S
+    while True:
+        try:
+            async with _admin(settings) as admin:
+                await _create_missing(admin, settings)
+                return await _check(admin, settings)
+        except BrokersAwayError:
+            if loop.time() > give_up_at:
+                raise
+            await asyncio.sleep(1.0)
+
+
+async def check_topics(settings: Settings) -> TopicFacts:
+    """Check what is there and change nothing. Raises TopicError with a sentence."""
+    async with _admin(settings) as admin:
+        missing = set(topic_configs(settings)) - set(await admin.list_topics())
+        if missing:
+            raise TopicError(
+                f"Missing at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
+                f"{', '.join(sorted(missing))}. `dedup topics create` makes them."
+            )
+        return await _check(admin, settings)
+
+
+async def check_group(settings: Settings) -> None:
+    """Refuse a group the user may not join: aiokafka would try that for ever, in silence.
+
+    Raises TopicError. A heartbeat of nobody needs the same right, and changes nothing.
+    """
+    group = settings.DEDUP_APP_ID
+    async with _admin(settings) as admin:
+        deadline = asyncio.get_running_loop().time() + VISIBLE_TIMEOUT_S
+        while True:
+            try:
+                node = await admin.find_coordinator(group)
+                break
+            except GroupCoordinatorNotAvailableError:  # a cluster's first: its topic is being made
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+        answer = await admin._send_request(HeartbeatRequest(group, 0, "nobody"), node)  # noqa: SLF001
+        if for_code(answer.error_code) is GroupAuthorizationFailedError:
+            raise GroupAuthorizationFailedError(group)
+
+
+async def missing_topics(settings: Settings) -> list[str]:
+    """Give our topics that the cluster does not have; none when it can't be asked now."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S), _admin(settings) as admin:
+            existing = await admin.list_topics()
+    except (TopicError, TimeoutError):
+        return []
+    return [name for name in topic_configs(settings) if name not in existing]
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
+    try:
+        await _connect(admin, settings)
+        yield admin
+    except KafkaError as error:
+        kind = BrokersAwayError if brokers_away(error) else TopicError
+        raise kind(
+            f"The topics at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS} can't be "
+            f"made or checked: {refusal(error, settings, right='DESCRIBE')}"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _connect(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + CONNECT_TIMEOUT_S
+    while True:
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            if (sentence := await explain_connection(settings)) is not None:
+                raise TopicError(sentence) from error  # no waiting mends it
+            if loop.time() > deadline:
+                raise TopicError(
+                    f"No broker answers at KAFKA_BOOTSTRAP_SERVERS="
+                    f"{settings.KAFKA_BOOTSTRAP_SERVERS} ({error}). Start Kafka there, or set "
+                    "KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL) to what it listens on."
+                ) from error
+            await asyncio.sleep(1.0)
+        else:
+            return
+
+
+async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    existing = await admin.list_topics()
+    source = settings.KAFKA_PRODUCT_TOPIC
+    partitions = settings.DEDUP_PARTITIONS
+    if source in existing:
+        partitions = (await _partition_counts(admin, [source]))[source]
+    for name, config in topic_configs(settings).items():
+        if name in existing:
+            continue
+        new = NewTopic(name, partitions, settings.DEDUP_REPLICATION_FACTOR, topic_configs=config)
+        response = await admin.create_topics([new])
+        _, code, *reason = response.topic_errors[0]
+        error = for_code(code)
+        if error is TopicAuthorizationFailedError:
+            why = refusal(error(name), settings, right="DESCRIBE")
+            raise TopicError(f"Topic {name} is not there or not to be seen: {why} (and CREATE).")
+        if code != 0 and error is not TopicAlreadyExistsError:
+            raise TopicError(
+                f"Topic {name} can't be made with {partitions} partitions and "
+                f"DEDUP_REPLICATION_FACTOR={settings.DEDUP_REPLICATION_FACTOR}: "
+                f"{error.__name__} {reason[0] if reason and reason[0] else ''}".rstrip()
+            )
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    """Give the partition count of each topic; waits until the cluster shows them all."""
+    deadline = asyncio.get_running_loop().time() + VISIBLE_TIMEOUT_S
+    while True:
+        described = await admin.describe_topics(names)
+        counts = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] == 0}
+        if set(counts) == set(names):
+            return counts
+        if asyncio.get_running_loop().time() > deadline:
+            missing = ", ".join(sorted(set(names) - set(counts)))
+            raise TopicError(f"The cluster does not show the topics {missing}.")
+        await asyncio.sleep(0.2)
+
+
+async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
+    source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
+    counts = await _partition_counts(admin, list(topic_configs(settings)))
+    if counts[source] != counts[states]:
+        raise TopicError(
+            f"{states} has {counts[states]} partitions and {source} has {counts[source]}. They "
+            "must be equal, for the state of a product is kept in the partition of its events. "
+            f"Set KAFKA_SRC_PRODUCTS_TOPIC to a new name (it is then made with "
+            f"{counts[source]} partitions) or make {states} anew."
+        )
+    try:
+        config = await _config(admin, states)
+        letters = await _config(admin, settings.KAFKA_DLQ_TOPIC)
+    except TopicAuthorizationFailedError as error:
+        why = refusal(error, settings, right="DESCRIBE_CONFIGS")
+        raise TopicError(f"The settings of a topic can't be read: {why}") from error
+    policy = config.get("cleanup.policy", "")
+    if policy != "compact":
+        raise TopicError(
+            f"{states} has cleanup.policy={policy}. It must be compact, or states would be lost "
+            f"with time. Change it: kafka-configs.sh --alter --entity-type topics --entity-name "
+            f"{states} --add-config cleanup.policy=compact"
+        )
+    states_bytes = int(config.get("max.message.bytes", _DEFAULT_MAX_BYTES))
+    letter_bytes = int(letters.get("max.message.bytes", _DEFAULT_MAX_BYTES))
+    cluster = await admin.describe_cluster()
+    return TopicFacts(
+        cluster_id=cluster.get("cluster_id"),
+        partitions=counts[source],
+        delete_retention_ms=int(config.get("delete.retention.ms", DAY_MS)),
+        states_batch_bytes=states_bytes,
+        smallest_batch_bytes=min(states_bytes, letter_bytes),
+    )
+
+
+async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+    responses: list[Any] = await admin.describe_configs([resource])
+    entries: dict[str, str] = {}
+    for response in responses:
+        for code, message, _type, _name, configs in response.resources:
+            error = for_code(code)
+            if error is TopicAuthorizationFailedError:
+                raise error(topic)
+            if code != 0:
+                raise TopicError(f"The settings of {topic} can't be read: {message}")
+            entries |= {entry[0]: entry[1] for entry in configs}
+    return entries

@@ -1,0 +1,91 @@
+"""The worker's web server: Faust's, without Faust's pages, and with a lock on the door.
+
+Faust's own pages (tables, routing, graph, statistics) show and link what nobody has asked for; here
+only pages exist that were added by name. Every response, errors too, carries `HEADERS` (but for
+the refusal of bytes that are no HTTP, which aiohttp answers itself). With a token nothing is
+answered but to who shows it.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from aiohttp import hdrs
+from aiohttp.web import Application, Request, Response, StreamResponse, middleware
+from faust.web.drivers.aiohttp import Web
+
+from dedup.settings import Settings, is_loopback, open_door
+from dedup.streaming.application import WorkerError
+
+if TYPE_CHECKING:
+    from dedup.streaming.application import DedupApp
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What every response says: run and embed nothing of others, keep and pass on nothing."""
+
+Handler = Callable[[Request], Awaitable[StreamResponse]]
+
+
+class LockedWeb(Web):
+    """Faust's web server with the pages that were added to it and no others."""
+
+    default_blueprints: ClassVar[Any] = ()
+    production_blueprints: ClassVar[Any] = ()
+    debug_blueprints: ClassVar[Any] = ()
+    optional_blueprints: ClassVar[Any] = ()
+
+    app: "DedupApp"
+
+    def __init__(self, app: "DedupApp", settings: Settings, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        token = settings.DEDUP_WEB_TOKEN
+        self._has_token = token is not None
+        lock(self.web_app, None if token is None else token.get_secret_value())
+
+    async def on_start(self) -> None:
+        """Start serving, unless Faust's `--web-bind` would open what the settings keep closed."""
+        host = self.app.conf.web_bind
+        if is_loopback(host) or self._has_token:
+            await super().on_start()
+        else:
+            self.app.fail(WorkerError(f"{open_door('--web-bind', host)}."))
+
+
+def lock(pages: Application, token: str | None) -> None:
+    """Give every response `HEADERS`; with a token, answer 401 to whoever does not show it."""
+    pages.on_response_prepare.append(_add_headers)
+    if token is not None:
+        pages.middlewares.append(_ask_for(token))
+
+
+async def _add_headers(_request: Request, response: StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.popall(hdrs.SERVER, None)  # the versions are nobody's business
+
+
+def _ask_for(token: str) -> Any:
+    expected = token.encode()
+
+    @middleware
+    async def ask(request: Request, handler: Handler) -> StreamResponse:
+        scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        given = shown.strip().encode("utf-8", "surrogateescape")
+        # In constant time: how long a refusal takes must not tell how much of it was right.
+        if hmac.compare_digest(given, expected) and scheme.lower() == "bearer":
+            return await handler(request)
+        return Response(
+            status=401,
+            text="Show the worker's DEDUP_WEB_TOKEN: Authorization: Bearer TOKEN\n",
+            headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
+        )
+
+    return ask

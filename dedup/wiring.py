@@ -1,0 +1,179 @@
+"""Puts the parts together: `build_app(settings)` gives a Faust app that has not begun anything."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import faust
+from faust.types.auth import CredentialsT
+
+from dedup.core.decide import Rules
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.metrics import Metrics
+from dedup.settings import Settings
+from dedup.streaming.agent import Deduplicator, wall_clock
+from dedup.streaming.application import (
+    DedupApp,
+    StateTableManager,
+    WorkerError,
+)
+from dedup.streaming.batching import BatchSchema
+from dedup.streaming.datadir import Origin
+from dedup.streaming.ending import DedupWorker
+from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
+from dedup.streaming.recovery import ChangelogReader
+from dedup.streaming.table import STORE_URL, StateTable
+from dedup.topics import TopicError, TopicFacts, check_group, ensure_topics
+from dedup.web import add_pages
+
+TABLE_NAME: Final = "products"
+FETCH_BYTES: Final = 1024 * 1024
+COMMIT_INTERVAL_S: Final = 1.0
+
+SESSION_TIMEOUT_S: Final = 10.0
+"""How long a worker may be silent before its partitions go to another."""
+
+
+def build_app(
+    settings: Settings,
+    *,
+    publisher: Publisher | None = None,
+    now: Callable[[], datetime] = wall_clock,
+) -> DedupApp:
+    """Build the app. Nothing is connected, opened or written before it is started.
+
+    `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
+    """
+    app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
+    app.settings = settings
+    rules = Rules(
+        scheme=FingerprintScheme(settings.DEDUP_CONTENT_FIELDS),
+        order=settings.DEDUP_ORDER,
+        refresh_after_us=_microseconds(settings),
+        unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
+    )
+    table = _state_table(app, settings)
+    app.metrics = Metrics()
+    kafka = KafkaPublisher(settings)
+    app.publisher_service = kafka
+    app.deduplicator = Deduplicator(
+        rules,
+        table,
+        publisher or kafka,
+        app.metrics,
+        key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
+        now=now,
+    )
+    app.changelog_reader = ChangelogReader(settings, table, rules.scheme, app.metrics, now=now)
+
+    async def prepare() -> None:
+        try:
+            facts = await ensure_topics(settings)
+            await check_group(settings)
+        except TopicError as error:
+            raise WorkerError(str(error)) from error
+        _use(app, settings, facts)
+
+    app.prepare = prepare
+    source = app.topic(settings.KAFKA_PRODUCT_TOPIC, schema=BatchSchema(), allow_empty=True)
+
+    @app.agent(source, name="deduplicate", isolated_partitions=True)
+    async def deduplicate(batches: faust.StreamT[Any]) -> None:
+        """Emit to src_products what changed, dead letters to products.dlq."""
+        await app.deduplicate(batches)
+
+    add_pages(app, settings)
+    return app
+
+
+def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
+    source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
+    if app.data_directory is not None:
+        app.data_directory.belong_to(Origin(facts.cluster_id, source, states, facts.partitions))
+    app.partitions = facts.partitions
+    app.changelog_reader.partitions = facts.partitions
+    app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.smallest_batch_bytes)
+    app.deduplicator.refuse_rows_beyond(facts.states_batch_bytes)
+    app.deduplicator.keep_deleted_markers(facts.delete_retention_ms * 1000)
+    app.changelog_reader.deleted_marker_us = facts.delete_retention_ms * 1000
+
+
+def _microseconds(settings: Settings) -> int | None:
+    seconds = settings.DEDUP_REFRESH_AFTER
+    return None if seconds is None else int(seconds * 1_000_000)
+
+
+def _state_table(app: DedupApp, settings: Settings) -> StateTable:
+    changelog = app.topic(
+        settings.KAFKA_SRC_PRODUCTS_TOPIC,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=settings.DEDUP_PARTITIONS,
+        compacting=True,
+        acks=False,
+        allow_empty=True,
+    )
+    table = StateTable(app, name=TABLE_NAME, changelog_topic=changelog, help="Known states.")
+    app.tables.add(table)
+    return table
+
+
+def _faust_settings(settings: Settings) -> dict[str, Any]:
+    servers = settings.KAFKA_BOOTSTRAP_SERVERS.split(",")
+    return {
+        "broker": [f"kafka://{server.strip()}" for server in servers],
+        "broker_credentials": _credentials(settings),
+        "broker_commit_interval": COMMIT_INTERVAL_S,
+        "broker_session_timeout": SESSION_TIMEOUT_S,
+        "broker_heartbeat_interval": SESSION_TIMEOUT_S / 5,
+        "broker_rebalance_timeout": 3 * SESSION_TIMEOUT_S,
+        "consumer_max_fetch_size": FETCH_BYTES,
+        "consumer_auto_offset_reset": "earliest",
+        "datadir": settings.DEDUP_DATA_DIR,
+        "store": STORE_URL,
+        "stream_wait_empty": True,
+        "stream_recovery_delay": 0.0,
+        "table_standby_replicas": 0,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "topic_partitions": settings.DEDUP_PARTITIONS,
+        "TableManager": StateTableManager,
+        "Worker": DedupWorker,
+        "web_bind": settings.DEDUP_WEB_HOST,
+        "web_host": settings.DEDUP_WEB_HOST,
+        "web_port": settings.DEDUP_WEB_PORT,
+        "worker_redirect_stdouts": False,
+        "logging_config": _logging_config(settings),
+    }
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    context = settings.ssl_context()
+    if settings.KAFKA_SECURITY_PROTOCOL.startswith("SASL") and settings.KAFKA_PASSWORD is not None:
+        return faust.SASLCredentials(
+            username=settings.KAFKA_USER,
+            password=settings.KAFKA_PASSWORD.get_secret_value(),
+            mechanism=settings.KAFKA_SASL_MECHANISM,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context=context)
+
+
+def _logging_config(settings: Settings) -> dict[str, Any]:
+    formatter: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    if settings.DEDUP_LOG_FORMAT == "json":
+        formatter = {"()": "dedup.logs.JsonFormatter"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"default": formatter},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "default",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
+    }

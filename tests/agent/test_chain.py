@@ -1,0 +1,264 @@
+"""The transport's promises, with the fetching thread replaced by one that gives chosen chunks."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from faust.types import TP, Message
+
+from dedup.streaming.batching import MAX_UNDONE, BatchConsumer, Chunk, RecordBatch
+from tests.agent.conftest import Bench
+from tests.records import TP0, event, record
+
+TP1 = TP("products", 1)
+CHANGELOG = TP("src_products", 0)
+
+
+class ChosenChunks:
+    """Stands in for the thread: gives the next chosen chunks, notes where it is sent."""
+
+    def __init__(self) -> None:
+        self.chunks: list[dict[TP, Chunk]] = []
+        self.asked: list[set[TP]] = []
+        self.gone_to: list[tuple[TP, int]] = []
+        self.committed: dict[TP, int] = {}
+        self.earliest: dict[TP, int] = {}
+        self.ends: dict[TP, int] = {}
+        self.tps = {TP0, TP1, CHANGELOG}
+        self.thread_loop: asyncio.AbstractEventLoop
+
+    def assignment(self) -> set[TP]:
+        return self.tps
+
+    async def fetch(self, tps: set[TP], wait_s: float) -> dict[TP, Chunk]:
+        assert wait_s > 0
+        self.asked.append(tps)
+        await asyncio.sleep(0)
+        return self.chunks.pop(0) if self.chunks else {}
+
+    async def rewind(self, tps: set[TP]) -> dict[TP, int]:
+        return {tp: self.committed.get(tp, 0) for tp in tps}
+
+    async def go_to(self, tp: TP, offset: int) -> None:
+        self.gone_to.append((tp, offset))
+
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        return {tp: self.earliest.get(tp, 0) for tp in tps}
+
+    async def highwaters(self, *tps: TP) -> dict[TP, int]:
+        return {tp: self.ends.get(tp, 1_000) for tp in tps}
+
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        self.committed |= offsets
+        return True
+
+    def wake(self) -> None:
+        pass
+
+
+def chunk(start: int, end: int, *offsets: int) -> Chunk:
+    """Give a chunk; without offsets it has a record for each position."""
+    found = offsets or tuple(range(start, end))
+    return Chunk([record(o, event(number=1)) for o in found], start, end)
+
+
+class Rig:
+    """A consumer that has just been assigned two partitions and recovered."""
+
+    def __init__(self, consumer: BatchConsumer, thread: ChosenChunks) -> None:
+        self.consumer = consumer
+        self.thread = thread
+
+    async def get(self, chunks: dict[TP, Chunk]) -> list[tuple[TP, Message]]:
+        self.thread.chunks.append(chunks)
+        return [item async for item in self.consumer.getmany(timeout=0.01)]
+
+    async def batch(self, tp: TP, given: Chunk) -> RecordBatch:
+        ((found, message),) = await self.get({tp: given})
+        assert found == tp
+        assert isinstance(message.value, RecordBatch)
+        return message.value
+
+    def committable(self, tp: TP) -> Any:
+        return self.consumer._new_offset(tp)
+
+
+@pytest.fixture
+async def rig(bench: Bench) -> Rig:
+    bench.app.finalize()
+    consumer = bench.app.consumer
+    assert isinstance(consumer, BatchConsumer)
+    thread = ChosenChunks()
+    thread.thread_loop = consumer._thread.thread_loop
+    consumer._thread = thread  # type: ignore[assignment]
+    await consumer.perform_seek()
+    consumer.resume_flow()
+    return Rig(consumer, thread)
+
+
+async def test_a_fetch_becomes_one_message_with_the_whole_batch(rig: Rig) -> None:
+    ((tp, message),) = await rig.get({TP0: chunk(0, 3)})
+
+    assert tp == TP0
+    assert message.offset == 2
+    assert isinstance(message.value, RecordBatch)
+    assert [r.offset for r in message.value.records] == [0, 1, 2]
+    assert message.value.next_offset == 3
+
+
+async def test_changelog_partitions_are_never_fetched(rig: Rig) -> None:
+    await rig.get({})
+
+    assert rig.thread.asked == [{TP0, TP1}]
+
+
+async def test_a_dropped_chunk_is_read_again_and_nothing_after_it_is_delivered(rig: Rig) -> None:
+    """faust-streaming issue 606: what a seek swallowed must not be committed past."""
+    await rig.batch(TP0, chunk(0, 3))
+
+    assert await rig.get({TP0: chunk(5, 8)}) == []
+    assert rig.thread.gone_to == [(TP0, 3)]
+    again = await rig.batch(TP0, chunk(3, 8))
+    assert again.next_offset == 8
+
+
+async def test_a_chunk_delivered_already_is_not_delivered_twice(rig: Rig) -> None:
+    await rig.batch(TP0, chunk(0, 3))
+
+    assert await rig.get({TP0: chunk(0, 3)}) == []
+    assert rig.thread.gone_to == [(TP0, 3)]
+
+
+async def test_a_topic_made_anew_is_read_from_its_beginning(rig: Rig) -> None:
+    """The client goes there by itself; going back to an offset beyond the end would never end."""
+    await rig.batch(TP0, chunk(0, 30))
+    rig.thread.ends[TP0] = 2
+
+    again = await rig.batch(TP0, chunk(0, 2))
+    assert again.next_offset == 2
+    assert rig.thread.gone_to == []
+
+
+async def test_one_partition_s_loss_does_not_hold_up_another(rig: Rig) -> None:
+    found = await rig.get({TP0: chunk(4, 5), TP1: chunk(0, 2)})
+
+    assert [tp for tp, _ in found] == [TP1]
+
+
+async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
+    """Compaction and transaction markers leave offsets without records."""
+    first = await rig.batch(TP0, chunk(0, 10, 4, 5))
+    second = await rig.batch(TP0, chunk(10, 12))
+
+    assert (first.next_offset, second.next_offset) == (10, 12)
+    assert rig.thread.gone_to == []
+
+
+async def test_a_chunk_of_markers_only_is_committed_and_not_delivered(rig: Rig) -> None:
+    assert await rig.get({TP0: Chunk([], 0, 2)}) == []
+    assert rig.committable(TP0) == 2
+
+
+async def test_records_deleted_by_retention_are_reported_and_passed(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading them again would never end: they are gone."""
+    rig.thread.earliest[TP0] = 7
+    passed = await rig.batch(TP0, chunk(7, 9))
+
+    assert passed.next_offset == 9
+    assert "7 records from offset 0 were deleted by the topic's retention" in caplog.text
+
+
+async def test_a_chunk_of_another_generation_is_not_delivered(bench: Bench, rig: Rig) -> None:
+    fetch = rig.thread.fetch
+
+    async def fetch_while_flow_stops(tps: set[TP], wait_s: float) -> dict[TP, Chunk]:
+        found = await fetch(tps, wait_s)
+        rig.consumer.stop_flow()
+        bench.app.consumer_generation_id += 1
+        return found
+
+    rig.thread.fetch = fetch_while_flow_stops  # type: ignore[method-assign]
+    assert await rig.get({TP0: chunk(0, 3)}) == []
+
+
+async def test_a_generation_that_changes_between_two_deliveries_ends_the_round(
+    bench: Bench, rig: Rig
+) -> None:
+    rig.thread.chunks.append({TP0: chunk(0, 1), TP1: chunk(0, 1)})
+    delivered = []
+    async for tp, _ in rig.consumer.getmany(timeout=0.01):
+        delivered.append(tp)
+        bench.app.consumer_generation_id += 1
+
+    assert delivered == [TP0]
+
+
+async def test_only_the_done_prefix_is_committed(rig: Rig) -> None:
+    first = await rig.batch(TP0, chunk(0, 3))
+    second = await rig.batch(TP0, chunk(3, 5))
+
+    second.mark_done()
+    assert rig.committable(TP0) is None
+    first.mark_done()
+    assert rig.committable(TP0) == 5
+    assert rig.committable(TP0) is None
+
+
+async def test_letting_go_of_a_message_does_not_make_its_batch_done(rig: Rig) -> None:
+    """Faust acknowledges a message even when the agent raised on it."""
+    ((_, message),) = await rig.get({TP0: chunk(0, 3)})
+    message.ack(rig.consumer)
+
+    assert rig.committable(TP0) is None
+
+
+async def test_a_partition_with_enough_undone_batches_is_not_fetched(rig: Rig) -> None:
+    batches = [await rig.batch(TP0, chunk(i, i + 1)) for i in range(MAX_UNDONE)]
+    await rig.get({})
+    assert rig.thread.asked[-1] == {TP1}
+
+    batches[0].mark_done()
+    await rig.get({})
+    assert rig.thread.asked[-1] == {TP0, TP1}
+
+
+async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(rig: Rig) -> None:
+    """Batches queued when partitions are revoked are forgotten; the commit is where it goes on."""
+    done = await rig.batch(TP0, chunk(0, 3))
+    done.mark_done()
+    rig.thread.committed = {TP0: rig.committable(TP0)}
+    await rig.batch(TP0, chunk(3, 6))
+
+    await rig.consumer.perform_seek()
+
+    again = await rig.batch(TP0, chunk(3, 6))
+    again.mark_done()
+    assert rig.committable(TP0) == 6
+
+
+async def test_while_revoked_nothing_is_delivered_though_batches_are_queued(rig: Rig) -> None:
+    await rig.batch(TP0, chunk(0, 3))
+    revoked: list[set[TP]] = []
+
+    async def revoke(tps: set[TP]) -> None:
+        revoked.append(tps)
+        assert await rig.get({TP0: chunk(3, 6)}) == []
+
+    rig.consumer._on_partitions_revoked = revoke
+    await rig.consumer.on_partitions_revoked({TP0, TP1, CHANGELOG})
+
+    assert revoked
+    assert rig.committable(TP0) is None
+
+
+async def test_where_nothing_is_committed_the_chain_begins_where_the_log_begins(rig: Rig) -> None:
+    rig.thread.rewind = _from_the_beginning  # type: ignore[method-assign]
+    await rig.consumer.perform_seek()
+
+    assert (await rig.batch(TP0, chunk(40, 42))).next_offset == 42
+
+
+async def _from_the_beginning(tps: set[TP]) -> dict[TP, int]:
+    return dict.fromkeys(tps, 40)

@@ -1,0 +1,300 @@
+"""Damaged, half-written and foreign data directories, without a broker."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiokafka.partitioner import murmur2
+
+from dedup.core.state import State
+from dedup.streaming.datadir import DataDirectory, Origin, partitions_before
+from dedup.streaming.store import (
+    DamagedError,
+    PartitionStore,
+    StoreError,
+    destroy,
+    new_block_cache,
+)
+from tests.agent.conftest import Bench
+from tests.records import event
+
+ORIGIN = Origin("cluster", "products", "src_products", 4)
+
+
+def state(offset: int) -> State:
+    return State(b"f" * 21, 5, 0, offset, 100, 0, os.urandom(300))
+
+
+def fill(path: Path) -> None:
+    """Leave a database as a killed worker does: 3,000 states in a table, 1,000 in the log."""
+    store = PartitionStore(path, new_block_cache())
+    for begin in range(0, 4_000, 500):
+        states = {i: state(i) for i in range(begin + 1, begin + 501)}
+        store.write(states, next_offset=begin + 500, now_us=1)
+        if begin == 2_500:
+            store._db.flush()
+    shutil.copytree(path, path.with_name("copy"))
+    store.close()
+    shutil.rmtree(path)
+    path.with_name("copy").rename(path)
+
+
+def only(path: Path, pattern: str) -> Path:
+    (found,) = path.glob(pattern)
+    return found
+
+
+def cut(path: Path, kept: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+
+
+def scratch(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = os.urandom(200)
+    path.write_bytes(data)
+
+
+def keep(path: Path, suffix: str) -> None:
+    for file in path.iterdir():
+        if file.suffix != suffix:
+            file.unlink()
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "a table scratched": lambda path: scratch(only(path, "*.sst")),
+    "a table cut": lambda path: cut(only(path, "*.sst"), 0.7),
+    "a table gone": lambda path: only(path, "*.sst").unlink(),
+    "the log cut": lambda path: cut(only(path, "*.log"), 0.7),
+    "the log scratched": lambda path: scratch(only(path, "*.log")),
+    "the manifest cut": lambda path: cut(only(path, "MANIFEST*"), 0.6),
+    "the manifest empty": lambda path: cut(only(path, "MANIFEST*"), 0),
+    "CURRENT empty": lambda path: cut(path / "CURRENT", 0),
+    "CURRENT gone": lambda path: (path / "CURRENT").unlink(),
+    "the options cut": lambda path: cut(only(path, "OPTIONS*"), 0.5),
+    "everything but the tables gone": lambda path: keep(path, ".sst"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_database_is_never_taken_for_a_whole_one(
+    bench: Bench, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What recovery goes on from is a prefix: every state up to the offset it stands at."""
+    path = bench.table.data._path(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fill(path)
+    DAMAGES[damage](path)
+
+    store = bench.table.data.sound_partition(0)
+    with suppress(DamagedError):  # found only when it is read: then the next start knows
+        store.read(range(1, 4_001))
+    bench.table.data.close_others(())
+    store = bench.table.data.sound_partition(0)
+
+    progress = store.progress()
+    known = len(store.read(range(1, 4_001)))
+    assert known == (0 if progress is None else progress.next_offset)
+    if progress is None:
+        assert "it is rebuilt from the changelog topic" in caplog.text
+
+
+async def feed_all(bench: Bench, products: int) -> None:
+    """An event of every eighth product: some are in every block of the table."""
+    for product_id in range(1, products + 1, 8):
+        await bench.feed(event(product_id), key=b"%d" % product_id, offset=product_id)
+
+
+async def test_damage_found_in_work_stops_the_worker_and_the_next_start_rebuilds(
+    bench: Bench,
+) -> None:
+    path = bench.table.data._path(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fill(path)
+    scratch(only(path, "*.sst"))
+    bench.publisher.appended = 4_000  # the topic goes on where the states end
+
+    with pytest.raises(DamagedError, match=f"{path} is damaged .*Start the worker again"):
+        await feed_all(bench, 3_000)
+    bench.table.data.close_others(())
+
+    assert bench.table.data.sound_partition(0).progress() is None
+
+
+def test_a_view_of_a_damaged_database_is_an_error_and_not_a_part(tmp_path: Path) -> None:
+    """RocksDB's own iterator ends at the damage as if there were no more."""
+    path = tmp_path / "products-0"
+    fill(path)
+    scratch(only(path, "*.sst"))
+    store = PartitionStore(path, new_block_cache())
+
+    with pytest.raises(DamagedError):
+        list(store.items())
+
+
+def test_state_bytes_of_a_newer_version_are_rebuilt(tmp_path: Path) -> None:
+    path = tmp_path / "products-0"
+    store = PartitionStore(path, new_block_cache())
+    store._db[(1).to_bytes(8, "big")] = b"\x63 of the future"
+
+    with pytest.raises(DamagedError, match="layout 1 is expected"):
+        store.read([1])
+    store.close()
+    with pytest.raises(DamagedError):
+        PartitionStore(path, new_block_cache())
+    destroy(path)
+    PartitionStore(path, new_block_cache()).close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from dedup.core.state import State
+from dedup.streaming.store import PartitionStore, new_block_cache
+store = PartitionStore(Path(sys.argv[1]), new_block_cache())
+progress = store.progress()
+begin = progress.next_offset if progress else 0
+print(begin, flush=True)
+while True:
+    states = {i: State(b"f" * 21, 5, 0, i, 100, 0, b"x" * 2000) for i in range(begin, begin + 500)}
+    begin += 500
+    store.write(states, next_offset=begin, now_us=1)
+"""
+
+
+def test_a_worker_killed_in_the_middle_of_its_writes_leaves_a_whole_prefix(tmp_path: Path) -> None:
+    """Eight times SIGKILL, at moments that fall before, into and after RocksDB's own flushes."""
+    path = tmp_path / "products-0"
+    grew = 0
+    for round_ in range(8):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.03 + 0.05 * round_)
+        writer.kill()
+        writer.communicate()
+        try:
+            store = PartitionStore(path, new_block_cache())
+        except DamagedError:
+            destroy(path)
+            continue
+        progress = store.progress()
+        end = progress.next_offset if progress else 0
+        assert len(store.read(range(end + 500))) == end
+        grew += end > 0
+        store.close()
+    assert grew > 3
+
+
+async def test_a_rebuild_that_was_killed_is_no_half_database(bench: Bench) -> None:
+    path = bench.table.data._path(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fill(path)
+    path.rename(path.with_name(path.name + ".away"))
+
+    assert bench.table.data.sound_partition(0).progress() is None
+    bench.table.data.rebuild(0)
+    assert not path.with_name(path.name + ".away").exists()
+
+
+def directory(path: Path) -> DataDirectory:
+    (path / "tables").mkdir(exist_ok=True)
+    return DataDirectory(path, path / "tables")
+
+
+def test_two_workers_never_share_a_directory(tmp_path: Path) -> None:
+    first, second = directory(tmp_path), directory(tmp_path)
+    first.lock()
+    with pytest.raises(StoreError, match=r"locked by another worker.*set DEDUP_DATA_DIR"):
+        second.lock()
+    first.unlock()
+    second.lock()
+    second.unlock()
+
+
+@pytest.mark.parametrize("change", [{"cluster": "other"}, {"states": "other"}, {"partitions": 2}])
+def test_states_of_other_topics_are_thrown_away(
+    tmp_path: Path, change: dict[str, str | int]
+) -> None:
+    found = directory(tmp_path)
+    found.belong_to(ORIGIN)
+    (tmp_path / "tables" / "products-0").mkdir()
+    found.belong_to(ORIGIN)
+    assert (tmp_path / "tables" / "products-0").exists()
+
+    found.belong_to(replace(ORIGIN, **change))  # type: ignore[arg-type]
+    assert not (tmp_path / "tables" / "products-0").exists()
+
+
+def test_more_partitions_than_the_states_were_made_with_are_refused(tmp_path: Path) -> None:
+    directory(tmp_path).belong_to(ORIGIN)
+
+    for _ in range(2):
+        with pytest.raises(
+            StoreError, match=r"products has 6 partitions, and .* of 4\. Kafka puts"
+        ):
+            directory(tmp_path).belong_to(replace(ORIGIN, partitions=6))
+
+
+def products_in(partition: int, partitions: int, count: int = 50) -> list[int]:
+    """The first products that Kafka's partitioner puts into a partition."""
+    found = (i for i in range(1, 100_000) if _hash(i) % partitions == partition)
+    return [next(found) for _ in range(count)]
+
+
+def _hash(product_id: int) -> int:
+    return int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF
+
+
+@pytest.mark.parametrize(("before", "now"), [(4, 6), (4, 8), (2, 3), (3, 4)])
+def test_the_products_of_a_partition_tell_how_many_there_were(before: int, now: int) -> None:
+    for partition in range(before):
+        assert partitions_before(products_in(partition, before), partition, now) == before
+    for partition in range(now):
+        assert partitions_before(products_in(partition, now), partition, now) is None
+
+
+def test_products_placed_by_another_rule_tell_nothing() -> None:
+    assert partitions_before(list(range(1, 200)), 1, 4) is None
+    assert partitions_before(products_in(1, 4, 5), 1, 6) is None
+
+
+async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> None:
+    """Order is by event time and offset; processing time only stamps rows."""
+    await bench.feed(event(number=1), event(number=2, price="11.00"))
+    bench.clock.move(days=-400)
+    await bench.feed(event(number=3, price="12.00"), event(number=2), offset=2)
+    await bench.feed(event(number=4, action="deleted"), offset=4)
+    await bench.feed(event(number=3), offset=5)
+    bench.clock.move(days=800)
+    await bench.feed(event(number=6, price="13.00"), offset=6)
+
+    assert bench.outcomes() == {"change": 4, "stale": 2, "tombstone": 1}
+
+
+async def test_a_row_that_the_topic_does_not_take_is_a_dead_letter_and_changes_nothing(
+    bench: Bench,
+) -> None:
+    bench.app.deduplicator.refuse_rows_beyond(2_000)
+    output = await bench.feed(
+        event(number=1),
+        event(number=2, description="x" * 3_000),
+        event(number=3, stock_quantity=5),
+    )
+
+    assert len(output.states) == 2
+    assert b'"description":null' in (output.states[1].value or b"")
+    headers = dict(output.dead_letters[0].headers)
+    assert headers["dedup.errors.reason"] == b"row_too_large"
+    assert b"max.message.bytes" in headers["__streams.errors.message"]
+    assert bench.outcomes() == {"change": 2, "dead_letter": 1}

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+
+from dedup.core.state import State
+from dedup.streaming.store import PartitionStore, StoreError, new_block_cache
+from tests.agent.conftest import Bench
+
+ROW = State(b"f" * 21, 5, 0, 7, 100, 3, b'{"product_id":1}')
+DELETED = State(bytes(21), 6, 0, 8, 200, 0, None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tables" / "products-0"
+
+
+def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    store.write({1: ROW, 2: DELETED}, next_offset=12, now_us=9)
+    store.close()
+
+    store = PartitionStore(path, new_block_cache())
+    progress = store.progress()
+    assert progress is not None
+    assert (progress.next_offset, progress.written_at_us) == (12, 9)
+    assert store.read([2, 1, 3]) == {1: ROW, 2: DELETED}
+    store.close()
+
+
+def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    store.write({1: ROW}, next_offset=12, now_us=9)
+    store.write({1: ROW._replace(duplicates=4)}, next_offset=None, now_us=10)
+
+    progress = store.progress()
+    assert progress is not None
+    assert progress.next_offset == 12
+    assert store.read([1])[1].duplicates == 4
+    store.close()
+
+
+def test_an_empty_store_follows_nothing(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    assert store.progress() is None
+    store.close()
+
+
+def test_items_come_by_product_id_from_any_one_on(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    store.write({300: ROW, 2: DELETED, 2**63 - 1: ROW}, next_offset=1, now_us=1)
+
+    assert [i for i, _ in store.items()] == [2, 300, 2**63 - 1]
+    assert [i for i, _ in store.items(3)] == [300, 2**63 - 1]
+    store.close()
+
+
+def test_old_markers_are_forgotten_and_products_that_came_back_are_not(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    store.write({1: DELETED, 2: DELETED}, next_offset=1, now_us=1)
+    store.write({2: ROW}, next_offset=2, now_us=2)
+
+    assert store.forget_deleted(before_us=200) == 0
+    assert store.forget_deleted(before_us=201) == 1
+    assert [i for i, _ in store.items()] == [2]
+    store.close()
+
+
+def test_a_directory_in_use_is_refused_with_the_cure(path: Path) -> None:
+    store = PartitionStore(path, new_block_cache())
+    with pytest.raises(StoreError, match=r"locked by another process.*DEDUP_DATA_DIR"):
+        PartitionStore(path, new_block_cache())
+    store.close()
+
+
+async def test_the_table_reads_as_any_faust_table(bench: Bench) -> None:
+    bench.table.write(0, {1: ROW}, next_offset=1, now_us=1)
+    bench.table.write(3, {2: ROW}, next_offset=1, now_us=1)
+
+    assert bench.table[2] == ROW
+    assert bench.table.get(3) is None
+    assert 1 in bench.table
+    assert sorted(bench.table) == [1, 2]
+    assert len(bench.table) == 2
+    assert sorted(bench.table.items()) == [(1, ROW), (2, ROW)]
+    assert sorted(bench.table.keys()) == [1, 2]
+    assert list(bench.table.values()) == [ROW, ROW]
+
+
+async def test_a_changelog_whose_offsets_went_back_is_not_gone_on_with(bench: Bench) -> None:
+    bench.table.write(0, {1: ROW}, next_offset=20, now_us=1)
+
+    with pytest.raises(StoreError, match="src_products was made anew"):
+        bench.table.write(0, {2: ROW}, next_offset=3, now_us=2)
+    assert 2 not in bench.table
+
+
+async def test_the_table_is_written_by_the_agent_alone(bench: Bench) -> None:
+    with pytest.raises(TypeError, match="written by the agent"):
+        bench.table[1] = ROW
+    with pytest.raises(TypeError, match="written by the agent"):
+        del bench.table[1]
+
+
+async def test_partitions_that_went_to_another_worker_are_closed(bench: Bench) -> None:
+    for partition in range(3):
+        bench.table.write(partition, {1: ROW}, next_offset=1, now_us=1)
+    bench.table.data.close_others([1])
+
+    assert bench.table.data.open_partitions == [1]

@@ -1,0 +1,223 @@
+"""What fails while a worker runs: a sentence with the cure and exit 1, or a stall that ends."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from dedup.localkafka import LocalKafka
+from dedup.settings import load_settings
+from dedup.streaming import publisher as publishing
+from dedup.streaming.publisher import KafkaPublisher, Output, OutputRecord, PublishError
+from dedup.topics import ensure_topics
+from tests.records import event
+from tests.workers import (
+    Names,
+    WorkerProcess,
+    emissions,
+    end_of,
+    judge,
+    produce,
+    read_topic,
+    wait_until_done,
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB of its own."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    _as_root("mount", "-t", "tmpfs", "-o", "size=4m,mode=1777", "tmpfs", str(path))
+    try:
+        yield path
+    finally:
+        _as_root("umount", str(path))
+
+
+def _as_root(*command: str) -> None:
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*prefix, *command], check=True)
+
+
+def settings_on(disk: Path, names: Names) -> dict[str, str]:
+    return {**names.settings, "DEDUP_DATA_DIR": str(disk / "state")}
+
+
+def wide(products: int, number: int = 1) -> list[tuple[bytes | None, bytes | None]]:
+    """Events whose rows fill a small disk."""
+    text = "".join(chr(33 + i * 7919 % 90) for i in range(2_000))
+    return [
+        (b"%d" % i, event(i, number=number, description=f"{i} {text}"))
+        for i in range(1, products + 1)
+    ]
+
+
+async def test_a_full_disk_ends_the_worker_and_loses_nothing(
+    kafka: str, tmp_path: Path, small_disk: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", settings_on(small_disk, names)) as worker:
+        worker.wait_until_ready()
+        await produce(kafka, wide(4_000), names.source)
+        assert worker.wait() == 1
+        assert "disk is full: free some space, or set DEDUP_DATA_DIR" in worker.log()
+        assert "Traceback" not in worker.log()
+    with WorkerProcess(kafka, tmp_path / "larger", names.settings) as worker:
+        worker.wait_until_ready()
+        await produce(kafka, wide(10, number=2), names.source)
+        await wait_until_done(kafka, names)
+
+    output = emissions(await read_topic(kafka, names.states))
+    assert output == judge(await read_topic(kafka, names.source)).emitted
+
+
+async def test_a_read_only_disk_is_named(kafka: str, tmp_path: Path, small_disk: Path) -> None:
+    names = Names.fresh()
+    (small_disk / "state").mkdir()
+    _as_root("mount", "-o", "remount,ro", str(small_disk))
+    with WorkerProcess(kafka, tmp_path / "state", settings_on(small_disk, names)) as worker:
+        assert worker.wait() == 1
+
+    assert f"DEDUP_DATA_DIR={small_disk / 'state'} can't be written" in worker.log()
+    assert "Traceback" not in worker.log()
+
+
+async def test_a_second_worker_in_the_same_directory_ends_and_the_first_goes_on(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        shared = {**names.settings, "DEDUP_DATA_DIR": str(worker.data_dir)}
+        with WorkerProcess(kafka, tmp_path / "second", shared) as second:
+            assert second.wait() == 1
+            assert "is locked by another worker" in second.log()
+            assert "set DEDUP_DATA_DIR" in second.log()
+            assert "Traceback" not in second.log()
+        await produce(kafka, [(b"1", event())], names.source)
+        await wait_until_done(kafka, names)
+        assert worker.alive
+
+
+async def test_a_row_beyond_the_topic_s_limit_is_a_dead_letter_and_the_rest_goes_on(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Many rows that fit one by one are also cut into record batches that fit."""
+    names = Names.fresh()
+    async with _admin(kafka) as client:
+        limits = {"cleanup.policy": "compact", "max.message.bytes": "10000"}
+        await client.create_topics([NewTopic(names.states, 4, 1, topic_configs=limits)])
+    large = event(number=2, description="x" * 20_000)
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        records = [*wide(50), (b"1", large), (b"1", event(number=3, price="3.00"))]
+        await produce(kafka, records, names.source)
+        await wait_until_done(kafka, names)
+
+    output = emissions(await read_topic(kafka, names.states))
+    assert output[1] == ["evt_1", "evt_3"]
+    assert len(output) == 50
+    letters = [r for rs in (await read_topic(kafka, names.dead_letters)).values() for r in rs]
+    assert [letter.value for letter in letters] == [large]
+    assert dict(letters[0].headers)["dedup.errors.reason"] == b"row_too_large"
+
+
+@asynccontextmanager
+async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def _publisher(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
+    """The publisher of a worker, with its topics made and a partition taken over."""
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    await ensure_topics(settings)
+    made = KafkaPublisher(settings)
+    await made.own([0])
+    try:
+        yield made
+    finally:
+        await made.own([])
+
+
+def _output(offset: int) -> Output:
+    return Output(0, offset, 1_767_225_600_000, [OutputRecord(b"1", b'{"product_id":1}', [])])
+
+
+async def test_brokers_that_are_gone_for_good_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 3.0)
+    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
+    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+        async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
+            await publisher.publish(_output(1))
+            broker.kill()
+            with pytest.raises(PublishError, match="Nothing of it was committed"):
+                await publisher.publish(_output(2))
+
+
+async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -> None:
+    names = Names.fresh()
+    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+        kafka = broker.bootstrap_servers
+        with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+            worker.wait_until_ready()
+            broker.kill()
+            await asyncio.sleep(15)  # longer than the session of the group
+            assert worker.alive, worker.log()
+            broker.restart()
+            await produce(kafka, [(b"1", event())], names.source)
+            await wait_until_done(kafka, names)
+            assert worker.terminate() == 0
+
+
+async def test_an_output_topic_that_was_deleted_is_named(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names.fresh()
+    monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
+    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
+    async with _publisher(kafka, names) as publisher, _admin(kafka) as client:
+        await publisher.publish(_output(1))
+        await client.delete_topics([names.states])
+        with pytest.raises(PublishError, match=f"{names.states} was deleted. Make it anew"):
+            await publisher.publish(_output(2))
+
+
+async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Its known states are no longer on the topic: going on would leave them missing there."""
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        for number in range(1, 21):
+            value = event(number=number, price=f"{number}.00")
+            await produce(kafka, [(b"1", value)], names.source)
+        await wait_until_done(kafka, names)
+        async with _admin(kafka) as client:
+            await client.delete_topics([names.states])
+            for _ in range(100):
+                policy = {"cleanup.policy": "compact"}
+                response = await client.create_topics(
+                    [NewTopic(names.states, 4, 1, topic_configs=policy)]
+                )
+                if response.topic_errors[0][1] == 0:
+                    break
+        await produce(kafka, [(b"1", event(number=30, price="30.00"))], names.source)
+        assert worker.wait() == 1
+        assert f"{names.states} was made anew" in worker.log()
+        assert "Traceback" not in worker.log()
+    assert await end_of(kafka, names.states) >= 1

@@ -1,0 +1,62 @@
+"""A worker that a locked broker does not let in says why at once, and ends."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker.locked import PASSWORD, USER, LockedKafka, locked_kafka
+from tests.workers import Names, WorkerProcess
+
+WRONG = "wrong-password-7731"
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LockedKafka]:
+    with locked_kafka(tmp_path_factory.mktemp("locked")) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "change", "expected"),
+    [
+        ("PLAIN", {"KAFKA_PASSWORD": WRONG}, f"did not accept KAFKA_USER={USER}"),
+        ("SCRAM-SHA-512", {"KAFKA_PASSWORD": WRONG}, f"did not accept KAFKA_USER={USER}"),
+        ("PLAIN", {"KAFKA_CERT": "stranger"}, "can't be trusted (self-signed certificate"),
+        ("PLAIN", {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
+    ],
+)
+def test_a_worker_that_is_refused_says_why_at_once_and_ends(
+    locked: LockedKafka, tmp_path: Path, mechanism: str, change: dict[str, str], expected: str
+) -> None:
+    environ = locked.settings(mechanism) | Names.fresh().settings | change
+    if environ["KAFKA_CERT"] == "stranger":
+        environ["KAFKA_CERT"] = str(locked.stranger)
+    began = time.monotonic()
+    with WorkerProcess(locked.bootstrap_servers, tmp_path / "state", environ) as worker:
+        assert worker.wait() == 1
+    assert time.monotonic() - began < 20  # waiting for a broker takes 30 s
+    log = worker.log()
+    assert expected in log
+    assert "Traceback" not in log
+    assert PASSWORD not in log
+    assert WRONG not in log
+
+
+def test_the_topics_command_is_refused_in_one_sentence(locked: LockedKafka) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "from dedup.cli import cli; cli()", "topics", "check"],
+        env=kept | locked.settings("PLAIN") | {"KAFKA_PASSWORD": WRONG},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: The broker {locked.bootstrap_servers} did not accept")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,297 @@
+"""What stands on the topics when a worker starts, on a real broker; judged by what it does next."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+
+from dedup import topics
+from dedup.oracle import differences
+from dedup.settings import load_settings
+from dedup.streaming.application import DedupApp
+from dedup.streaming.recovery import RecoveryError
+from dedup.streaming.store import StoreError
+from dedup.streaming.table import StateTable
+from dedup.wiring import TABLE_NAME, build_app
+from producer.events import EventGenerator, Mix
+from tests.records import event
+from tests.workers import (
+    Names,
+    Records,
+    WorkerProcess,
+    emissions,
+    judge,
+    produce,
+    read_topic,
+    wait_until_done,
+)
+
+
+def row(product_id: int, **fields: Any) -> bytes:
+    """Give a row without our headers, as any job may have written it."""
+    known = {"product_id": product_id, "product_name": "A", "price": "1.00"}
+    return json.dumps(known | {"last_event_timestamp": "2026-01-01 00:00:05"} | fields).encode()
+
+
+def key(product_id: int) -> bytes:
+    return b'{"product_id":%d}' % product_id
+
+
+@asynccontextmanager
+async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+class Reader:
+    """The recovery of a worker, without its process: the same app, the real broker."""
+
+    def __init__(self, kafka: str, names: Names, data_dir: Path) -> None:
+        environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_DATA_DIR": str(data_dir)}
+        self.settings = load_settings(environ | names.settings)
+        self.app: DedupApp = build_app(self.settings)
+        for directory in (self.app.conf.datadir, self.app.conf.appdir, self.app.conf.tabledir):
+            directory.mkdir(parents=True, exist_ok=True)
+        self.app.changelog_reader.partitions = 4
+
+    @property
+    def table(self) -> StateTable:
+        table = self.app.tables[TABLE_NAME]
+        assert isinstance(table, StateTable)
+        return table
+
+    async def restore(self) -> int:
+        return await self.app.changelog_reader.restore(range(4))
+
+    def known(self) -> dict[int, bool]:
+        """The products that are known, and whether they are there or deleted."""
+        return {i: state.row is not None for i, state in self.table.items()}
+
+
+@asynccontextmanager
+async def reader(kafka: str, names: Names, data_dir: Path) -> AsyncIterator[Reader]:
+    made = Reader(kafka, names, data_dir)
+    try:
+        yield made
+    finally:
+        await made.table.data.on_stop()
+
+
+async def _states(kafka: str, names: Names, *records: tuple[int, bytes | None]) -> None:
+    """Append to src_products, each record in the partition of its product's text key."""
+    for product_id, value in records:
+        await produce(
+            kafka, [(key(product_id), value)], names.states, partition_key=b"%d" % product_id
+        )
+
+
+async def _make_topics(kafka: str, names: Names) -> None:
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings}
+    await topics.ensure_topics(load_settings(environ))
+
+
+async def test_an_empty_topic_and_tombstones_only_are_recovered_from(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    await _make_topics(kafka, names)
+    async with reader(kafka, names, tmp_path / "state") as found:
+        assert await found.restore() == 0
+        assert found.known() == {}
+        await _states(kafka, names, (1, None), (2, None), (1, None))
+        assert await found.restore() == 3
+        assert found.known() == {1: False, 2: False}
+
+
+async def test_a_deleted_head_is_not_waited_for_and_an_older_database_is_rebuilt(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Tombstones may have stood in the head: a database that ends before it can't be trusted."""
+    names = Names.fresh()
+    async with admin(kafka) as client:
+        await client.create_topics([NewTopic(names.states, 4, 1)])  # a head can be deleted here
+        async with reader(kafka, names, tmp_path / "state") as found:
+            await _states(kafka, names, (1, row(1)))
+            assert await found.restore() == 1
+            await _states(kafka, names, *((1, row(1, price=f"{n}.00")) for n in range(2, 6)))
+            (partition,) = {p for p, r in (await read_topic(kafka, names.states)).items() if r}
+            await _delete_before(client, names.states, partition, 4)
+            assert await found.restore() == 1
+            assert b'"5.00"' in (found.table[1].row or b"")
+
+
+async def _delete_before(
+    client: AIOKafkaAdminClient, topic: str, partition: int, offset: int
+) -> None:
+    await client.delete_records({TopicPartition(topic, partition): RecordsToDelete(offset)})
+
+
+async def test_a_corrupted_database_is_rebuilt_by_itself(kafka: str, tmp_path: Path) -> None:
+    names = Names.fresh()
+    await _make_topics(kafka, names)
+    await _states(kafka, names, *((i, row(i)) for i in range(1, 41)))
+    async with reader(kafka, names, tmp_path / "state") as found:
+        assert await found.restore() == 40
+        for partition in range(4):
+            found.table.data.partition(partition)._db.flush()
+        path = found.table.data._path(1)
+    (table_file,) = path.glob("*.sst")
+    table_file.write_bytes(b"\0" * table_file.stat().st_size)
+
+    async with reader(kafka, names, tmp_path / "state") as found:
+        read = await found.restore()
+        assert 0 < read < 40  # one partition's states, not all
+        assert len(found.known()) == 40
+
+
+async def test_states_that_were_made_with_fewer_partitions_are_refused_without_a_disk_too(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Both topics grew from 4 to 6; the data directory, which would remember, was lost."""
+    names = Names.fresh()
+    await _make_topics(kafka, names)
+    records = [(key(i), row(i)) for i in range(1, 201)]
+    for record, product_id in zip(records, range(1, 201), strict=True):
+        await produce(kafka, [record], names.states, partition_key=b"%d" % product_id)
+    async with reader(kafka, names, tmp_path / "state") as found:
+        found.app.changelog_reader.partitions = 6
+        with pytest.raises(
+            StoreError, match="has 6 partitions, and the known states are those of 4"
+        ):
+            await found.restore()
+
+
+async def test_a_topic_that_is_gone_ends_in_a_sentence(kafka: str, tmp_path: Path) -> None:
+    async with reader(kafka, Names.fresh(), tmp_path / "state") as found:
+        with pytest.raises((RecoveryError, StoreError)):
+            await found.restore()
+
+
+async def test_another_choice_of_content_fields_makes_no_false_changes(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Fingerprints of another choice are computed anew from the rows that are known."""
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        await produce(kafka, [(b"1", event(number=1)), (b"2", event(2))], names.source)
+        await wait_until_done(kafka, names)
+        assert worker.terminate() == 0
+    settings = {**names.settings, "DEDUP_CONTENT_FIELDS": "price,discount"}
+    with WorkerProcess(kafka, tmp_path / "state", settings) as worker:
+        worker.wait_until_ready()
+        again = [event(number=5, stock_quantity=7), event(number=6, price="11.00")]
+        await produce(
+            kafka, [*((b"1", value) for value in again), (b"2", event(2, number=7))], names.source
+        )
+        await wait_until_done(kafka, names)
+
+    output = emissions(await read_topic(kafka, names.states))
+    assert output == {1: ["evt_1", "evt_6"], 2: ["evt_1"]}
+
+
+async def test_a_source_topic_made_anew_is_read_from_its_beginning(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
+        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await wait_until_done(kafka, names)
+        assert worker.terminate() == 0
+        async with admin(kafka) as client:
+            await client.delete_topics([names.source])
+            await _made_anew(client, names.source)
+        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
+        await produce(kafka, [(b"1", value) for value in after], names.source)
+        worker.log_path.unlink()
+        worker.start()
+        worker.wait_until_ready()
+        await wait_until_done(kafka, names)
+        metrics = worker.metrics()
+
+    output = emissions(await read_topic(kafka, names.states))
+    assert output[1] == [f"evt_{n}" for n in (*range(1, 31), *range(40, 45))]
+    assert metrics["dedup_offset_regressions_total"] > 0
+
+
+async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
+        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await wait_until_done(kafka, names)
+        async with admin(kafka) as client:
+            await client.delete_topics([names.source])
+            assert worker.wait() == 1
+            await _made_anew(client, names.source)
+        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
+        await produce(kafka, [(b"1", value) for value in after], names.source)
+        assert f"{names.source} was deleted. Start the worker again" in worker.log()
+        assert "Traceback" not in worker.log()
+        worker.start()
+        async with asyncio.timeout(60):
+            while len(emissions(await read_topic(kafka, names.states))[1]) < 35:
+                await asyncio.sleep(0.5)
+
+
+async def _made_anew(client: AIOKafkaAdminClient, topic: str) -> None:
+    """Make a topic that is being deleted as soon as its name is free."""
+    for _ in range(100):
+        response = await client.create_topics([NewTopic(topic, 4, 1)])
+        if response.topic_errors[0][1] == 0:
+            return
+    raise AssertionError(response)
+
+
+async def test_a_source_topic_that_grew_while_it_is_worked_on_stops_the_worker(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Both topics grow, so no counts differ: at the next start the data directory remembers."""
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        await produce(kafka, [(b"1", event())], names.source)
+        await wait_until_done(kafka, names)
+        assert worker.terminate() == 0
+        async with admin(kafka) as client:
+            for topic in (names.source, names.states):
+                await client.create_partitions({topic: NewPartitions(6)})
+        worker.start()
+        assert worker.wait() == 1
+
+    assert f"{names.source} has 6 partitions, and the known states are those of 4" in worker.log()
+    assert "Traceback" not in worker.log()
+
+
+async def test_a_wiped_directory_under_a_feed_loses_nothing(kafka: str, tmp_path: Path) -> None:
+    """Also after a compacted head: the cleaner is not waited for, the newest rows are enough."""
+    names = Names.fresh()
+    generator = EventGenerator(4, lambda: datetime(2026, 1, 1, tzinfo=UTC), Mix(products=300))
+    records = [(e.key, e.value) for e in islice(generator, 4_000)]
+    for begin, name in ((0, "first"), (2_000, "second")):
+        with WorkerProcess(kafka, tmp_path / name, names.settings) as worker:
+            worker.wait_until_ready()
+            await produce(kafka, records[begin : begin + 2_000], names.source)
+            await wait_until_done(kafka, names)
+            worker.kill()
+
+    source: Records = await read_topic(kafka, names.source)
+    output = emissions(await read_topic(kafka, names.states))
+    assert differences(judge(source).emitted, output) == []

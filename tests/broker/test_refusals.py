@@ -1,0 +1,153 @@
+"""What can't work is refused with a sentence that names the thing and the cure, and exit 1."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from dedup import topics
+from dedup.settings import load_settings
+from tests.workers import Names, WorkerProcess, free_port
+
+
+def faust(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `faust -A dedup` with these settings and no others."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "faust", "-A", "dedup", *arguments],
+        env=environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def _make(kafka: str, name: str, partitions: int, **config: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        config = {name.replace("_", "."): value for name, value in config.items()}
+        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+    finally:
+        await admin.close()
+
+
+async def _config(kafka: str, topic: str) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return dict(await topics._config(admin, topic))
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("command", ["agents", "tables", "--help"])
+def test_faust_s_own_commands_work_without_a_broker(command: str) -> None:
+    done = faust(command)
+
+    assert done.returncode == 0, done.stderr
+    assert {"agents": "products", "tables": "products", "--help": "worker"}[command] in done.stdout
+
+
+def test_a_wrong_setting_ends_the_start_with_name_value_and_what_is_accepted() -> None:
+    done = faust("worker", DEDUP_ORDER="newest", DEDUP_ORDR="arrival")
+
+    assert done.returncode == 1
+    assert "DEDUP_ORDER=newest is not accepted: input should be 'event_time' or" in done.stderr
+    assert "DEDUP_ORDR is not a setting; did you mean DEDUP_ORDER?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_broker_is_named_and_the_worker_ends(tmp_path: Path) -> None:
+    port = free_port()
+    with WorkerProcess(f"127.0.0.1:{port}", tmp_path / "state", Names.fresh().settings) as worker:
+        assert worker.wait(90) == 1
+
+    log = worker.log()
+    assert f"No broker answers at KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port}" in log
+    assert "Traceback" not in log
+
+
+def test_a_web_port_that_is_taken_is_named(kafka: str, tmp_path: Path) -> None:
+    with WorkerProcess(kafka, tmp_path / "first", Names.fresh().settings) as first:
+        first.wait_until_ready()
+        settings = {**Names.fresh().settings, "DEDUP_WEB_PORT": str(first.port)}
+        with WorkerProcess(kafka, tmp_path / "second", settings) as second:
+            assert second.wait() == 1
+
+    assert f"127.0.0.1:{first.port} is taken" in second.log()
+    assert "DEDUP_WEB_PORT" in second.log()
+    assert "Traceback" not in second.log()
+
+
+async def test_missing_topics_are_made_with_the_settings_they_need(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+
+    states = await _config(kafka, names.states)
+    letters = await _config(kafka, names.dead_letters)
+    assert states["cleanup.policy"] == "compact"
+    assert (letters["cleanup.policy"], letters["retention.ms"]) == ("delete", "1209600000")
+    facts = await topics.ensure_topics(
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    )
+    assert facts.partitions == 4
+
+
+async def test_topics_are_made_with_the_partitions_of_an_existing_source(kafka: str) -> None:
+    names = Names.fresh()
+    await _make(kafka, names.source, 3)
+
+    facts = await topics.ensure_topics(
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    )
+    assert facts.partitions == 3
+
+
+async def test_an_output_topic_that_is_not_compacted_is_refused(kafka: str, tmp_path: Path) -> None:
+    names = Names.fresh()
+    await _make(kafka, names.states, 4, cleanup_policy="delete")
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        assert worker.wait() == 1
+
+    assert f"{names.states} has cleanup.policy=delete. It must be compact" in worker.log()
+    assert "kafka-configs.sh --alter" in worker.log()
+    assert "Traceback" not in worker.log()
+
+
+async def test_differing_partition_counts_are_refused(kafka: str, tmp_path: Path) -> None:
+    names = Names.fresh()
+    await _make(kafka, names.source, 4)
+    await _make(kafka, names.states, 2, cleanup_policy="compact")
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        assert worker.wait() == 1
+
+    assert f"{names.states} has 2 partitions and {names.source} has 4" in worker.log()
+
+
+async def test_a_replication_factor_beyond_the_brokers_is_refused(
+    kafka: str, tmp_path: Path
+) -> None:
+    settings = {**Names.fresh().settings, "DEDUP_REPLICATION_FACTOR": "3"}
+    with WorkerProcess(kafka, tmp_path / "state", settings) as worker:
+        assert worker.wait() == 1
+
+    assert "DEDUP_REPLICATION_FACTOR=3" in worker.log()
+    assert "Traceback" not in worker.log()
+
+
+def test_a_data_directory_that_can_t_be_made_is_named(kafka: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = {**Names.fresh().settings, "DEDUP_DATA_DIR": str(tmp_path / "file" / "state")}
+    with WorkerProcess(kafka, tmp_path / "state", settings) as worker:
+        assert worker.wait() == 1
+
+    assert f"DEDUP_DATA_DIR={tmp_path / 'file' / 'state'} can't be written" in worker.log()
+    assert "Traceback" not in worker.log()

@@ -1,0 +1,32 @@
+"""The two-minute form of `make chaos`: a minute of each kind of trouble."""
+
+import pytest
+
+from tests.chaos.harness import run
+
+# A client that a killed broker cut off in the middle of connecting can't be closed in order.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.mark.parametrize(
+    ("seed", "actions"),
+    [
+        (11, ("kill", "kill_and_wipe", "terminate", "remove")),
+        (12, ("suspend", "kill_broker", "pause_broker")),
+    ],
+    ids=["kills and rebalances", "zombies and broker faults"],
+)
+async def test_nothing_is_missing_or_twice_or_wrong(seed: int, actions: tuple[str, ...]) -> None:
+    """Exactly once: the same promise whatever is done to workers and broker."""
+    report = await run(seed, seconds=50, actions=actions)
+
+    assert report.faults == []
+    assert report.exact, report
+    assert report.expected > 10_000
+
+
+async def test_without_transactions_too_a_zombie_puts_no_old_state_over_a_newer_one() -> None:
+    report = await run(13, seconds=40, actions=("suspend",), guarantee="at_least_once")
+
+    assert report.faults == []
+    assert report.exact, report

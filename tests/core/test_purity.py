@@ -1,0 +1,161 @@
+"""What may import what: the core is pure, and imports point one way."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORE = sorted((ROOT / "dedup" / "core").glob("*.py"))
+FILES = sorted([*(ROOT / "dedup").rglob("*.py"), *(ROOT / "producer").rglob("*.py")])
+IMPURE = {
+    *("faust", "mode", "aiokafka", "rocksdict", "asyncio", "logging", "random", "secrets"),
+    *("os", "sys", "time", "socket", "threading", "subprocess", "uuid", "tempfile", "pathlib"),
+}
+CORE_MODULES = [f"dedup.core.{path.stem}" for path in CORE if path.stem != "__init__"]
+
+LAYERS = ["dedup.core", "middle", "dedup.wiring", "dedup.worker"]
+"""design.md section 7, from below: each may import its own layer and those before it."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.AST) -> list[str]:
+    """The full names of what is imported: `a.b.c` for `from a.b import c`."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def at_import(tree: ast.Module) -> list[str]:
+    """What the import of a module imports: not what its functions or a type checker do."""
+    kept = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    return imported(ast.Module(kept, []))
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def layer(name: str) -> int:
+    for number, package in enumerate(LAYERS):
+        if within(name, package):
+            return number
+    return LAYERS.index("middle")
+
+
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
+ids = pytest.mark.parametrize("path", FILES, ids=module_name)
+
+
+def loaded(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(done.stdout.split())
+
+
+def test_the_core_loads_neither_kafka_nor_store_nor_loop() -> None:
+    """Pydantic itself loads `random`, `socket` and `threading`: for those see the next test."""
+    modules = loaded("import " + ", ".join(CORE_MODULES))
+    assert set(CORE_MODULES) <= modules
+    assert not modules & {"faust", "mode", "aiokafka", "rocksdict", "asyncio", "logging"}
+
+
+@pytest.mark.parametrize("path", CORE, ids=module_name)
+def test_no_module_of_the_core_asks_for_the_world_outside(path: Path) -> None:
+    """No environment, clock, randomness, file, log or network, by name or by import."""
+    tree = TREES[path]
+    assert not {name.partition(".")[0] for name in imported(tree)} & IMPURE
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not attributes & {"now", "utcnow", "today", "environ", "getenv"}
+    assert not names & {"open", "print", "input", "__import__", "eval", "exec"}
+
+
+def test_the_package_alone_loads_next_to_nothing() -> None:
+    modules = loaded("import dedup")
+    assert "dedup" in modules
+    assert not modules & {"faust", "aiokafka", "rocksdict", "asyncio", "pydantic", "dedup.worker"}
+
+
+@ids
+def test_imports_point_towards_the_core(path: Path) -> None:
+    """`worker -> wiring -> streaming, web, topics, metrics -> core`; the core only to itself.
+
+    Nothing of these imports the command line, the oracle or the producer; the command line, the
+    embedded broker and the oracle stand outside: they may import what they drive.
+    """
+    name = module_name(path)
+    outside = ("dedup.cli", "dedup.oracle", "producer")
+    if within(name, *outside) or name == "dedup":
+        return
+    for target in imported(TREES[path]):
+        if within(target, "dedup", "producer"):
+            assert not within(target, *outside, "dedup.app"), target
+            assert layer(target) <= layer(name), target
+
+
+def test_the_lower_layers_are_what_they_are_named() -> None:
+    """The layers above are real: what the rule is about exists."""
+    names = {module_name(path) for path in FILES}
+    assert {"dedup.core.decide", "dedup.streaming.agent", "dedup.wiring", "dedup.worker"} <= names
+    assert any(
+        within(target, "dedup.wiring") for target in imported(TREES[ROOT / "dedup" / "worker.py"])
+    )
+
+
+@pytest.mark.parametrize("path", CORE, ids=module_name)
+def test_the_core_imports_only_the_core(path: Path) -> None:
+    ours = [name for name in imported(TREES[path]) if within(name, "dedup", "producer")]
+    assert [name for name in ours if not within(name, "dedup.core")] == []
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if within(module_name(p), "producer")], ids=module_name
+)
+def test_the_producer_imports_only_the_core(path: Path) -> None:
+    ours = [name for name in imported(TREES[path]) if within(name, "dedup")]
+    assert [name for name in ours if not within(name, "dedup.core")] == []
+
+
+def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
+    assert [n for n in imported(TREES[ROOT / "dedup" / "oracle.py"]) if within(n, "dedup")] == []
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """TopologicalSorter raises CycleError, and names the circle."""
+    modules = {module_name(path) for path in FILES}
+    graph = {
+        module_name(path): {
+            module
+            for target in at_import(tree)
+            if (module := target if target in modules else target.rpartition(".")[0]) in modules
+        }
+        for path, tree in TREES.items()
+    }
+    assert set(TopologicalSorter(graph).static_order()) == modules
+
+
+def test_there_is_no_module_named_as_the_lazy_app() -> None:
+    """The import system would bind it over the name, and `faust -A dedup` would fail."""
+    assert not (ROOT / "dedup" / "app.py").exists()
+    assert not (ROOT / "dedup" / "app").exists()

@@ -1,0 +1,290 @@
+"""States and their bytes, rows and records of `src_products`, and back."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dedup.core.decide import Position, Rules, decide
+from dedup.core.event import Event
+from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
+from dedup.core.read import read_event
+from dedup.core.row import (
+    encode_row,
+    output_headers,
+    output_key,
+    read_output_key,
+    read_product,
+    state_from_record,
+)
+from dedup.core.state import (
+    NO_EVENT_TIME,
+    UNKNOWN_SOURCE,
+    State,
+    UnknownLayoutError,
+    decode_state,
+    encode_state,
+)
+from tests.core.histories import MANY
+from tests.core.records import event_json, mutated_events
+from tests.core.runs import CLOCK, NOW_MS
+
+SCHEME = FingerprintScheme()
+i64 = st.integers(-(2**63), 2**63 - 1)
+states = st.builds(
+    State,
+    fingerprint=st.binary(min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES),
+    event_time=i64,
+    partition=st.integers(-1, 2**31 - 1),
+    offset=st.integers(-1, 2**63 - 1),
+    emitted_at=i64,
+    duplicates=st.integers(0, 2**32 - 1),
+    row=st.none() | st.binary(),
+)
+GOLDEN = State(bytes(range(1, 22)), 0x0102030405060708, 3, 2**40, 0x1112131415161718, 7, b'{"a":1}')
+GOLDEN_BYTES = bytes.fromhex(
+    "01" "00" "0102030405060708090a0b0c0d0e0f101112131415"
+    "0102030405060708" "00000003" "0000010000000000" "1112131415161718" "00000007"
+) + b'{"a":1}'  # fmt: skip
+DELETED = State(bytes(21), NO_EVENT_TIME, UNKNOWN_SOURCE, UNKNOWN_SOURCE, 1, 0, None)
+DELETED_BYTES = bytes.fromhex(
+    "01" "01" + "00" * 21 + "8000000000000000" "ffffffff" "ffffffffffffffff"
+    "0000000000000001" "00000000"
+)  # fmt: skip
+
+
+@given(state=states)
+@MANY
+def test_a_state_is_read_back_as_it_was_written(state: State) -> None:
+    assert decode_state(encode_state(state)) == state
+
+
+@pytest.mark.parametrize(("state", "data"), [(GOLDEN, GOLDEN_BYTES), (DELETED, DELETED_BYTES)])
+def test_layout_1_stays_as_it_is(state: State, data: bytes) -> None:
+    """Databases outlive releases: another layout has another version byte."""
+    assert encode_state(state) == data
+    assert decode_state(data) == state
+
+
+def test_duplicates_are_counted_up_to_what_the_layout_holds() -> None:
+    many = GOLDEN._replace(duplicates=2**40)
+    assert decode_state(encode_state(many)).duplicates == 2**32 - 1
+
+
+def test_bytes_that_are_no_state_of_this_layout_are_refused() -> None:
+    head = len(DELETED_BYTES)
+    damaged = [GOLDEN_BYTES[:length] for length in range(head)]
+    damaged += [bytes([version]) + GOLDEN_BYTES[1:] for version in range(256) if version != 1]
+    for data in damaged:
+        with pytest.raises(UnknownLayoutError):
+            decode_state(data)
+
+
+def test_flags_that_layout_1_does_not_have_are_refused() -> None:
+    """Also a deleted product with a row: whoever wrote that knew something we don't."""
+    for data in (b"\x01\x02" + GOLDEN_BYTES[2:], DELETED_BYTES + b"{}"):
+        with pytest.raises(UnknownLayoutError):
+            decode_state(data)
+
+
+def state_of(value: bytes) -> State | None:
+    """The state after an event that is all that is known of product 1."""
+    return decide(read_event(b"1", value), None, Position(3, 17), CLOCK, Rules()).state
+
+
+def row_of(value: bytes) -> bytes:
+    state = state_of(value)
+    assert state is not None
+    assert state.row is not None
+    return state.row
+
+
+def test_a_row_has_the_fields_and_forms_of_the_design() -> None:
+    value = event_json({"timestamp": '"2023-12-01T12:30:00+02:00"', "product.discount": "1e1"})
+    assert row_of(value) == (
+        b'{"product_id":1,"product_name":"Laptop Pro","description":"High-performance laptop",'
+        b'"price":"1299.99","stock_quantity":25,"discount":"10.00",'
+        b'"created_at":"2023-12-01T09:00:00.000000Z","updated_at":"2023-12-01T10:30:00.123456Z",'
+        b'"last_event_id":"evt_1_1640995200_1234","last_action":"updated",'
+        b'"last_event_timestamp":"2023-12-01T10:30:00.000000Z","last_old_price":"1199.99",'
+        b'"processing_time":"2025-11-24T16:00:00.123000Z"}'
+    )
+
+
+def test_what_an_event_lacks_has_its_default_in_the_row() -> None:
+    lacking = ("description", "stock_quantity", "discount", "created_at", "updated_at")
+    changes = {f"product.{field}": None for field in lacking}
+    row = json.loads(row_of(event_json({**changes, "old_price": None, "action": '"created"'})))
+    assert [row[field] for field in lacking] == [None, 0, "0.00", None, None]
+    assert row["last_old_price"] is None
+
+
+@given(value=mutated_events())
+@MANY
+def test_a_row_is_read_back_to_its_product(value: bytes) -> None:
+    event = read_event(b"1", value)
+    if isinstance(event, Event) and event.complete:
+        row = encode_row(event, event.product, CLOCK.text)
+        assert read_product(row) == event.product
+
+
+FLINK_ROW = (
+    b'{"product_id":1,"product_name":"Lamp","description":null,"price":%b,"stock_quantity":25,'
+    b'"discount":%b,"created_at":"2023-12-01 09:00:00","updated_at":"2023-12-01 10:30:00.123Z",'
+    b'"last_event_id":"e","last_action":"updated",'
+    b'"last_event_timestamp":%b,"last_old_price":%b,"processing_time":"2023-12-01 10:30:01Z"}'
+)
+OURS = event_json(
+    {
+        "product.product_name": '"Lamp"',
+        "product.description": None,
+        "product.price": '"10.00"',
+        "product.updated_at": '"2023-12-01T10:30:00.123Z"',
+    }
+)
+
+
+@pytest.mark.parametrize("price", [b"1E+1", b"10", b"10.0", b"10.00", b'"10.00"'])
+@pytest.mark.parametrize("discount", [b"0", b"0.00", b"0E-2", b"null", b'"0.00"'])
+def test_a_row_that_flink_wrote_is_the_same_product(price: bytes, discount: bytes) -> None:
+    row = FLINK_ROW % (price, discount, b'"2023-12-01 10:30:00.123"', b"9.5")
+    ours = state_of(OURS)
+    assert ours is not None
+    assert ours.row is not None
+    assert read_product(row) == read_product(ours.row)
+    assert state_from_record(row, [], NOW_MS, SCHEME) == State(
+        fingerprint=ours.fingerprint,
+        event_time=1_701_426_600_123_000,
+        partition=UNKNOWN_SOURCE,
+        offset=UNKNOWN_SOURCE,
+        emitted_at=NOW_MS * 1000,
+        duplicates=0,
+        row=row,
+    )
+
+
+def test_a_flink_row_without_an_event_time_is_older_than_any_event() -> None:
+    """Flink's timestamp type reads no `+00:00`: there it is null without an error."""
+    state = state_from_record(FLINK_ROW % (b"10", b"0", b"null", b"null"), [], NOW_MS, SCHEME)
+    assert state is not None
+    assert state.event_time == NO_EVENT_TIME
+    event = event_json({"timestamp": '"0001-01-01T00:00:00Z"'})
+    decision = decide(read_event(b"1", event), state, Position(0, 0), CLOCK, Rules())
+    assert decision.outcome == "change"
+
+
+@given(state=states)
+@MANY
+def test_a_state_is_rebuilt_from_the_headers_of_its_record(state: State) -> None:
+    emitted_at = NOW_MS * 1000
+    if state.row is None:
+        state = state._replace(fingerprint=bytes(FINGERPRINT_BYTES))
+    rebuilt = state_from_record(state.row, output_headers(state), NOW_MS, SCHEME)
+    assert rebuilt == state._replace(emitted_at=emitted_at, duplicates=0)
+
+
+def test_a_tombstone_without_headers_is_a_deletion_without_a_time() -> None:
+    """Flink's tombstones: the marker has the time of the record, for the retention of it."""
+    state = state_from_record(None, [], NOW_MS, SCHEME)
+    assert state == State(
+        bytes(21), NO_EVENT_TIME, UNKNOWN_SOURCE, UNKNOWN_SOURCE, NOW_MS * 1000, 0, None
+    )
+
+
+NAMES = ("dedup.event_time", "dedup.source", "dedup.fingerprint")
+TIME_TEXTS = [
+    b"5",
+    b"-5",
+    b"",
+    b"x",
+    b"1_0",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"9" * 5000,
+]
+SOURCE_TEXTS = [
+    b"1/2",
+    b"-1/-1",
+    b"1",
+    b"1/2/3",
+    b"/",
+    b"2147483648/1",
+    b"1/9223372036854775808",
+    b"x/1",
+]
+FINGERPRINT_TEXTS = [b"", b"00", b"01" * 21, b"01" * 22, b"0g", b"\xff", b"01 " * 21]
+
+
+@given(
+    texts=st.tuples(
+        st.sampled_from(TIME_TEXTS) | st.binary(),
+        st.sampled_from(SOURCE_TEXTS) | st.binary(),
+        st.sampled_from(FINGERPRINT_TEXTS) | st.binary(),
+    ),
+    value=st.none() | st.just(row_of(OURS)),
+)
+@MANY
+def test_strange_headers_never_break_recovery(
+    texts: tuple[bytes, bytes, bytes], value: bytes | None
+) -> None:
+    """A state comes of any headers, and can be stored: one record must not stop every start."""
+    state = state_from_record(value, list(zip(NAMES, texts, strict=True)), NOW_MS, SCHEME)
+    assert state is not None
+    assert decode_state(encode_state(state)) == state
+
+
+@pytest.mark.parametrize("header", NAMES)
+def test_a_null_header_is_no_header(header: str) -> None:
+    """Kafka allows header values that are null."""
+    state = state_of(OURS)
+    assert state is not None
+    headers = [(name, None if name == header else text) for name, text in output_headers(state)]
+    rebuilt = state_from_record(state.row, headers, NOW_MS, SCHEME)  # type: ignore[arg-type]
+    assert rebuilt == state_from_record(state.row, [], NOW_MS, SCHEME)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(b"", b"junk", b"[]", b"{}", b"null", b"\xff", b'"x"', b"[" * 100_000),
+        FLINK_ROW % (b"NaN", b"0", b"null", b"null"),
+        FLINK_ROW % (b"-1", b"0", b"null", b"null"),
+        FLINK_ROW % (b"null", b"0", b"null", b"null"),
+        FLINK_ROW % (b"1e999999999999999999999", b"0", b"null", b"null"),
+        FLINK_ROW % (b"10", b"0", b'"yesterday"', b"null"),
+    ],
+    ids=lambda row: repr(row[:12] + row[75:100]),
+)
+def test_a_row_that_can_t_be_read_is_none(row: bytes) -> None:
+    assert read_product(row) is None
+    assert state_from_record(row, [], NOW_MS, SCHEME) is None
+
+
+@given(product_id=st.integers(1, 2**63 - 1))
+@MANY
+def test_a_key_is_read_back_in_both_formats(product_id: int) -> None:
+    assert output_key(product_id, "json") == b'{"product_id":' + str(product_id).encode() + b"}"
+    assert output_key(product_id, "plain") == str(product_id).encode()
+    assert read_output_key(output_key(product_id, "json")) == product_id
+    assert read_output_key(output_key(product_id, "plain")) == product_id
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(None, b"", b"x", b"null", b"true", b"0", b"-1", b"1.0", b'"1"', b"01", b"[1]", b"{}"),
+        *(b"9223372036854775808", b"1" * 400, b'{"product_id":null}', b'{"product_id":true}'),
+        *(b'{"product_id":"1"}', b'{"product_id":0}', b'{"id":1}', b"\xff", b"[" * 5000, b'{"a"'),
+    ],
+    ids=lambda key: repr(key)[:30],
+)
+def test_a_key_that_is_none_of_ours_is_none(key: bytes | None) -> None:
+    assert read_output_key(key) is None
+
+
+@given(key=st.binary())
+@MANY
+def test_any_key_bytes_are_read_or_not(key: bytes) -> None:
+    product_id = read_output_key(key)
+    assert product_id is None or 0 < product_id < 2**63
