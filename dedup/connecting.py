@@ -9,7 +9,7 @@ import socket
 import ssl
 from typing import Any, Final, NamedTuple
 
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     IllegalSaslStateError,
@@ -86,13 +86,21 @@ async def _fault_of(
 
 async def _ask(host: str, port: int, arguments: dict[str, Any]) -> None:
     """Connect and ask for metadata, which a broker answers only to whom it has let in."""
-    connection = await create_conn(
+    connection = AIOKafkaConnection(
         host, port, request_timeout_ms=int(TRY_WITHIN_S * 1000), **arguments
     )
+    connected = False
     try:
+        await connection.connect()
+        connected = True
         await connection.send(MetadataRequest([]))
+    except KafkaError:
+        connected = True  # refused by a broker that was reached
+        raise
     finally:
-        await connection.close()
+        closed = connection.close()
+        if connected:  # the last words of TLS are waited for, or the socket stays open
+            await asyncio.wait({closed}, timeout=TRY_WITHIN_S)
 
 
 def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionFault:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -153,12 +153,16 @@ async def _try_brokers(kafka: KafkaSettings, arguments: dict[str, Any]) -> None:
     own = {name: value for name, value in arguments.items() if name != "bootstrap_servers"}
     sentence = ""
     for host, port, _ in collect_hosts(kafka.KAFKA_BOOTSTRAP_SERVERS, randomize=False):
+        connection = AIOKafkaConnection(
+            host, port, request_timeout_ms=int(_TRY_WITHIN * 1000), **own
+        )
         try:
-            connection = await create_conn(
-                host, port, request_timeout_ms=int(_TRY_WITHIN * 1000), **own
-            )
-        except (KafkaError, OSError) as error:
+            await connection.connect()
+        except OSError as error:
             sentence = connection_sentence(error, f"{host}:{port}", kafka)
+        except KafkaError as error:  # refused by a broker that was reached
+            sentence = connection_sentence(error, f"{host}:{port}", kafka)
+            await asyncio.wait({connection.close()}, timeout=_TRY_WITHIN)
         else:
             await connection.close()
             return
