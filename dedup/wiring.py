@@ -78,8 +78,8 @@ def build_app(
     app.prepare = prepare
     source = app.topic(settings.KAFKA_PRODUCT_TOPIC, schema=BatchSchema(), allow_empty=True)
 
-    @app.agent(source, name="deduplicate", isolated_partitions=True)
-    async def deduplicate(batches: faust.StreamT[Any]) -> None:
+    @app.agent(source, name="emit_changes", isolated_partitions=True)
+    async def emit_changes(batches: faust.StreamT[Any]) -> None:
         """Emit to src_products what changed, dead letters to products.dlq."""
         await app.deduplicate(batches)
 

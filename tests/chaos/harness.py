@@ -50,6 +50,7 @@ class Report:
     """What was done, and what became of the emissions."""
 
     seed: int
+    workers: int
     events: int = 0
     expected: int = 0
     missing: int = 0
@@ -68,7 +69,8 @@ class Report:
     def __str__(self) -> str:
         what = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
         return (
-            f"seed {self.seed}: {self.events} events, {self.expected} emissions expected, "
+            f"seed {self.seed}: {self.workers} workers, {self.events} events, "
+            f"{self.expected} emissions expected, "
             f"{self.missing} missing, {self.extra} extra, {self.wrong_final} wrong final, "
             f"{self.uncommitted} uncommitted, longest stall {self.longest_stall_s:.1f} s ({what})"
         )
@@ -87,7 +89,7 @@ class Chaos:
         guarantee: str,
     ) -> None:
         self.random = random.Random(seed)
-        self.report = Report(seed)
+        self.report = Report(seed, workers)
         self.kafka = kafka
         self.names = Names.fresh()
         self.actions = actions
@@ -237,11 +239,12 @@ async def run(
     *,
     seconds: float,
     rate: int = 3_000,
-    workers: int = 2,
+    workers: int | None = None,
     actions: Sequence[str] = tuple(ACTIONS),
     guarantee: str = "exactly_once",
 ) -> Report:
-    """Run chaos for some seconds and report."""
+    """Run chaos for some seconds and report; without `workers` the seed chooses 1 to 3."""
+    workers = workers or random.Random(seed).randint(1, 3)
     with tempfile.TemporaryDirectory() as directory, LocalKafka() as kafka:
         chaos = Chaos(seed, kafka, Path(directory), workers, actions, guarantee)
         try:
@@ -269,7 +272,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=int, default=3_000)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, help="1 to 3 by the seed, if not given")
     parser.add_argument("--actions", nargs="+", choices=list(ACTIONS), default=list(ACTIONS))
     parser.add_argument("--guarantee", default="exactly_once")
     arguments = parser.parse_args()
