@@ -103,7 +103,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port(*, avoid: int | None = None) -> int:
+def free_port(*, avoid: int | None = None) -> int:
+    """Give a port that is free now and that no outgoing connection will be given."""
     # Random, so that processes that start at the same moment do not choose alike.
     candidates = random.SystemRandom().sample(_OTHER_PORTS, 100)
     return next(port for port in candidates if port != avoid and _is_free(port))
@@ -120,7 +121,7 @@ def _record_startup(java: list[str], archive: Path) -> None:
     """Run a broker once and let the JVM keep, when it ends, what a start loads and links."""
     with tempfile.TemporaryDirectory(prefix="record-", dir=archive.parent) as directory:
         recorded = Path(directory) / archive.name
-        broker = LocalKafka(port=_free_port(), data_dir=Path(directory) / "broker")
+        broker = LocalKafka(port=free_port(), data_dir=Path(directory) / "broker")
         broker._server_flags.append(f"-XX:AOTCacheOutput={recorded}")  # noqa: SLF001
         broker._start(java)  # noqa: SLF001
         broker._end(within=_RECORDED_WITHIN)  # noqa: SLF001
@@ -295,7 +296,7 @@ class LocalKafka:
     def _launch_on_a_port(self) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             if self._wanted_port is None:
-                self._port = _DEFAULT_PORT if _is_free(_DEFAULT_PORT) else _free_port()
+                self._port = _DEFAULT_PORT if _is_free(_DEFAULT_PORT) else free_port()
             try:
                 return self._launch()
             except _PortLostError:
@@ -320,7 +321,7 @@ class LocalKafka:
             raise
 
     def _write_properties(self) -> Path:
-        controller = f"{HOST}:{_free_port(avoid=self._port)}"
+        controller = f"{HOST}:{free_port(avoid=self._port)}"
         properties = {
             **_PROPERTIES,
             "listeners": f"CLIENT://{self.bootstrap_servers},CONTROLLER://{controller}",

@@ -6,6 +6,7 @@ same things in the same order; when each of them strikes depends on the machine.
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import signal
@@ -25,7 +26,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, free_port
 from dedup.oracle import History, differences
 from dedup.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
@@ -245,7 +246,8 @@ async def run(
 ) -> Report:
     """Run chaos for some seconds and report; without `workers` the seed chooses 1 to 3."""
     workers = workers or random.Random(seed).randint(1, 3)
-    with tempfile.TemporaryDirectory() as directory, LocalKafka() as kafka:
+    # Not Kafka's usual port: another broker could take it while this one is down.
+    with tempfile.TemporaryDirectory() as directory, LocalKafka(port=free_port()) as kafka:
         chaos = Chaos(seed, kafka, Path(directory), workers, actions, guarantee)
         try:
             chaos.workers[0].start()
@@ -276,6 +278,7 @@ def main() -> None:
     parser.add_argument("--actions", nargs="+", choices=list(ACTIONS), default=list(ACTIONS))
     parser.add_argument("--guarantee", default="exactly_once")
     arguments = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away on purpose
     failed = False
     for seed in range(arguments.seed, arguments.seed + arguments.runs):
         report = asyncio.run(
