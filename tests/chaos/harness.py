@@ -205,11 +205,12 @@ class Chaos:
 
 
 def _last_words(worker: WorkerProcess) -> str:
-    """Give the last thing it complained about, and its last lines."""
+    """Give how it ended, what it said of the reason, and its last lines."""
     lines = worker.log().splitlines()
-    complaints = [n for n, line in enumerate(lines) if " CRITICAL " in line or " ERROR " in line]
-    begin = complaints[-1] if complaints else len(lines)
-    return "\n".join(lines[begin : begin + 25] + lines[-3:])
+    reasons = [n for n, line in enumerate(lines) if " CRITICAL " in line or "Traceback" in line]
+    begin = reasons[-1] if reasons else len(lines)
+    code = worker.process.poll()
+    return "\n".join([f"exit code {code}", *lines[begin : begin + 40], "...", *lines[-25:]])
 
 
 def _compare(expected: History, emitted: History, report: Report) -> None:
