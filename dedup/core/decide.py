@@ -40,6 +40,8 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"
     DEAD_LETTER = "dead_letter"
 
+    __hash__ = str.__hash__  # Enum's own is a function in Python, called for every event
+
 
 EMITTING: Final = frozenset({Outcome.CHANGE, Outcome.REFRESH, Outcome.TOMBSTONE})
 """Outcomes that put a record on `src_products`: the state's row, or null for a tombstone."""

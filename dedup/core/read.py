@@ -57,6 +57,8 @@ class _PlainEvent(TypedDict):
 
 
 _plain_event: Final = TypeAdapter(_PlainEvent).validator.validate_json
+_time: Final = datetime.fromisoformat
+_LONGEST_TIME: Final = len("2023-12-01T10:30:00.123456+00:00")
 _DELETED: Final = "deleted"
 _NO_PRODUCT: Final[NormalProduct] = {}
 _MAX_PRODUCT_ID: Final = 2**63 - 1
@@ -95,24 +97,29 @@ def _read_null_value(key: bytes) -> Event | DeadLetter:
 
 def _utc_text(plain_time: str) -> str:
     """Rewrite a time of the plain form as `time_text` would."""
+    if len(plain_time) == _LONGEST_TIME:
+        return plain_time[:-6] + "Z"
     body = plain_time.removesuffix("Z").removesuffix("+00:00")
     return f"{body}Z" if "." in body else f"{body}.000000Z"
 
 
 def _read_plain(value: bytes) -> Event | None:
     """Read an event in the plain form; None when it is not in that form."""
-    if b"NaN" in value or b"Infinity" in value or b"\\u0000" in value:
+    if b"\\" in value and b"\\u0000" in value:  # one byte is found much faster than six
         return None
     try:
         event = _plain_event(value)
-        timestamp = event["timestamp"]
-        event_time = microseconds(datetime.fromisoformat(timestamp))
         product: dict[str, Any] = event["product"]
-        for field in ("created_at", "updated_at"):
-            datetime.fromisoformat(product[field])
-            product[field] = _utc_text(product[field])
+        timestamp = event["timestamp"]
+        created_at = product["created_at"]
+        updated_at = product["updated_at"]
+        event_time = microseconds(_time(timestamp))
+        _time(created_at)  # the pattern lets 30 February through
+        _time(updated_at)
     except ValueError:  # pydantic's ValidationError is one
         return None
+    product["created_at"] = _utc_text(created_at)
+    product["updated_at"] = _utc_text(updated_at)
     return Event(
         product.pop("product_id"),
         event["action"],

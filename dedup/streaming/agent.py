@@ -23,7 +23,7 @@ from typing import Any, Final
 from mode import get_logger
 
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
-from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Clock, Outcome, Position, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.core.row import KeyFormat, output_headers, output_key
@@ -38,6 +38,9 @@ logger = get_logger(__name__)
 BESIDE_THE_ROW_BYTES: Final = 512
 """What a record batch holds beside the row: its own head, key and headers, rounded up."""
 
+
+_NO_PRODUCT: Final = 0
+"""Stands for the product of a record that can't be read; products begin at 1."""
 
 FORGET_EVERY_US: Final = 60_000_000
 """How often the markers of products deleted long ago are taken off the disk."""
@@ -131,46 +134,36 @@ class Deduplicator:
         known = self._table.read(partition, list(product_ids))
         result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000))
         for event, record in zip(events, batch.records, strict=True):
-            state = known.get(event.product_id) if isinstance(event, Event) else None
+            product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
             at = Position(partition, record.offset)
-            decision = self._that_fits(decide(event, state, at, clock, self._rules))
-            result.outcomes[decision.outcome] += 1
-            if decision.state is not None and isinstance(event, Event):
-                known[event.product_id] = decision.state
-                result.states[event.product_id] = decision.state
-                if decision.outcome in EMITTING:
-                    result.output.states.append(self._state_record(event.product_id, decision))
-            if decision.dead_letter is not None:
-                result.add_dead_letter(record, decision.dead_letter)
-            if decision.offset_regression:
+            decision = decide(event, known.get(product_id), at, clock, self._rules)
+            outcome, state, dead_letter, offset_regression = decision
+            if state is not None:
+                if outcome in EMITTING:
+                    row = state.row
+                    if row is not None and len(row) > self._row_bytes:
+                        result.add_dead_letter(record, self._too_large(row))
+                        continue
+                    result.output.states.append(
+                        OutputRecord(
+                            output_key(product_id, self._key_format), row, output_headers(state)
+                        )
+                    )
+                known[product_id] = result.states[product_id] = state
+            elif dead_letter is not None:
+                result.add_dead_letter(record, dead_letter)
+                continue
+            result.outcomes[outcome] += 1
+            if offset_regression:
                 result.offset_regressions += 1
         return result
 
-    def _that_fits(self, decision: Decision) -> Decision:
-        """Give the decision, or a dead letter in its place if its row is too large to be emitted.
-
-        The broker would refuse it for ever, and with it everything after it.
-        """
-        state = decision.state
-        if decision.outcome not in EMITTING or state is None or state.row is None:
-            return decision
-        if len(state.row) <= self._row_bytes:
-            return decision
-        return Decision(
-            Outcome.DEAD_LETTER,
-            dead_letter=DeadLetter(
-                Reason.ROW_TOO_LARGE,
-                f"The row has {len(state.row)} bytes and the output topic takes "
-                f"{self._row_bytes}. Raise its max.message.bytes and replay the event.",
-            ),
-        )
-
-    def _state_record(self, product_id: int, decision: Decision) -> OutputRecord:
-        state = decision.state
-        if state is None:
-            raise AssertionError(decision)
-        return OutputRecord(
-            output_key(product_id, self._key_format), state.row, output_headers(state)
+    def _too_large(self, row: bytes) -> DeadLetter:
+        """Say why a row can't be emitted: the broker would refuse it and all that follows."""
+        return DeadLetter(
+            Reason.ROW_TOO_LARGE,
+            f"The row has {len(row)} bytes and the output topic takes {self._row_bytes}. "
+            "Raise its max.message.bytes and replay the event.",
         )
 
 
@@ -185,6 +178,7 @@ class _Result:
         self.offset_regressions = 0
 
     def add_dead_letter(self, record: Any, dead_letter: DeadLetter) -> None:
+        self.outcomes[Outcome.DEAD_LETTER] += 1
         self.reasons[dead_letter.reason] += 1
         headers = dead_letter_headers(
             dead_letter, topic=record.topic, partition=record.partition, offset=record.offset
