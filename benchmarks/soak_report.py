@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 from dedup.kafkajars import kafka_version
 
 RESULTS: Final = Path(__file__).parent / "results"
-PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "orjson")
+PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")
 MAY_NOT_GROW: Final = ("rss_mib", "open_files")
 ALLOWED_GROWTH: Final = 0.10
 QUARTER_SAMPLES: Final = 4

@@ -36,7 +36,7 @@ from producer.settings import KafkaSettings
 from tests.workers import Names, WorkerProcess, emissions, judge, read_topic, wait_until_done
 
 GUARANTEES: Final = ("exactly_once", "at_least_once")
-PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "orjson")
+PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")
 RESULTS: Final = Path(__file__).parent / "results"
 
 

@@ -20,8 +20,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.event import ACTIONS, REQUIRED_FIELDS, STATE_DEFAULTS, Event, NormalProduct
+from dedup.core.event import ACTIONS, REQUIRED_FIELDS, Event, NormalProduct
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import NO_FINGERPRINT, encode_row, read_product
 from dedup.core.state import State
@@ -58,7 +61,7 @@ class Rules:
     unknown_actions: Literal["update", "dead_letter"] = "update"
 
 
-class Position(NamedTuple):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where an event stands on the source topic."""
 
     partition: int
@@ -72,7 +75,7 @@ class Clock(NamedTuple):
     text: str
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The outcome, the state to keep (None: nothing to keep), and the dead letter if it is one."""
 
     outcome: Outcome
@@ -95,7 +98,9 @@ def decide(
     if isinstance(event, DeadLetter):
         return Decision(Outcome.DEAD_LETTER, dead_letter=event)
     time = event.event_time
-    if state is None or _marker_expired(state, clock, rules):
+    if state is None or (
+        state.row is None and clock.now_us - state.emitted_at > rules.deleted_marker_us
+    ):
         return _apply(event, None, time, at, clock, rules)
     newest = state.event_time
     regression = False
@@ -111,16 +116,16 @@ def decide(
         # Applied once, it would have made the state as new as it is itself: it was a dead letter.
         return Decision(Outcome.DEAD_LETTER, dead_letter=_partial_without_state(event))
     decision = _apply(event, state, time, at, clock, rules)
-    return decision._replace(offset_regression=True) if regression else decision
+    return replace(decision, offset_regression=True) if regression else decision
 
 
 def _describes_itself(event: Event) -> bool:
     """Whether an event needs no known state to be applied."""
-    return event.action == "deleted" or event.product.keys() >= REQUIRED_FIELDS
+    return event.action == "deleted" or event.product.given().keys() >= REQUIRED_FIELDS
 
 
 def _partial_without_state(event: Event) -> DeadLetter:
-    missing = sorted(REQUIRED_FIELDS - event.product.keys(), reverse=True)
+    missing = sorted(REQUIRED_FIELDS - event.product.given().keys(), reverse=True)
     return DeadLetter(
         Reason.PARTIAL_WITHOUT_STATE,
         f"The event lacks {' and '.join(missing)}, and nothing is known of product "
@@ -137,10 +142,6 @@ def _with_known_action(event: Event | DeadLetter) -> Event | DeadLetter:
     )
 
 
-def _marker_expired(state: State, clock: Clock, rules: Rules) -> bool:
-    return state.row is None and clock.now_us - state.emitted_at > rules.deleted_marker_us
-
-
 def _apply(
     event: Event, state: State | None, time: int | None, at: Position, clock: Clock, rules: Rules
 ) -> Decision:
@@ -149,7 +150,7 @@ def _apply(
         return _delete(state, time, at, clock)
     if time is None:  # only a null value has no time, and that is a delete
         raise AssertionError(event)
-    product = _merge(event, state)
+    product = event.product if event.complete else _merge(event, state)
     if isinstance(product, DeadLetter):
         return Decision(Outcome.DEAD_LETTER, dead_letter=product)
     fingerprint = rules.scheme.fingerprint(product)
@@ -160,13 +161,16 @@ def _apply(
         if fingerprint == _known_fingerprint(state, rules.scheme):
             refresh_after = rules.refresh_after_us
             if refresh_after is None or clock.now_us - state.emitted_at < refresh_after:
-                return Decision(
-                    Outcome.DUPLICATE,
-                    State(fingerprint, time, *at, state.emitted_at, duplicates + 1, state.row),
+                emitted_at, row = state.emitted_at, state.row
+                known = State(
+                    fingerprint, time, at.partition, at.offset, emitted_at, duplicates + 1, row
                 )
+                return Decision(Outcome.DUPLICATE, known)
             outcome = Outcome.REFRESH
     row = encode_row(event, product, clock.text)
-    return Decision(outcome, State(fingerprint, time, *at, clock.now_us, duplicates, row))
+    return Decision(
+        outcome, State(fingerprint, time, at.partition, at.offset, clock.now_us, duplicates, row)
+    )
 
 
 def _delete(state: State | None, time: int | None, at: Position, clock: Clock) -> Decision:
@@ -174,22 +178,24 @@ def _delete(state: State | None, time: int | None, at: Position, clock: Clock) -
         if time is None:
             return Decision(Outcome.DUPLICATE)
         # Nothing to take back, but an older event may still be on its way.
-        return Decision(Outcome.DUPLICATE, State(NO_FINGERPRINT, time, *at, clock.now_us, 1, None))
+        marker = State(NO_FINGERPRINT, time, at.partition, at.offset, clock.now_us, 1, None)
+        return Decision(Outcome.DUPLICATE, marker)
     newest = state.event_time if time is None else time
     if state.row is None:
         return Decision(
             Outcome.DUPLICATE,
-            state._replace(
+            replace(
+                state,
                 event_time=newest,
                 partition=at.partition,
                 offset=at.offset,
                 duplicates=state.duplicates + 1,
             ),
         )
-    return Decision(
-        Outcome.TOMBSTONE,
-        State(NO_FINGERPRINT, newest, *at, clock.now_us, state.duplicates, None),
+    deleted = State(
+        NO_FINGERPRINT, newest, at.partition, at.offset, clock.now_us, state.duplicates, None
     )
+    return Decision(Outcome.TOMBSTONE, deleted)
 
 
 def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
@@ -197,15 +203,13 @@ def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
 
     A created event describes a new product: what it lacks has the default, whatever is known.
     """
-    if event.complete:
-        return event.product
     if event.action != "created" and state is not None and state.row is not None:
         known = read_product(state.row)
         if known is not None:
-            return {**known, **event.product}
+            return replace(known, **event.product.given())
     if not _describes_itself(event):
         return _partial_without_state(event)
-    return {**STATE_DEFAULTS, **event.product}
+    return replace(NormalProduct.default(event.product_id), **event.product.given())
 
 
 def _known_fingerprint(state: State, scheme: FingerprintScheme) -> bytes | None:

@@ -6,11 +6,13 @@ types below and asks these models about everything else.
 """
 
 import re
-from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, Self
 
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -32,20 +34,8 @@ CONTENT_FIELDS: Final = ("product_name", "description", "price", "stock_quantity
 STATE_FIELDS: Final = (*CONTENT_FIELDS, "created_at", "updated_at")
 """Fields of a product that its row keeps; the times are never content."""
 
-STATE_DEFAULTS: Final[Mapping[str, str | int | None]] = {
-    "description": None,
-    "stock_quantity": 0,
-    "discount": "0.00",
-    "created_at": None,
-    "updated_at": None,
-}
-"""Normal form of a field that is absent (the table's DEFAULT); name and price are NOT NULL."""
-
 REQUIRED_FIELDS: Final = frozenset(("product_name", "price"))
 """Fields of a product that have no default."""
-
-NormalProduct = Mapping[str, str | int | None]
-"""Fields of a product in normal form: prices as text with two places, times as `time_text`."""
 
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,11 +67,17 @@ def _plain_integer(value: object) -> object:
 
 
 def _plain_time(value: object) -> object:
-    """Take ISO 8601 text only: a bare number could be seconds or milliseconds."""
+    """Take ISO 8601 text only: a bare number could be seconds or milliseconds.
+
+    RFC 3339 is read as `read.py` reads it; what is finer than a microsecond is rounded.
+    """
     if isinstance(value, datetime):
         return value
-    if isinstance(value, str) and _TIME_TEXT.fullmatch(value):
-        return datetime.fromisoformat(value)
+    if isinstance(value, str):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(value, datetime)
+        if _TIME_TEXT.fullmatch(value):
+            return datetime.fromisoformat(value)
     raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
 
 
@@ -107,8 +103,7 @@ def time_text(value: datetime) -> str:
 
 def microseconds(value: datetime) -> int:
     """Give the microseconds from the epoch to an aware time."""
-    passed = value - EPOCH
-    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    return (value - EPOCH) // MICROSECOND
 
 
 ProductId = Annotated[int, BeforeValidator(_plain_integer), Field(ge=1, le=2**63 - 1)]
@@ -177,18 +172,62 @@ class PartialProductEvent(ProductEvent):
     product: PartialProduct
 
 
-class Event(NamedTuple):
+class NormalProduct(msgspec.Struct, frozen=True, gc=False):
+    """A product in normal form: prices as text with two places, times in UTC.
+
+    A field that an event did not give is UNSET. The bounds hold where JSON is read into it.
+    """
+
+    product_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    product_name: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType
+    description: str | UnsetType | None
+    price: str | UnsetType
+    stock_quantity: Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType
+    discount: str | UnsetType
+    created_at: datetime | UnsetType | None
+    updated_at: datetime | UnsetType | None
+
+    @classmethod
+    def unknown(cls, product_id: int) -> Self:
+        """Give a product of which nothing is known but its id."""
+        return cls(product_id, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET)
+
+    @classmethod
+    def default(cls, product_id: int) -> Self:
+        """Give what the table's DEFAULTs make of a product; name and price are NOT NULL."""
+        return cls(product_id, UNSET, None, UNSET, 0, "0.00", None, None)
+
+    def given(self) -> dict[str, Any]:
+        """Give the fields of the state that are there."""
+        return {f: value for f in STATE_FIELDS if (value := getattr(self, f)) is not UNSET}
+
+
+def normal_product(product: Product) -> NormalProduct:
+    """Give the normal form of a product; fields that were not given to it are UNSET.
+
+    A product that is no partial one has every field: what was not given has its default.
+    """
+    given = product.model_fields_set if isinstance(product, PartialProduct) else STATE_FIELDS
+    normal: dict[str, Any] = {
+        field: getattr(product, field) if field in given else UNSET for field in STATE_FIELDS
+    }
+    for field in ("price", "discount"):
+        if field in given:
+            normal[field] = price_text(normal[field])
+    return NormalProduct(product.product_id, **normal)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An event in normal form: what the decision looks at.
 
-    `product` holds the fields that were given and nothing else; `complete` says that they are all
-    of `STATE_FIELDS`. `event_time` is in microseconds since the epoch. A delete by null value
-    carries no event time, and neither id nor product.
+    `complete` says that no field of the product is UNSET. `event_time` is the timestamp in
+    microseconds since the epoch. A delete by null value has nothing but the id and the action.
     """
 
     product_id: int
     action: str
     event_time: int | None
-    timestamp: str | None
+    timestamp: datetime | None
     event_id: str | None
     product: NormalProduct
     complete: bool

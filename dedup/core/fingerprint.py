@@ -12,16 +12,18 @@ never compared: the state's is computed anew from its row.
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Final
 
-import orjson
+import msgspec
 
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
 
 VERSION: Final = 1
 SCHEME_BYTES: Final = 5
 FINGERPRINT_BYTES: Final = 21
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class FingerprintScheme:
@@ -37,12 +39,12 @@ class FingerprintScheme:
         self.fields = tuple(f for f in CONTENT_FIELDS if f in fields)
         names = blake2b(",".join(self.fields).encode(), digest_size=SCHEME_BYTES - 1).digest()
         self.prefix = bytes([VERSION]) + names
-        self._content: Callable[[NormalProduct], Any] = itemgetter(*self.fields)
+        self._content: Callable[[NormalProduct], Any] = attrgetter(*self.fields)
 
     def fingerprint(self, product: NormalProduct) -> bytes:
         """Give the fingerprint of a product that has every chosen field, in normal form."""
         content = self._content(product)
-        canonical = orjson.dumps(content if len(self.fields) > 1 else [content])
+        canonical = _encode(content if len(self.fields) > 1 else [content])
         return self.prefix + blake2b(canonical, digest_size=16).digest()
 
     def made(self, fingerprint: bytes) -> bool:

@@ -6,11 +6,11 @@ with a space and without a zone (then UTC).
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-import orjson
-from pydantic import BaseModel, BeforeValidator
+import msgspec
+from pydantic import BeforeValidator
 
 from dedup.core.deadletter import Header
 from dedup.core.document import read_json
@@ -23,7 +23,7 @@ from dedup.core.event import (
     StockQuantity,
     UtcTime,
     microseconds,
-    price_text,
+    normal_product,
     time_text,
 )
 from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
@@ -62,31 +62,58 @@ class _ForeignRow(Product):
     last_old_price: Price | None = None
 
 
+class _Row(msgspec.Struct, gc=False):
+    """A row as it is written; the fields are `ROW_FIELDS`."""
+
+    product_id: int
+    product_name: Any
+    description: Any
+    price: Any
+    stock_quantity: Any
+    discount: Any
+    created_at: datetime | str | None
+    updated_at: datetime | str | None
+    last_event_id: str | None
+    last_action: str
+    last_event_timestamp: datetime | str | None
+    last_old_price: str | None
+    processing_time: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
 def encode_row(event: Event, product: NormalProduct, processing_time: str) -> bytes:
     """Give the row of a product after an event; `product` has every field of `STATE_FIELDS`."""
-    return orjson.dumps(
-        {
-            "product_id": event.product_id,
-            "product_name": product["product_name"],
-            "description": product["description"],
-            "price": product["price"],
-            "stock_quantity": product["stock_quantity"],
-            "discount": product["discount"],
-            "created_at": product["created_at"],
-            "updated_at": product["updated_at"],
-            "last_event_id": event.event_id,
-            "last_action": event.action,
-            "last_event_timestamp": event.timestamp,
-            "last_old_price": event.old_price,
-            "processing_time": processing_time,
-        }
+    return _encode(
+        _Row(
+            event.product_id,
+            product.product_name,
+            product.description,
+            product.price,
+            product.stock_quantity,
+            product.discount,
+            _in_row(product.created_at),
+            _in_row(product.updated_at),
+            event.event_id,
+            event.action,
+            _in_row(event.timestamp),
+            event.old_price,
+            processing_time,
+        )
     )
+
+
+def _in_row(time: Any) -> Any:
+    """Give what msgspec writes as `time_text` would: it leaves a fraction of zero out."""
+    return time if time is None or time.microsecond else time_text(time)
 
 
 def read_product(row: bytes) -> NormalProduct | None:
     """Read the product of a row in normal form; None when the row can't be read."""
     foreign = _read_foreign(row)
-    return None if foreign is None else _normal(foreign)
+    return None if foreign is None else normal_product(foreign)
 
 
 def output_key(product_id: int, key_format: KeyFormat) -> bytes:
@@ -97,8 +124,8 @@ def output_key(product_id: int, key_format: KeyFormat) -> bytes:
 def read_output_key(key: bytes | None) -> int | None:
     """Read the product_id of a record key in either format; None when it is none."""
     try:
-        document: Any = orjson.loads(key or b"")
-    except orjson.JSONDecodeError:
+        document = _decode(key or b"")
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     if isinstance(document, dict):
         document = document.get("product_id")
@@ -169,7 +196,7 @@ def _state_without_headers(
         return None
     last = row.last_event_timestamp
     event_time = NO_EVENT_TIME if last is None else microseconds(last)
-    return State(scheme.fingerprint(_normal(row)), event_time, *source, emitted_at, 0, value)
+    return State(scheme.fingerprint(normal_product(row)), event_time, *source, emitted_at, 0, value)
 
 
 def _read_foreign(row: bytes) -> _ForeignRow | None:
@@ -177,15 +204,3 @@ def _read_foreign(row: bytes) -> _ForeignRow | None:
         return _ForeignRow.model_validate(read_json(row))
     except ValueError:  # pydantic's ValidationError is one
         return None
-
-
-def _normal(row: BaseModel) -> NormalProduct:
-    normal: dict[str, str | int | None] = {}
-    for field in STATE_FIELDS:
-        value = getattr(row, field)
-        if isinstance(value, Decimal):
-            value = price_text(value)
-        elif value is not None and field.endswith("_at"):
-            value = time_text(value)
-        normal[field] = value
-    return normal

@@ -7,7 +7,9 @@ the row as it stands on `src_products` (nothing when deleted).
 """
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from dedup.core.fingerprint import FINGERPRINT_BYTES
 
@@ -23,7 +25,7 @@ _DELETED: Final = 1
 _MAX_DUPLICATES: Final = 2**32 - 1
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True, gc=False):
     """The latest known state of one product.
 
     `row` is the value of its record on `src_products`, None for the marker of a deleted product.

@@ -133,28 +133,26 @@ class Deduplicator:
         product_ids = {event.product_id for event in events if isinstance(event, Event)}
         known = self._table.read(partition, list(product_ids))
         result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000))
+        emit = result.output.states.append
         for event, record in zip(events, batch.records, strict=True):
             product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
             at = Position(partition, record.offset)
             decision = decide(event, known.get(product_id), at, clock, self._rules)
-            outcome, state, dead_letter, offset_regression = decision
+            outcome, state = decision.outcome, decision.state
+            if decision.dead_letter is not None:
+                result.add_dead_letter(record, decision.dead_letter)
+                continue
             if state is not None:
                 if outcome in EMITTING:
                     row = state.row
                     if row is not None and len(row) > self._row_bytes:
                         result.add_dead_letter(record, self._too_large(row))
                         continue
-                    result.output.states.append(
-                        OutputRecord(
-                            output_key(product_id, self._key_format), row, output_headers(state)
-                        )
-                    )
+                    key = output_key(product_id, self._key_format)
+                    emit(OutputRecord(key, row, output_headers(state)))
                 known[product_id] = result.states[product_id] = state
-            elif dead_letter is not None:
-                result.add_dead_letter(record, dead_letter)
-                continue
             result.outcomes[outcome] += 1
-            if offset_regression:
+            if decision.offset_regression:
                 result.offset_regressions += 1
         return result
 

@@ -16,8 +16,9 @@ and are recognised as replayed, but dead letters may stand twice.
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
+import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from mode import Service
@@ -44,7 +45,7 @@ ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The broker decides what is too large, not the client."""
 
 
-class OutputRecord(NamedTuple):
+class OutputRecord(msgspec.Struct, frozen=True, gc=False):
     """A record for `src_products` or for the dead letters, in bytes."""
 
     key: bytes | None
@@ -221,12 +222,12 @@ async def _append(
         return None
     batches = []
     batch = producer.create_batch()
-    for key, value, headers in records:
-        appended = batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
-        if appended is None:
+    for record in records:
+        fields = {"key": record.key, "value": record.value, "headers": record.headers}
+        if batch.append(timestamp=timestamp_ms, **fields) is None:
             batches.append(batch)
             batch = producer.create_batch()
-            batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+            batch.append(timestamp=timestamp_ms, **fields)
     batches.append(batch)
     deliveries = []
     for batch in batches:

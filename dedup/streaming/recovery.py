@@ -21,6 +21,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import get_logger
+from msgspec.structs import replace
 
 from dedup.core.decide import DAY_US
 from dedup.core.event import microseconds
@@ -219,4 +220,4 @@ def _with_known_time(
 ) -> State:
     """Give a record that names no event time, such as Flink's tombstone, the time known before."""
     known = states.get(product_id) or store.read([product_id]).get(product_id)
-    return state if known is None else state._replace(event_time=known.event_time)
+    return state if known is None else replace(state, event_time=known.event_time)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dedup.core.state import State
 from dedup.streaming.store import PartitionStore, StoreError, new_block_cache
@@ -31,7 +32,7 @@ def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
 def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
     store = PartitionStore(path, new_block_cache())
     store.write({1: ROW}, next_offset=12, now_us=9)
-    store.write({1: ROW._replace(duplicates=4)}, next_offset=None, now_us=10)
+    store.write({1: structs.replace(ROW, duplicates=4)}, next_offset=None, now_us=10)
 
     progress = store.progress()
     assert progress is not None

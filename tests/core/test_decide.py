@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from dedup.core.deadletter import DeadLetter, Reason
 from dedup.core.decide import DAY_US, EMITTING, Clock, Decision, Position, Rules, decide
@@ -105,8 +106,8 @@ def test_arrival_order_applies_a_late_event() -> None:
 
 def test_a_duplicate_is_counted_and_its_time_remembered() -> None:
     state = state_after(sent(30), KNOWN, (2, 101))
-    assert state == KNOWN._replace(
-        event_time=KNOWN.event_time + 20_000_000, offset=101, duplicates=KNOWN.duplicates + 1
+    assert state == structs.replace(
+        KNOWN, event_time=KNOWN.event_time + 20_000_000, offset=101, duplicates=KNOWN.duplicates + 1
     )
     assert judge(sent(29, price='"1.00"'), state, (2, 102)).outcome == "stale"
 

@@ -1,6 +1,7 @@
 """Reading: limits, keys, normal forms, and that the two readers agree."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
 from dedup.core.decide import Position, Rules, decide
-from dedup.core.event import Event
+from dedup.core.event import Event, NormalProduct
 from dedup.core.read import _read_any, _read_plain, read_event
 from tests.core.histories import MANY
 from tests.core.records import ADDED, EVENT, PATHS, TOKENS, event_json, mutated_events, outcome
@@ -55,17 +56,18 @@ def test_the_example_of_the_seed_is_read_by_the_plain_reader() -> None:
         product_id=1,
         action="updated",
         event_time=1_701_426_600_123_456,
-        timestamp="2023-12-01T10:30:00.123456Z",
+        timestamp=datetime(2023, 12, 1, 10, 30, 0, 123456, UTC),
         event_id="evt_1_1640995200_1234",
-        product={
-            "product_name": "Laptop Pro",
-            "description": "High-performance laptop",
-            "price": "1299.99",
-            "stock_quantity": 25,
-            "discount": "0.00",
-            "created_at": "2023-12-01T09:00:00.000000Z",
-            "updated_at": "2023-12-01T10:30:00.123456Z",
-        },
+        product=NormalProduct(
+            product_id=1,
+            product_name="Laptop Pro",
+            description="High-performance laptop",
+            price="1299.99",
+            stock_quantity=25,
+            discount="0.00",
+            created_at=datetime(2023, 12, 1, 9, tzinfo=UTC),
+            updated_at=datetime(2023, 12, 1, 10, 30, 0, 123456, UTC),
+        ),
         complete=True,
         old_price="1199.99",
     )
@@ -116,7 +118,8 @@ def test_the_key_is_the_product_id_as_text(key: bytes | None, reason: str) -> No
 def test_a_null_value_deletes_the_product_of_its_key(key: bytes | None, reason: str) -> None:
     assert outcome(key, None) == reason
     if reason == "event" and key is not None:
-        deletion = Event(int(key), "deleted", None, None, None, {}, False, None)
+        nothing = NormalProduct.unknown(int(key))
+        deletion = Event(int(key), "deleted", None, None, None, nothing, False, None)
         assert read_event(key, None) == deletion
 
 

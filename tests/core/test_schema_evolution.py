@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Outcome, Position, Rules, decide
@@ -81,7 +82,7 @@ def test_a_record_of_every_version_gives_the_state_it_gave(file: Golden) -> None
     state = rebuilt(file, file.bytes("value"))
     assert state is not None
     if not file.headers and file.version != VERSION:
-        state = state._replace(fingerprint=file.state.fingerprint)
+        state = structs.replace(state, fingerprint=file.state.fingerprint)
     assert state == file.state
 
 
@@ -121,7 +122,7 @@ def test_the_state_bytes_written_today_are_those_of_the_newest_golden_files(file
 def test_an_event_that_repeats_an_old_state_is_a_duplicate(file: Golden) -> None:
     known = read_product(file.state.row or b"")
     assert known is not None
-    fields = {field: known[field] for field in CONTENT_FIELDS}
+    fields = {field: getattr(known, field) for field in CONTENT_FIELDS}
     product_id = json.loads(file.state.row or b"")["product_id"]
     event = {
         "event_id": "evt_later",
@@ -136,7 +137,7 @@ def test_an_event_that_repeats_an_old_state_is_a_duplicate(file: Golden) -> None
 
 def test_a_state_document_keeps_every_field_of_a_state() -> None:
     """The golden files would hold for nothing if they forgot one."""
-    assert set(state_document(STATES[0].state)) == set(State._fields)
+    assert set(state_document(STATES[0].state)) == set(State.__struct_fields__)
 
 
 # --- What later versions may add -----------------------------------------------------------
@@ -187,7 +188,7 @@ def test_a_row_of_a_job_may_have_more_columns_in_any_order(
     file: Golden, change: Callable[[bytes], bytes]
 ) -> None:
     value = change(file.bytes("value") or b"")
-    assert rebuilt(file, value) == file.state._replace(row=value)
+    assert rebuilt(file, value) == structs.replace(file.state, row=value)
 
 
 @each([record for record in RECORDS if record.headers])
@@ -218,7 +219,7 @@ def test_an_unknown_action_is_applied_as_an_update(action: str) -> None:
     assert decision.outcome is update.outcome is Outcome.CHANGE
     assert decision.state is not None
     assert update.state is not None
-    assert decision.state._replace(row=None) == update.state._replace(row=None)
+    assert structs.replace(decision.state, row=None) == structs.replace(update.state, row=None)
     written = json.loads(decision.state.row or b"")
     assert written.pop("last_action") == json.loads(action)
     updated = json.loads(update.state.row or b"")

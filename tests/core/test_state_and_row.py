@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dedup.core.decide import Position, Rules, decide
 from dedup.core.event import Event
@@ -68,7 +69,7 @@ def test_layout_1_stays_as_it_is(state: State, data: bytes) -> None:
 
 
 def test_duplicates_are_counted_up_to_what_the_layout_holds() -> None:
-    many = GOLDEN._replace(duplicates=2**40)
+    many = structs.replace(GOLDEN, duplicates=2**40)
     assert decode_state(encode_state(many)).duplicates == 2**32 - 1
 
 
@@ -179,9 +180,9 @@ def test_a_flink_row_without_an_event_time_is_older_than_any_event() -> None:
 def test_a_state_is_rebuilt_from_the_headers_of_its_record(state: State) -> None:
     emitted_at = NOW_MS * 1000
     if state.row is None:
-        state = state._replace(fingerprint=bytes(FINGERPRINT_BYTES))
+        state = structs.replace(state, fingerprint=bytes(FINGERPRINT_BYTES))
     rebuilt = state_from_record(state.row, output_headers(state), NOW_MS, SCHEME)
-    assert rebuilt == state._replace(emitted_at=emitted_at, duplicates=0)
+    assert rebuilt == structs.replace(state, emitted_at=emitted_at, duplicates=0)
 
 
 def test_a_tombstone_without_headers_is_a_deletion_without_a_time() -> None:

@@ -6,11 +6,14 @@ changed: when the code writes something else, `python -m tests.golden.write` add
 """
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import asdict, replace
+
 from dedup.core.deadletter import Header
-from dedup.core.event import Event
+from dedup.core.event import Event, NormalProduct, time_text
 from dedup.core.state import State
 
 ROOT: Final = Path(__file__).parent
@@ -42,7 +45,7 @@ class Golden(NamedTuple):
     @property
     def event(self) -> Event:
         """What an event meant."""
-        return Event(**self.document["means"])
+        return read_event_document(self.document["means"])
 
     @property
     def state(self) -> State:
@@ -72,10 +75,36 @@ def golden(kind: str) -> list[Golden]:
     ]
 
 
+def event_document(event: Event) -> dict[str, Any]:
+    """Give an event as JSON: of its product the fields that were given, times as text."""
+    times = {name: value for name, value in asdict(event).items() if isinstance(value, datetime)}
+    product = {
+        name: time_text(value) if isinstance(value, datetime) else value
+        for name, value in event.product.given().items()
+    }
+    return asdict(event) | {n: time_text(t) for n, t in times.items()} | {"product": product}
+
+
+def read_event_document(document: dict[str, Any]) -> Event:
+    """Read an event from JSON."""
+    given = {
+        name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
+        for name, value in document["product"].items()
+    }
+    text = document["timestamp"]
+    return Event(
+        **document
+        | {
+            "timestamp": None if text is None else datetime.fromisoformat(text),
+            "product": replace(NormalProduct.unknown(document["product_id"]), **given),
+        }
+    )
+
+
 def state_document(state: State) -> dict[str, Any]:
     """Give a state as JSON; the row stays readable."""
     row = None if state.row is None else state.row.decode()
-    return state._asdict() | {"fingerprint": state.fingerprint.hex(), "row": row}
+    return asdict(state) | {"fingerprint": state.fingerprint.hex(), "row": row}
 
 
 def read_state(document: dict[str, Any]) -> State:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import structs
+
 from dedup.core.deadletter import DeadLetter, Header
 from dedup.core.decide import Clock, Position, Rules, decide
-from dedup.core.event import Event
+from dedup.core.event import Event, NormalProduct
 from dedup.core.fingerprint import VERSION, FingerprintScheme
 from dedup.core.read import read_event
 from dedup.core.row import (
@@ -21,7 +23,7 @@ from dedup.core.row import (
 )
 from dedup.core.state import LAYOUT, State, encode_state
 from producer.events import EventGenerator, GeneratedEvent, Kind, Mix
-from tests.golden.files import Golden, state_document, versions
+from tests.golden.files import Golden, event_document, state_document, versions
 
 EVENTS_VERSION: Final = 1
 """Counts the forms in which producer/events.py has written events."""
@@ -74,7 +76,7 @@ def _events() -> Iterator[Golden]:
             "key": _hex(event.key),
             "value": _hex(event.value),
             "text": None if event.value is None else event.value.decode(),
-            "means": read._asdict(),
+            "means": event_document(read),
         }
         yield Golden("events", EVENTS_VERSION, name, document)
 
@@ -94,14 +96,14 @@ def _states() -> Iterator[tuple[str, int, State]]:
             raise AssertionError(decision)
         yield name, read.product_id, decision.state
         if name == "updated":
-            again = at._replace(offset=2**34)
+            again = structs.replace(at, offset=2**34)
             repeated = decide(
-                read._replace(event_time=2**51), decision.state, again, CLOCK, Rules()
+                structs.replace(read, event_time=2**51), decision.state, again, CLOCK, Rules()
             )
             gone = decide(
-                read._replace(action="deleted", event_time=2**52),
+                structs.replace(read, action="deleted", event_time=2**52),
                 repeated.state,
-                at._replace(offset=2**35),
+                structs.replace(at, offset=2**35),
                 CLOCK,
                 Rules(),
             )
@@ -115,9 +117,19 @@ def _created(partial: Event | DeadLetter) -> State | None:
     """A state the partial event can be merged over."""
     if isinstance(partial, DeadLetter):
         raise TypeError(partial)
-    product = {"product_name": "Before", "price": "5.00", "description": "as it was"}
-    before = partial._replace(
-        action="created", event_time=1, event_id="evt_before", product=product, old_price=None
+    product = structs.replace(
+        NormalProduct.unknown(partial.product_id),
+        product_name="Before",
+        price="5.00",
+        description="as it was",
+    )
+    before = structs.replace(
+        partial,
+        action="created",
+        event_time=1,
+        event_id="evt_before",
+        product=product,
+        old_price=None,
     )
     return decide(before, None, Position(3, 1), CLOCK, Rules()).state
 
