@@ -223,11 +223,14 @@ async def _append(
     batches = []
     batch = producer.create_batch()
     for record in records:
-        fields = {"key": record.key, "value": record.value, "headers": record.headers}
-        if batch.append(timestamp=timestamp_ms, **fields) is None:
+        while (
+            batch.append(
+                timestamp=timestamp_ms, key=record.key, value=record.value, headers=record.headers
+            )
+            is None
+        ):  # it is full; an empty one takes any record
             batches.append(batch)
             batch = producer.create_batch()
-            batch.append(timestamp=timestamp_ms, **fields)
     batches.append(batch)
     deliveries = []
     for batch in batches:
