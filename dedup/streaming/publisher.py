@@ -24,7 +24,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from mode import Service
 
 from dedup.core.deadletter import Header
-from dedup.refusals import refusal
+from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topics import missing_topics
 
@@ -83,7 +83,8 @@ class Publisher(Protocol):
         """Take over these source partitions and let go of all others.
 
         Returns when nothing that another worker sends for them can become durable any more, as far
-        as this publisher promises that.
+        as this publisher promises that. Raises KafkaError when the brokers are away: call it again
+        then. Raises PublishError when they refuse.
         """
 
     async def publish(self, output: Output) -> int | None:
@@ -119,14 +120,16 @@ class KafkaPublisher(Service):
         gone = [self._producers.pop(p) for p in set(self._producers) - set(partitions)]
         missing = sorted(set(partitions) - set(self._producers))
         await asyncio.gather(*map(_close, gone))
-        try:
-            started = await asyncio.gather(*map(self._start, missing))
-        except KafkaError as error:
-            why = refusal(error, self._settings, right="WRITE")
-            raise PublishError(f"The partitions {missing} can't be taken over: {why}") from error
-        self._producers.update(zip(missing, started, strict=True))
+        ended = await asyncio.gather(*map(self._start, missing), return_exceptions=True)
+        for error in filter(None, ended):
+            if isinstance(error, KafkaError) and not brokers_away(error):
+                why = refusal(error, self._settings, right="WRITE")
+                raise PublishError(
+                    f"The partitions {missing} can't be taken over: {why}"
+                ) from error
+            raise error
 
-    async def _start(self, partition: int) -> AIOKafkaProducer:
+    async def _start(self, partition: int) -> None:
         settings = self._settings
         producer = AIOKafkaProducer(
             **settings.kafka_client(),
@@ -141,7 +144,7 @@ class KafkaPublisher(Service):
         except BaseException:
             await _close(producer)
             raise
-        return producer
+        self._producers[partition] = producer
 
     async def publish(self, output: Output) -> int | None:
         """See `Publisher.publish`."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
 from dedup.localkafka import LocalKafka
+from dedup.refusals import brokers_away
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.publisher import KafkaPublisher, Output, OutputRecord, PublishError
@@ -166,6 +168,21 @@ async def test_brokers_that_are_gone_for_good_are_given_up(
             broker.kill()
             with pytest.raises(PublishError, match="Nothing of it was committed"):
                 await publisher.publish(_output(2))
+
+
+async def test_partitions_are_taken_over_once_brokers_that_were_away_are_back(
+    tmp_path: Path,
+) -> None:
+    """What recovery waits for; it was taken for a refusal, and workers ended when brokers did."""
+    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+        async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
+            broker.kill()
+            with pytest.raises(KafkaError) as away:
+                await publisher.own([0, 1])
+            assert brokers_away(away.value)
+            broker.restart()
+            await publisher.own([0, 1])
+            assert await publisher.publish(_output(1)) == 1
 
 
 async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -> None:
