@@ -61,7 +61,7 @@ def build_app(
         rules,
         table,
         publisher or kafka,
-        app.metrics,
+        app.metrics.count,
         key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
         now=now,
     )

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, Final
 
 from mode import get_logger
@@ -28,7 +29,7 @@ from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
-from dedup.metrics import Metrics
+from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import RecordBatch
 from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
 from dedup.streaming.table import StateTable
@@ -56,7 +57,7 @@ class Deduplicator:
         rules: Rules,
         table: StateTable,
         publisher: Publisher,
-        metrics: Metrics,
+        observe: Callable[[AppliedBatch], None],
         *,
         key_format: KeyFormat = "json",
         now: Callable[[], datetime] = wall_clock,
@@ -64,7 +65,7 @@ class Deduplicator:
         self._rules = rules
         self._table = table
         self._publisher = publisher
-        self._metrics = metrics
+        self._observe = observe
         self._key_format: KeyFormat = key_format
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
@@ -111,9 +112,11 @@ class Deduplicator:
 
     async def apply(self, batch: RecordBatch) -> None:
         """Apply one batch: see the module. Any exception means that nothing was marked done."""
+        began = perf_counter()
         now = self._now()
         now_us = microseconds(now)
-        result = self._decide(batch, Clock(now_us, time_text(now)))
+        clock = Clock(now_us, time_text(now))
+        result = self._decide(batch, clock)
         next_offset = await self._publisher.publish(result.output)
         partition = batch.tp.partition
         self._table.write(partition, result.states, next_offset=next_offset, now_us=now_us)
@@ -121,7 +124,22 @@ class Deduplicator:
         if now_us - self._forgot_at_us.get(partition, 0) > FORGET_EVERY_US:
             self._forgot_at_us[partition] = now_us
             self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
-        self._metrics.count(result.outcomes, result.reasons, result.offset_regressions)
+        self._observe(
+            AppliedBatch(
+                partition,
+                batch.records,
+                result.before,
+                result.after,
+                clock,
+                self._rules,
+                result.output,
+                result.outcomes,
+                result.reasons,
+                result.offset_regressions,
+                seconds=perf_counter() - began,
+                oldest_age_s=max(0.0, self._now().timestamp() - batch.records[0].timestamp / 1000),
+            )
+        )
 
     def _decide(self, batch: RecordBatch, clock: Clock) -> "_Result":
         """Decide on every record of a batch against the known states."""
@@ -129,7 +147,7 @@ class Deduplicator:
         events = [read_event(record.key, record.value) for record in batch.records]
         product_ids = {event.product_id for event in events if isinstance(event, Event)}
         known = self._table.read(partition, list(product_ids))
-        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000))
+        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000), known)
         for event, record in zip(events, batch.records, strict=True):
             state = known.get(event.product_id) if isinstance(event, Event) else None
             at = Position(partition, record.offset)
@@ -177,8 +195,10 @@ class Deduplicator:
 class _Result:
     """What the decisions of a batch come to."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, known: dict[int, State]) -> None:
         self.output = output
+        self.before = dict(known)
+        self.after = known
         self.states: dict[int, State] = {}
         self.outcomes: Counter[Outcome] = Counter()
         self.reasons: Counter[Reason] = Counter()

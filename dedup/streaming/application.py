@@ -192,6 +192,7 @@ class Recovery(Service):
 
     async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
         """Note that a rebalance ended: what is assigned now has to be recovered."""
+        self.app.metrics.rebalances.inc()
         self._requested.set()
 
     @Service.task
