@@ -4,6 +4,7 @@ Everything is counted once per batch or every few seconds, never per event.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -117,23 +118,20 @@ class Metrics:
             if number:
                 self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
 
-    def forget_partitions_but(self, topic: str, owned: Iterable[int]) -> None:
+    def forget_partitions_but(self, owned: Iterable[int]) -> None:
         """Drop what was said of partitions that another worker has now."""
         kept = {str(partition) for partition in owned}
-        for gauge in (self.state_bytes, self.recovery_remaining):
-            for (partition,) in _labels(gauge):
-                if partition not in kept:
-                    gauge.remove(partition)
-        for gauge in (self.lag_records, self.lag_seconds, self.last_commit):
-            for _, partition in _labels(gauge):
-                if partition not in kept:
-                    gauge.remove(topic, partition)
-
-
-def _labels(gauge: Gauge) -> list[tuple[str, ...]]:
-    """Give the label values a gauge has now."""
-    (family,) = gauge.collect()
-    return [tuple(sample.labels.values()) for sample in family.samples]
+        for gauge in (
+            self.state_bytes,
+            self.recovery_remaining,
+            self.lag_records,
+            self.lag_seconds,
+            self.last_commit,
+        ):
+            (family,) = gauge.collect()
+            for sample in family.samples:
+                if sample.labels["partition"] not in kept:
+                    gauge.remove(*sample.labels.values())
 
 
 def _field_changes(emitted: Sequence[OutputRecord], before: Mapping[int, State]) -> dict[str, int]:
@@ -174,4 +172,7 @@ def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _normal(field: str, value: Any) -> Any:
     if value is None:
         return STATE_DEFAULTS.get(field)
-    return f"{Decimal(str(value)):.2f}" if field in _PRICES else value
+    if field in _PRICES:
+        with suppress(ArithmeticError):  # a stranger's row: counting stops no worker
+            return f"{Decimal(str(value)):.2f}"
+    return value

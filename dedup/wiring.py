@@ -21,9 +21,12 @@ from dedup.streaming.application import (
 from dedup.streaming.batching import BatchSchema
 from dedup.streaming.datadir import Origin
 from dedup.streaming.ending import DedupWorker
+from dedup.streaming.gauges import Gauges
+from dedup.streaming.history import History
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.table import STORE_URL, StateTable
+from dedup.streaming.trail import Trail
 from dedup.topics import TopicError, TopicFacts, check_group, ensure_topics
 from dedup.web import add_pages
 
@@ -54,14 +57,15 @@ def build_app(
         unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
     )
     table = _state_table(app, settings)
-    app.metrics = Metrics()
+    app.metrics, app.gauges = Metrics(), Gauges(app, table)
+    app.trail, app.history = Trail(), History()
     kafka = KafkaPublisher(settings)
     app.publisher_service = kafka
     app.deduplicator = Deduplicator(
         rules,
         table,
         publisher or kafka,
-        app.metrics.count,
+        app.watch,
         key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
         now=now,
     )

@@ -23,8 +23,11 @@ from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator
+from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
 from dedup.streaming.datadir import DataDirectory, grown
+from dedup.streaming.gauges import Gauges
+from dedup.streaming.history import History
 from dedup.streaming.publisher import (
     GIVE_UP_AFTER_S,
     FencedError,
@@ -33,6 +36,7 @@ from dedup.streaming.publisher import (
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.store import StoreError
+from dedup.streaming.trail import Trail
 
 logger = get_logger(__name__)
 
@@ -57,13 +61,16 @@ class DedupApp(faust.App):
     deduplicator: Deduplicator
     changelog_reader: ChangelogReader
     metrics: Metrics
+    gauges: Gauges
+    trail: Trail
+    history: History
     prepare: Callable[[], Awaitable[None]]
     """Called once before anything starts; raises WorkerError to refuse."""
 
     publisher_service: KafkaPublisher
     settings: Settings
-    partitions: int
-    """Partitions of the source topic when the worker started."""
+    partitions: int = 0
+    """Partitions of the source topic when the worker started; 0 before it knows."""
 
     data_directory: DataDirectory | None = None
     failure: BaseException | None = None
@@ -81,7 +88,7 @@ class DedupApp(faust.App):
         """Start the publisher before the consumer, and stop it after."""
         if self.client_only or self.producer_only:
             return super().on_init_dependencies()
-        return [self.publisher_service, *super().on_init_dependencies()]
+        return [self.publisher_service, *super().on_init_dependencies(), self.gauges]
 
     async def on_first_start(self) -> None:
         """Check topics and settings before anything is read."""
@@ -135,6 +142,13 @@ class DedupApp(faust.App):
         logger.critical("%s", sentence(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
+
+    def watch(self, applied: AppliedBatch) -> None:
+        """Note a batch that is done, for metrics and pages."""
+        self.metrics.count(applied)
+        self.gauges.note(applied)
+        self.trail.keep(applied)
+        self.history.add(applied.outcomes)
 
     async def deduplicate(self, batches: faust.StreamT[RecordBatch]) -> None:
         """Run the agent: apply every batch, or stop the worker."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dedup.core.deadletter import Reason
-from dedup.core.decide import Clock, Outcome, Rules
+from dedup.core.decide import Clock, Outcome
 from dedup.core.state import State
 from dedup.streaming.publisher import Output
 
@@ -14,8 +14,8 @@ from dedup.streaming.publisher import Output
 class AppliedBatch:
     """What a batch was, what was known before and after it, and what its decisions come to.
 
-    Records, the states before, clock and rules are all that the pure decision depends on: any
-    decision of the batch can be told again from them, so nothing is kept for each event.
+    Records, the states before and the clock are all that the pure decision depends on beside the
+    rules: any decision of the batch can be told again from them, so nothing is kept for each event.
     `before` and `after` cover every product the batch names. `seconds` is the time it was worked
     on, `oldest_age_s` the time since the append of its oldest event, both up to durability.
     """
@@ -25,7 +25,6 @@ class AppliedBatch:
     before: Mapping[int, State]
     after: Mapping[int, State]
     clock: Clock
-    rules: Rules
     output: Output
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]

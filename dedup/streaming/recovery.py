@@ -211,6 +211,7 @@ class ChangelogReader:
                 state = _with_known_time(state, product_id, states, store)
             states[product_id] = state
         now_us = microseconds(self._now())
+        store.recount()
         store.write(states, next_offset=next_offset, now_us=now_us)
 
 
