@@ -87,7 +87,7 @@ def build_app(
         """Emit to src_products what changed, dead letters to products.dlq."""
         await app.deduplicate(batches)
 
-    add_pages(app, settings)
+    add_pages(app, settings, table)
     return app
 
 
@@ -144,6 +144,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "topic_partitions": settings.DEDUP_PARTITIONS,
         "TableManager": StateTableManager,
         "Worker": DedupWorker,
+        "canonical_url": settings.web_url,
         "web_bind": settings.DEDUP_WEB_HOST,
         "web_host": settings.DEDUP_WEB_HOST,
         "web_port": settings.DEDUP_WEB_PORT,
