@@ -1,10 +1,6 @@
-"""The description of `/api`, in OpenAPI 3.1: made from the models that are served.
-
-`make docs` writes it to `docs/openapi.json`: `python -m dedup.web.openapi`.
-"""
+"""The description of `/api`, in OpenAPI 3.1: made from the models that are served."""
 
 import json
-import sys
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
@@ -157,7 +153,3 @@ def _response(model: type[BaseModel]) -> dict[str, Any]:
 def document_text() -> str:
     """Give the document as the file in `docs` has it."""
     return json.dumps(document(), indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(document_text())

@@ -8,7 +8,7 @@ group, with the address each is reached at (`DEDUP_WEB_URL`).
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
-from aiohttp.web import HTTPServiceUnavailable
+from aiohttp.web import HTTPNotFound, HTTPServiceUnavailable
 from aiokafka.partitioner import murmur2
 
 from dedup.settings import Settings
@@ -74,7 +74,8 @@ class Owners:
             ):
                 if response.status == MISDIRECTED:
                     raise HTTPServiceUnavailable(text="The partition is changing hands. Try again.")
-                response.raise_for_status()
+                if response.status != HTTPNotFound.status_code:  # a product that is not known
+                    response.raise_for_status()
                 return await response.json()
         except (ClientError, TimeoutError, ValueError) as error:
             raise HTTPServiceUnavailable(

@@ -64,11 +64,11 @@ class Products:
             ended = not some or at < 1
             await asyncio.sleep(0)
         rest = [] if ended else self._scan(at, 1, backwards=backwards)
-        if backwards:
+        previous = after + 1 if after else None
+        following = at - 1 if rest else None
+        if before is not None:
             found.reverse()
-            previous, following = (at + 1 if rest else None), (before or 0) - 1
-        else:
-            previous, following = (after + 1 if after else None), (at - 1 if rest else None)
+            previous, following = at + 1 if rest else None, max(0, before - 1)
         return ProductList(
             products=found,
             search=search,

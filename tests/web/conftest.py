@@ -122,6 +122,7 @@ def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
         wait_for(lambda: all(len(_owned(url)) == 2 for url in made.urls))
         asyncio.run(produce(kafka, records(), names.source))
         asyncio.run(wait_until_done(kafka, names))
+        wait_for(lambda: all(get(f"{u}/api/overview")[1]["lag_records"] == 0 for u in made.urls))
         yield made
 
 
