@@ -170,6 +170,16 @@ class Settings(BaseSettings):
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
 
+    def shown(self) -> str:
+        """Give every setting and its value in one line; of secrets, only whether they are set."""
+        values = self.model_dump()
+        shown = {
+            name: ",".join(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None
+        }
+        return " ".join(f"{name}={value}" for name, value in shown.items())
+
     @property
     def web_url(self) -> str:
         """The address at which other workers reach this one's pages."""

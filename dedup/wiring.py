@@ -34,6 +34,9 @@ TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
 COMMIT_INTERVAL_S: Final = 1.0
 
+_CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
+"""Loggers of libraries that speak again and again in normal operation."""
+
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
 
@@ -180,5 +183,6 @@ def _logging_config(settings: Settings) -> dict[str, Any]:
                 "stream": "ext://sys.stderr",
             }
         },
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
         "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
     }

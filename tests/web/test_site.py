@@ -16,6 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
 
+from dedup import __version__
 from dedup.kafkajars import _download, _Jar, cache_dir, kafka_version
 from dedup.localkafka import _java_command
 from dedup.settings import load_settings
@@ -24,13 +25,24 @@ from dedup.topics import ensure_topics
 from dedup.web.models import DeadLetters, Overview, Product, ProductList, Verdict, Version
 from dedup.web.openapi import document, document_text
 from tests.records import event
-from tests.web.conftest import PRODUCTS, TOLD_ID, XSS_ID, XSS_NAME, Site, get, told_history
+from tests.web.conftest import (
+    PRODUCTS,
+    TOLD_ID,
+    XSS_ID,
+    XSS_NAME,
+    Site,
+    get,
+    told_history,
+    wait_for,
+)
 from tests.workers import (
     Names,
     WorkerProcess,
     emissions,
     judge,
+    produce,
     read_topic,
+    wait_until_done,
 )
 
 TOOLS = _Jar(
@@ -262,24 +274,58 @@ def test_the_metrics_of_a_worker_agree_with_the_tool_when_all_is_done(site: Site
     assert found == {partition: float(lag) for partition, (_, _, lag) in told.items()}
 
 
-def test_an_open_live_page_does_not_keep_a_worker_from_ending(kafka: str, tmp_path: Path) -> None:
+def test_the_log_says_what_runs_and_nothing_of_each_event(site: Site) -> None:
+    for worker in site.workers:
+        log = worker.log()
+        assert f"product-dedup {__version__}, Python 3." in log
+        assert f"KAFKA_PRODUCT_TOPIC={site.names.source}" in log
+        assert f"Assigned partitions of {site.names.source}: [" in log
+        assert re.search(r"Recovery of \S+ partitions \[.*\] complete: 0 records", log)
+        assert "evt_" not in log
+        assert "Laptop" not in log
+        at_work = log.rpartition("Worker ready")[2]
+        assert at_work.count("\n") < 30, at_work
+
+
+async def test_what_a_restarted_worker_forgot_is_told_from_kafka(
+    kafka: str, tmp_path: Path
+) -> None:
+    """And an open live page does not keep a worker from ending."""
     names = Names.fresh()
+    new_id = TOLD_ID + 1
+    records = [(b"%d" % TOLD_ID, value) for value in told_history()]
+    records.append((b"%d" % new_id, event(new_id, action="created")))
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        url = f"http://127.0.0.1:{worker.port}"
         worker.wait_until_ready()
-        url = f"http://127.0.0.1:{worker.port}/live"
+        await produce(kafka, [*records], names.source)
+        await wait_until_done(kafka, names)
+        before = get(f"{url}/api/products/{TOLD_ID}")[1]
         received: list[bytes] = []
-
-        def listen() -> None:
-            with urllib.request.urlopen(url, timeout=30) as stream:
-                received.extend(stream)
-
-        listener = threading.Thread(target=listen, daemon=True)
+        listener = threading.Thread(target=listen, args=(f"{url}/live", received), daemon=True)
         listener.start()
-        deadline = time.monotonic() + 20
-        while not received:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: received)
+        assert received[0].startswith(b"data: <h1>Overview")
         assert worker.terminate() == 0
         listener.join(5)
         assert not listener.is_alive()
-        assert received[0].startswith(b"data: <h1>Overview")
+        worker.log_path.unlink()
+        worker.start()
+        worker.wait_until_ready()
+        after, new = (get(f"{url}/api/products/{i}")[1] for i in (TOLD_ID, new_id))
+    assert "was read from the source topic" in after["note"]
+    (told,) = after["decisions"]
+    asked = ("outcome", "why", "emits", "event_id", "offset", "comparisons")
+    assert [told[name] for name in asked] == [before["decisions"][0][name] for name in asked]
+    assert {**after, **dict.fromkeys(("note", "decisions", "decided"))} == {
+        **before,
+        **dict.fromkeys(("note", "decisions", "decided")),
+    }
+    assert new["decisions"][0]["outcome"] == "change"
+    assert new["decisions"][0]["why"].startswith("This event wrote the row")
+
+
+def listen(url: str, received: list[bytes]) -> None:
+    """Read a live page until the worker ends it."""
+    with urllib.request.urlopen(url, timeout=30) as stream:  # noqa: S310 - our own server
+        received.extend(stream)
