@@ -170,16 +170,6 @@ class Settings(BaseSettings):
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
 
-    def shown(self) -> str:
-        """Give every setting and its value in one line; of secrets, only whether they are set."""
-        values = self.model_dump()
-        shown = {
-            name: ",".join(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-            if value is not None
-        }
-        return " ".join(f"{name}={value}" for name, value in shown.items())
-
     @property
     def web_url(self) -> str:
         """The address at which other workers reach this one's pages."""
@@ -258,3 +248,18 @@ def _bad_value(fault: Any) -> str:
     secret = SecretStr in get_args(Settings.model_fields[name].annotation)
     value = "" if secret else f"={fault['input']}"
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"
+
+
+def shown(settings: Settings) -> dict[str, str | None]:
+    """Give the text of every setting, as it would stand in the environment; secrets as `***`."""
+    return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
