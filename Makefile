@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,8 +28,18 @@ $(UV): requirements/uv.txt
 demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
 	@$(BIN)/dedup demo
 
-test: lint types .venv/dev.installed ## lint, types and every test; a skipped test fails
+test: lint types chromium .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
+
+chromium: # the browser of the tests, from the system's packages: nothing is downloaded past them
+	@command -v chromium >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Setting up: chromium" \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "The tests of the web pages need chromium: install it with your system's packages" \
+	  "(as root: apt-get install --no-install-recommends chromium)."; exit 1; }
+
+pictures: chromium .venv/dev.installed ## write the pictures of the pages in docs/images
+	@$(BIN)/python -m pytest -q tests/web/test_browser.py -k pictures --pictures docs/images
 
 lint: .venv/dev.installed ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -51,8 +61,9 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
 
-docs: .venv/dev.installed ## write docs/configuration.md from the settings
+docs: .venv/dev.installed ## write docs/configuration.md and docs/openapi.json from the code
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
+	@$(BIN)/python -m dedup.cli.openapi > docs/openapi.json
 
 chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
 	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)

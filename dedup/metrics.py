@@ -1,15 +1,45 @@
-"""What the worker counts. One registry per app; names and labels are a closed set.
+"""What the worker measures. One registry per app; names and labels are a closed set.
 
-Counters are incremented once per batch, never per event.
+Everything is counted once per batch or every few seconds, never per event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+import msgspec
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
 
 from dedup import __version__
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Outcome
+from dedup.core.event import CONTENT_FIELDS, NormalProduct
+from dedup.core.row import read_output_key
+from dedup.core.state import State
+from dedup.streaming.applied import AppliedBatch
+from dedup.streaming.publisher import OutputRecord
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
+
+COMPARED_PER_BATCH: Final = 64
+"""Emissions of a batch whose fields are compared with what was known before.
+
+The count of a larger batch is scaled up from them: to compare all would cost a fifth of the work.
+"""
+
+_BATCH_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_END_TO_END_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
+_DEFAULTS: Final = NormalProduct.default(1).given()
+_PRICES: Final = frozenset(("price", "discount"))
+_SOURCE: Final = ("topic", "partition")
 
 
 class Metrics:
@@ -17,22 +47,56 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._events = Counter(
-            "dedup_events", "Events by outcome.", ["outcome"], registry=self.registry
+        self._events = self._counter("events", "Events by outcome.", "outcome")
+        self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
+        self._field_changes = self._counter(
+            "field_changes",
+            "Content fields that changed in emitted changes of known products; exact in batches "
+            f"of up to {COMPARED_PER_BATCH} emissions, scaled up from as many in larger ones.",
+            "field",
         )
-        self._dead_letters = Counter(
-            "dedup_dead_letters", "Dead letters by reason.", ["reason"], registry=self.registry
-        )
-        self._offset_regressions = Counter(
-            "dedup_offset_regressions",
+        self._offset_regressions = self._counter(
+            "offset_regressions",
             "Events at an offset already seen, but newer: the source topic was re-created.",
+        )
+        self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
+        self._batch_seconds = Histogram(
+            "dedup_batch_seconds",
+            "Time from taking a batch up to its effects being durable.",
+            buckets=_BATCH_BUCKETS,
             registry=self.registry,
         )
-        self.recovery_remaining = Gauge(
-            "dedup_recovery_remaining_records",
-            "Records of src_products still to be read before the partition is worked on.",
-            ["partition"],
+        self._end_to_end_seconds = Histogram(
+            "dedup_end_to_end_seconds",
+            "Time from an event's timestamp on the source topic to its effects being durable, of "
+            "the oldest event in each batch.",
+            buckets=_END_TO_END_BUCKETS,
             registry=self.registry,
+        )
+        self.lag_records = self._gauge(
+            "consumer_lag_records", "Records of the source topic not yet committed.", *_SOURCE
+        )
+        self.lag_seconds = self._gauge(
+            "consumer_lag_seconds", "Age of the first record not yet committed.", *_SOURCE
+        )
+        self.last_commit = self._gauge(
+            "last_commit_timestamp_seconds",
+            "Unix time at which the committed offset was last seen to move; at first, of the "
+            "worker's first look at it.",
+            *_SOURCE,
+        )
+        self.products = self._gauge(
+            "products", "Products that are known and not deleted, in this worker's partitions."
+        )
+        self.state_bytes = self._gauge(
+            "state_bytes",
+            "Size of the state: RocksDB's table files and write buffers.",
+            "partition",
+        )
+        self.recovery_remaining = self._gauge(
+            "recovery_remaining_records",
+            "Records of src_products still to be read before the partition is worked on.",
+            "partition",
         )
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
@@ -40,16 +104,96 @@ class Metrics:
             self._events.labels(outcome)
         for reason in Reason:
             self._dead_letters.labels(reason)
+        for field in CONTENT_FIELDS:
+            self._field_changes.labels(field)
 
-    def count(
-        self,
-        outcomes: Mapping[Outcome, int],
-        reasons: Mapping[Reason, int],
-        offset_regressions: int = 0,
-    ) -> None:
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"dedup_{name}", help_text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"dedup_{name}", help_text, labels, registry=self.registry)
+
+    def count(self, applied: AppliedBatch) -> None:
         """Add the results of one batch."""
-        for outcome, number in outcomes.items():
+        for outcome, number in applied.outcomes.items():
             self._events.labels(outcome).inc(number)
-        for reason, number in reasons.items():
+        for reason, number in applied.reasons.items():
             self._dead_letters.labels(reason).inc(number)
-        self._offset_regressions.inc(offset_regressions)
+        self._offset_regressions.inc(applied.offset_regressions)
+        self._batch_seconds.observe(applied.seconds)
+        self._end_to_end_seconds.observe(applied.oldest_age_s)
+        emitted = applied.output.states
+        compared = emitted[:COMPARED_PER_BATCH]
+        for field, number in _field_changes(compared, applied.before).items():
+            if number:
+                self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
+
+    def dead_letters(self) -> dict[str, int]:
+        """Give the dead letters counted so far, by reason."""
+        (family,) = self._dead_letters.collect()
+        total = f"{family.name}_total"
+        return {s.labels["reason"]: int(s.value) for s in family.samples if s.name == total}
+
+    def recovery_left(self) -> dict[int, int]:
+        """Give the records still to be read, by partition."""
+        (family,) = self.recovery_remaining.collect()
+        return {int(s.labels["partition"]): int(s.value) for s in family.samples}
+
+    def forget_partitions_but(self, owned: Iterable[int]) -> None:
+        """Drop what was said of partitions that another worker has now."""
+        kept = {str(partition) for partition in owned}
+        for gauge in (
+            self.state_bytes,
+            self.recovery_remaining,
+            self.lag_records,
+            self.lag_seconds,
+            self.last_commit,
+        ):
+            (family,) = gauge.collect()
+            for sample in family.samples:
+                if sample.labels["partition"] not in kept:
+                    gauge.remove(*sample.labels.values())
+
+
+def _field_changes(emitted: Sequence[OutputRecord], before: Mapping[int, State]) -> dict[str, int]:
+    """Count the fields in which each emission differs from the state it replaced."""
+    changes = dict.fromkeys(CONTENT_FIELDS, 0)
+    rows: dict[int, bytes | None] = {}
+    for record in emitted:
+        product_id = read_output_key(record.key)
+        if product_id is None:
+            raise AssertionError(record)
+        known = before.get(product_id)
+        old = rows.get(product_id, None if known is None else known.row)
+        new = rows[product_id] = record.value
+        if old is not None and new is not None:
+            for field in changed_fields(_fields(old), _fields(new)):
+                changes[field] += 1
+    return changes
+
+
+def _fields(row: bytes) -> Mapping[str, Any]:
+    """Give the fields of a row; none of one that can't be read, for counting stops no worker."""
+    try:
+        fields = msgspec.json.decode(row)
+    except msgspec.DecodeError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Give the content fields in which two rows differ; the first may be written by others."""
+    return [
+        field
+        for field in CONTENT_FIELDS
+        if old.get(field) != new.get(field) and _normal(field, old.get(field)) != new.get(field)
+    ]
+
+
+def _normal(field: str, value: Any) -> Any:
+    if value is None:
+        return _DEFAULTS.get(field)
+    if field in _PRICES:
+        with suppress(ArithmeticError):  # a stranger's row: counting stops no worker
+            return f"{Decimal(str(value)):.2f}"
+    return value

@@ -21,15 +21,21 @@ from dedup.streaming.application import (
 from dedup.streaming.batching import BatchSchema
 from dedup.streaming.datadir import Origin
 from dedup.streaming.ending import DedupWorker
+from dedup.streaming.gauges import Gauges
+from dedup.streaming.history import History
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.table import STORE_URL, StateTable
+from dedup.streaming.trail import Trail
 from dedup.topics import TopicError, TopicFacts, check_group, ensure_topics
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
 COMMIT_INTERVAL_S: Final = 1.0
+
+_CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
+"""Loggers of libraries that speak again and again in normal operation."""
 
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
@@ -54,14 +60,15 @@ def build_app(
         unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
     )
     table = _state_table(app, settings)
-    app.metrics = Metrics()
+    app.metrics, app.gauges = Metrics(), Gauges(app, table)
+    app.trail, app.history = Trail(), History()
     kafka = KafkaPublisher(settings)
     app.publisher_service = kafka
     app.deduplicator = Deduplicator(
         rules,
         table,
         publisher or kafka,
-        app.metrics,
+        app.watch,
         key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
         now=now,
     )
@@ -83,7 +90,7 @@ def build_app(
         """Emit to src_products what changed, dead letters to products.dlq."""
         await app.deduplicate(batches)
 
-    add_pages(app, settings)
+    add_pages(app, settings, table)
     return app
 
 
@@ -140,6 +147,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "topic_partitions": settings.DEDUP_PARTITIONS,
         "TableManager": StateTableManager,
         "Worker": DedupWorker,
+        "canonical_url": settings.web_url,
         "web_bind": settings.DEDUP_WEB_HOST,
         "web_host": settings.DEDUP_WEB_HOST,
         "web_port": settings.DEDUP_WEB_PORT,
@@ -175,5 +183,6 @@ def _logging_config(settings: Settings) -> dict[str, Any]:
                 "stream": "ext://sys.stderr",
             }
         },
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
         "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
     }

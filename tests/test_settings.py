@@ -1,9 +1,10 @@
+import socket
 from pathlib import Path
 
 import pytest
 
 from dedup.cli.configuration import settings_table
-from dedup.settings import Settings, SettingsError, load_settings
+from dedup.settings import Settings, SettingsError, load_settings, shown
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
 
@@ -39,6 +40,30 @@ def test_the_password_is_in_no_text_of_the_settings() -> None:
     assert "s3cret" in settings.kafka_client().values()
 
 
+def test_the_text_of_the_settings_tells_no_secret() -> None:
+    texts = shown(load_settings({**SASL, "DEDUP_CONTENT_FIELDS": "price,discount"}))
+
+    assert texts["KAFKA_PASSWORD"] == "***"  # noqa: S105 - no password
+    assert texts["DEDUP_CONTENT_FIELDS"] == "price,discount"
+    assert texts["DEDUP_WEB_TOKEN"] is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:6066"),
+        ({"DEDUP_WEB_HOST": "::1", "DEDUP_WEB_PORT": "80"}, "http://[::1]:80"),
+        ({"DEDUP_WEB_URL": "https://w1.example/"}, "https://w1.example"),
+        (
+            {"DEDUP_WEB_HOST": "0.0.0.0", "DEDUP_WEB_TOKEN": "x" * 16},  # noqa: S104
+            f"http://{socket.gethostname()}:6066",
+        ),
+    ],
+)
+def test_other_workers_are_told_an_address_they_can_use(environ: dict[str, str], url: str) -> None:
+    assert load_settings(environ).web_url == url
+
+
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
@@ -50,6 +75,8 @@ def test_the_password_is_in_no_text_of_the_settings() -> None:
         ({"DEDUP_GUARANTEE": "none"}, "DEDUP_GUARANTEE=none is not accepted"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL=TLS is not accepted"),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "needs KAFKA_USER and KAFKA_PASSWORD"),
+        ({"DEDUP_WEB_URL": "worker-1:6066"}, "DEDUP_WEB_URL=worker-1:6066 is not accepted"),
+        ({"DEDUP_WEB_URL": "http://worker/x"}, "expected an address such as http://worker-1:6066"),
         ({"KAFKA_CERT": "/does/not/exist"}, "KAFKA_CERT=/does/not/exist is no readable file"),
         ({"KAFKA_DLQ_TOPIC": "products"}, "the three topics must differ"),
         ({"DEDUP_PARTITION": "3"}, "DEDUP_PARTITION is not a setting; did you mean"),

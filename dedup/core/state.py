@@ -72,3 +72,8 @@ def decode_state(data: bytes) -> State:
     )
     row = None if flags & _DELETED else data[_HEAD.size :]
     return State(fingerprint, event_time, partition, offset, emitted_at, duplicates, row)
+
+
+def marks_deleted(data: bytes) -> bool:
+    """Tell from the bytes of a state, without reading all of them, whether it marks a deletion."""
+    return bool(data[1] & _DELETED)

@@ -18,17 +18,18 @@ from collections import Counter
 from collections.abc import AsyncIterable, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, Final
 
 from mode import get_logger
 
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
-from dedup.core.decide import EMITTING, Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
-from dedup.metrics import Metrics
+from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import RecordBatch
 from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
 from dedup.streaming.table import StateTable
@@ -59,7 +60,7 @@ class Deduplicator:
         rules: Rules,
         table: StateTable,
         publisher: Publisher,
-        metrics: Metrics,
+        observe: Callable[[AppliedBatch], None],
         *,
         key_format: KeyFormat = "json",
         now: Callable[[], datetime] = wall_clock,
@@ -67,12 +68,17 @@ class Deduplicator:
         self._rules = rules
         self._table = table
         self._publisher = publisher
-        self._metrics = metrics
+        self._observe = observe
         self._key_format: KeyFormat = key_format
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
         self._row_bytes = sys.maxsize
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the decision."""
+        return self._rules
 
     def keep_deleted_markers(self, for_us: int) -> None:
         """Keep the markers of deleted products as long as the topic keeps its tombstones."""
@@ -114,9 +120,11 @@ class Deduplicator:
 
     async def apply(self, batch: RecordBatch) -> None:
         """Apply one batch: see the module. Any exception means that nothing was marked done."""
+        began = perf_counter()
         now = self._now()
         now_us = microseconds(now)
-        result = self._decide(batch, Clock(now_us, time_text(now)))
+        clock = Clock(now_us, time_text(now))
+        result = self._decide(batch, clock)
         next_offset = await self._publisher.publish(result.output)
         partition = batch.tp.partition
         self._table.write(partition, result.states, next_offset=next_offset, now_us=now_us)
@@ -124,7 +132,21 @@ class Deduplicator:
         if now_us - self._forgot_at_us.get(partition, 0) > FORGET_EVERY_US:
             self._forgot_at_us[partition] = now_us
             self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
-        self._metrics.count(result.outcomes, result.reasons, result.offset_regressions)
+        self._observe(
+            AppliedBatch(
+                partition,
+                batch.records,
+                result.before,
+                result.after,
+                clock,
+                result.output,
+                result.outcomes,
+                result.reasons,
+                result.offset_regressions,
+                seconds=perf_counter() - began,
+                oldest_age_s=max(0.0, self._now().timestamp() - batch.records[0].timestamp / 1000),
+            )
+        )
 
     def _decide(self, batch: RecordBatch, clock: Clock) -> "_Result":
         """Decide on every record of a batch against the known states."""
@@ -132,51 +154,56 @@ class Deduplicator:
         events = [read_event(record.key, record.value) for record in batch.records]
         product_ids = {event.product_id for event in events if isinstance(event, Event)}
         known = self._table.read(partition, list(product_ids))
-        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000))
-        emit = result.output.states.append
+        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000), known)
         for event, record in zip(events, batch.records, strict=True):
             product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
             at = Position(partition, record.offset)
-            decision = decide(event, known.get(product_id), at, clock, self._rules)
+            decision = self.decide(event, known.get(product_id), at, clock)
             outcome, state = decision.outcome, decision.state
+            result.outcomes[outcome] += 1
             if decision.dead_letter is not None:
                 result.add_dead_letter(record, decision.dead_letter)
-                continue
             if state is not None:
-                if outcome in EMITTING:
-                    row = state.row
-                    if row is not None and len(row) > self._row_bytes:
-                        result.add_dead_letter(record, self._too_large(row))
-                        continue
-                    key = output_key(product_id, self._key_format)
-                    emit(OutputRecord(key, row, output_headers(state)))
                 known[product_id] = result.states[product_id] = state
-            result.outcomes[outcome] += 1
+                if outcome in EMITTING:
+                    key = output_key(product_id, self._key_format)
+                    result.output.states.append(OutputRecord(key, state.row, output_headers(state)))
             if decision.offset_regression:
                 result.offset_regressions += 1
         return result
 
-    def _too_large(self, row: bytes) -> DeadLetter:
-        """Say why a row can't be emitted: the broker would refuse it and all that follows."""
-        return DeadLetter(
-            Reason.ROW_TOO_LARGE,
-            f"The row has {len(row)} bytes and the output topic takes {self._row_bytes}. "
-            "Raise its max.message.bytes and replay the event.",
+    def decide(
+        self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
+    ) -> Decision:
+        """Decide on one event as this worker does; changes nothing.
+
+        A row that the output topic does not take makes the event a dead letter: the broker would
+        refuse it for ever, and with it everything after it.
+        """
+        decision = decide(event, state, at, clock, self._rules)
+        emitted = decision.state if decision.outcome in EMITTING else None
+        if emitted is None or emitted.row is None or len(emitted.row) <= self._row_bytes:
+            return decision
+        message = (
+            f"The row has {len(emitted.row)} bytes and the output topic takes {self._row_bytes}. "
+            "Raise its max.message.bytes and replay the event."
         )
+        return Decision(Outcome.DEAD_LETTER, dead_letter=DeadLetter(Reason.ROW_TOO_LARGE, message))
 
 
 class _Result:
     """What the decisions of a batch come to."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, known: dict[int, State]) -> None:
         self.output = output
+        self.before = dict(known)
+        self.after = known
         self.states: dict[int, State] = {}
         self.outcomes: Counter[Outcome] = Counter()
         self.reasons: Counter[Reason] = Counter()
         self.offset_regressions = 0
 
     def add_dead_letter(self, record: Any, dead_letter: DeadLetter) -> None:
-        self.outcomes[Outcome.DEAD_LETTER] += 1
         self.reasons[dead_letter.reason] += 1
         headers = dead_letter_headers(
             dead_letter, topic=record.topic, partition=record.partition, offset=record.offset

@@ -6,6 +6,7 @@ settings, and the services an app starts with.
 
 import asyncio
 import gc
+import platform
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, cast
 
@@ -19,12 +20,16 @@ from faust.types import TP, AppT
 from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
+from dedup import __version__
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
-from dedup.settings import Settings
+from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
+from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
 from dedup.streaming.datadir import DataDirectory, grown
+from dedup.streaming.gauges import Gauges
+from dedup.streaming.history import History
 from dedup.streaming.publisher import (
     GIVE_UP_AFTER_S,
     FencedError,
@@ -33,6 +38,7 @@ from dedup.streaming.publisher import (
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.store import StoreError
+from dedup.streaming.trail import Trail
 
 logger = get_logger(__name__)
 
@@ -57,13 +63,16 @@ class DedupApp(faust.App):
     deduplicator: Deduplicator
     changelog_reader: ChangelogReader
     metrics: Metrics
+    gauges: Gauges
+    trail: Trail
+    history: History
     prepare: Callable[[], Awaitable[None]]
     """Called once before anything starts; raises WorkerError to refuse."""
 
     publisher_service: KafkaPublisher
     settings: Settings
-    partitions: int
-    """Partitions of the source topic when the worker started."""
+    partitions: int = 0
+    """Partitions of the source topic when the worker started; 0 before it knows."""
 
     data_directory: DataDirectory | None = None
     failure: BaseException | None = None
@@ -81,10 +90,13 @@ class DedupApp(faust.App):
         """Start the publisher before the consumer, and stop it after."""
         if self.client_only or self.producer_only:
             return super().on_init_dependencies()
-        return [self.publisher_service, *super().on_init_dependencies()]
+        return [self.publisher_service, *super().on_init_dependencies(), self.gauges]
 
     async def on_first_start(self) -> None:
-        """Check topics and settings before anything is read."""
+        """Say what starts; check topics and settings before anything is read."""
+        logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
+        values = shown(self.settings).items()
+        logger.info("Settings: %s", " ".join(f"{name}={v}" for name, v in values if v is not None))
         try:
             self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)
             self._create_directories()
@@ -135,6 +147,13 @@ class DedupApp(faust.App):
         logger.critical("%s", sentence(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
+
+    def watch(self, applied: AppliedBatch) -> None:
+        """Note a batch that is done, for metrics and pages."""
+        self.metrics.count(applied)
+        self.gauges.note(applied)
+        self.trail.keep(applied)
+        self.history.add(applied.outcomes)
 
     async def deduplicate(self, batches: faust.StreamT[RecordBatch]) -> None:
         """Run the agent: apply every batch, or stop the worker."""
@@ -192,6 +211,7 @@ class Recovery(Service):
 
     async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
         """Note that a rebalance ended: what is assigned now has to be recovered."""
+        self.app.metrics.rebalances.inc()
         self._requested.set()
 
     @Service.task
@@ -232,6 +252,9 @@ class Recovery(Service):
         changelogs = app.tables.changelog_topics
         actives = {tp for tp in app.assignor.assigned_actives() if tp.topic in changelogs}
         partitions = sorted(tp.partition for tp in actives)
+        logger.info(
+            "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
+        )
         await app.deduplicator.take_over(partitions)
         await app.changelog_reader.restore(partitions)
         await app.on_rebalance_complete.send()

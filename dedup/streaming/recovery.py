@@ -179,7 +179,8 @@ class ChangelogReader:
                 break
             if asyncio.get_running_loop().time() - reported > PROGRESS_EVERY_S:
                 reported = asyncio.get_running_loop().time()
-                logger.info("Recovery: %s records read, %s partitions to go.", read, len(pending))
+                left = sum(self._metrics.recovery_left().values())
+                logger.info("Recovery: %s records read, %s to go.", f"{read:,}", f"{left:,}")
             chunks = await consumer.getmany(*pending, timeout_ms=POLL_MS)
             for tp, records in chunks.items():
                 read += len(records)
@@ -212,6 +213,7 @@ class ChangelogReader:
                 state = _with_known_time(state, product_id, states, store)
             states[product_id] = state
         now_us = microseconds(self._now())
+        store.recount()
         store.write(states, next_offset=next_offset, now_us=now_us)
 
 

@@ -18,6 +18,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -30,7 +31,7 @@ from rocksdict import (
     WriteBatch,
 )
 
-from dedup.core.state import State, decode_state, encode_state
+from dedup.core.state import State, decode_state, encode_state, marks_deleted
 
 BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024
@@ -80,6 +81,9 @@ class PartitionStore:
 
     def __init__(self, path: Path, cache: Cache) -> None:
         self.path = path
+        self._counted = 0
+        self._to_count: Iterator[tuple[bytes, bytes]] | None = None
+        self._all_counted = False
         with self._explained():
             if _marker(path).exists():
                 raise DamagedError(path, "found when it was read")
@@ -116,6 +120,7 @@ class PartitionStore:
 
     def close(self) -> None:
         """Close the database; what was written stays."""
+        self.recount()
         with self._explained():
             self._db.close()
 
@@ -171,6 +176,56 @@ class PartitionStore:
             with self._explained():
                 self._db.write(batch)
         return forgotten
+
+    @property
+    def products(self) -> int | None:
+        """How many products are known and not deleted; None until `count_some` has seen all."""
+        return self._counted if self._all_counted else None
+
+    def recount(self) -> None:
+        """Forget the count: what is written next is not told to `add_products`."""
+        self._counted, self._to_count, self._all_counted = 0, None, False
+
+    def count_some(self, limit: int) -> None:
+        """Count up to `limit` entries more, of those there were when counting began."""
+        if self._all_counted:
+            return
+        if self._to_count is None:
+            self._to_count = cast("Iterator[tuple[bytes, bytes]]", self._db.items())
+        seen = 0
+        for key, data in islice(self._to_count, limit):
+            if key >= _FIRST_OTHER_KEY:
+                break
+            self._counted += not marks_deleted(data)
+            seen += 1
+        if seen == limit:
+            return
+        self._to_count, self._all_counted = None, True
+
+    def add_products(self, number: int) -> None:
+        """Add what a write has changed in the number of products."""
+        if self._all_counted or self._to_count is not None:
+            self._counted += number
+
+    def size_bytes(self) -> int:
+        """Give the size of the table files and the write buffers."""
+        names = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
+        with self._explained():
+            return sum(int(self._db.property_int_value(name) or 0) for name in names)
+
+    def scan(
+        self, product_id: int, *, backwards: bool = False
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """Give ids and rows by product_id, from an id on or from it back; None for deleted ones.
+
+        To be used up at once: an iterator that is kept keeps a closed database open.
+        """
+        start = _PRODUCT_KEY.pack(product_id)
+        found = self._db.items(backwards=backwards, from_key=start)
+        for key, data in cast("Iterator[tuple[bytes, bytes]]", found):
+            if key >= _FIRST_OTHER_KEY:
+                return
+            yield _PRODUCT_KEY.unpack(key)[0], decode_state(data).row
 
     def items(self, from_product_id: int = 0) -> Iterator[tuple[int, State]]:
         """Give the states by product_id, deleted ones included, from an id on."""

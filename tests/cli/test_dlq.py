@@ -15,9 +15,9 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.cli.dlq.letter import Letter, printable
 from dedup.cli.dlq.replay import partition_of as replayed_to
 from dedup.core.deadletter import DeadLetter, Header, Reason, dead_letter_headers
+from dedup.letter import Letter, printable
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from dedup.topics import ensure_topics

@@ -174,7 +174,7 @@ def _letters(count: int) -> str:
 
 def _run(action: Callable[["Settings"], Awaitable[T]]) -> T:
     """Do it with the settings of the environment, or exit with 1 and a sentence."""
-    from dedup.cli.dlq.reading import DlqError  # noqa: PLC0415 - as above
+    from dedup.letters import DlqError  # noqa: PLC0415 - as above
     from dedup.settings import SettingsError, load_settings  # noqa: PLC0415
 
     # What goes wrong is said in a sentence; the client's own log would stand beside it.

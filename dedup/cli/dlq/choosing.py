@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
-from dedup.cli.dlq.letter import Letter
-from dedup.cli.dlq.reading import DeadLetters, DlqError, Spans, open_dead_letters
 from dedup.cli.dlq.replay import resubmit
+from dedup.letter import Letter
+from dedup.letters import DeadLetters, DlqError, Spans, open_dead_letters
 from dedup.settings import Settings
 
 Position = tuple[int, int]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.dlq.letter import Letter, printable
+from dedup.letter import Letter, printable
 
 _UNBOUNDED = 1_000_000
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
-from dedup.cli.dlq.letter import Letter
-from dedup.cli.dlq.reading import DlqError, partition_count
+from dedup.letter import Letter
+from dedup.letters import DlqError, partition_count
 from dedup.settings import Settings
 
 ACKNOWLEDGE_WITHIN_S: Final = 60.0

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from dedup.cli.dlq.letter import Letter
 from dedup.connecting import connection_fault
+from dedup.letter import Letter
 from dedup.settings import Settings
 
 STALLED_AFTER_S: Final = 30.0

@@ -1,0 +1,112 @@
+"""Keeps the gauges true: every few seconds, beside the batches and in small steps."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from dedup.core.state import State
+from dedup.streaming.applied import AppliedBatch
+from dedup.streaming.lag import Lag, LagReader
+from dedup.streaming.store import StoreError
+from dedup.streaming.table import StateTable
+
+if TYPE_CHECKING:
+    from dedup.streaming.application import DedupApp
+
+EVERY_S: Final = 2.0
+COUNTED_AT_ONCE: Final = 2_000
+"""Products counted before the loop goes on: about a millisecond."""
+
+
+class Gauges(Service):
+    """Measures lag, commits, the number of products and the size of the state."""
+
+    def __init__(self, app: "DedupApp", table: StateTable, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._app = app
+        self._table = table
+        self._reader = LagReader(app.settings)
+        self._answered = True
+        self.lags: dict[int, Lag] = {}
+        """The lag of each owned partition, as last read."""
+
+        self._committed_at: dict[int, float] = {}
+        self._answered_at = monotonic()
+
+    def silent_for(self) -> float:
+        """Give the seconds since the brokers last answered, or since the worker began."""
+        return monotonic() - self._answered_at
+
+    def note(self, applied: AppliedBatch) -> None:
+        """Add what a batch has changed in the number of products."""
+        change = _living(applied.after) - _living(applied.before)
+        self._table.data.partition(applied.partition).add_products(change)
+
+    @Service.task
+    async def _measure_again_and_again(self) -> None:
+        while not self.should_stop:
+            owned = self._table.data.open_partitions
+            self._app.metrics.forget_partitions_but(owned)
+            if not self._app.in_recovery:
+                await self._count_products()
+            self._measure_state()
+            await self._measure_lag(owned)
+            await self.sleep(EVERY_S)
+
+    async def on_stop(self) -> None:
+        """Disconnect."""
+        await self._reader.close()
+
+    async def _count_products(self) -> None:
+        data = self._table.data
+        for partition in data.open_partitions:
+            while (
+                not self._app.in_recovery
+                and partition in data.open_partitions
+                and data.partition(partition).products is None
+            ):
+                data.partition(partition).count_some(COUNTED_AT_ONCE)
+                await asyncio.sleep(0)
+
+    def _measure_state(self) -> None:
+        metrics, data = self._app.metrics, self._table.data
+        stores = {p: data.partition(p) for p in data.open_partitions}
+        counts = [store.products for store in stores.values()]
+        known = [count for count in counts if count is not None]
+        if len(known) == len(counts):
+            metrics.products.set(sum(known))
+        try:
+            for partition, store in stores.items():
+                metrics.state_bytes.labels(partition).set(store.size_bytes())
+        except StoreError as error:  # the next batch finds it too, and decides what it means
+            self.log.warning("The size of the state can't be read: %s", error)
+
+    async def _measure_lag(self, owned: Collection[int]) -> None:
+        try:
+            found = await self._reader.read(owned)
+        except (KafkaError, OSError) as error:
+            if self._answered:
+                self.log.warning("The lag can't be read from the brokers: %r", error)
+            self._answered = False
+            await self._reader.close()
+            return
+        self._answered = True
+        self._answered_at = monotonic()
+        topic, metrics = self._app.settings.KAFKA_PRODUCT_TOPIC, self._app.metrics
+        for partition, lag in found.items():
+            before = self.lags.get(partition)
+            if before is None or lag.committed != before.committed:
+                self._committed_at[partition] = time()
+            metrics.lag_records.labels(topic, partition).set(lag.records)
+            if lag.seconds is not None:
+                metrics.lag_seconds.labels(topic, partition).set(lag.seconds)
+            metrics.last_commit.labels(topic, partition).set(self._committed_at[partition])
+        self.lags = found
+
+
+def _living(states: Mapping[int, State]) -> int:
+    return len(states) - [state.row for state in states.values()].count(None)
