@@ -55,12 +55,5 @@ def _key_of(value: bytes) -> bytes:
     try:
         event: Any = msgspec.json.decode(value)
         return str(event["product"]["product_id"]).encode()
-    except (
-        msgspec.DecodeError,
-        KeyError,
-        TypeError,
-        IndexError,
-        UnicodeEncodeError,
-        RecursionError,
-    ):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):  # whatever it is
         return b""
