@@ -11,7 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, free_port
 from dedup.refusals import brokers_away
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
@@ -157,12 +157,17 @@ def _output(offset: int) -> Output:
     return Output(0, offset, 1_767_225_600_000, [OutputRecord(b"1", b'{"product_id":1}', [])])
 
 
+def _broker(tmp_path: Path) -> LocalKafka:
+    """A broker to be killed, on a port that no other broker takes while this one is down."""
+    return LocalKafka(port=free_port(), data_dir=tmp_path / "broker")
+
+
 async def test_brokers_that_are_gone_for_good_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 3.0)
     monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
-    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+    with _broker(tmp_path) as broker:
         async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
             await publisher.publish(_output(1))
             broker.kill()
@@ -174,7 +179,7 @@ async def test_partitions_are_taken_over_once_brokers_that_were_away_are_back(
     tmp_path: Path,
 ) -> None:
     """What recovery waits for; it was taken for a refusal, and workers ended when brokers did."""
-    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+    with _broker(tmp_path) as broker:
         async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
             broker.kill()
             with pytest.raises(KafkaError) as away:
@@ -187,7 +192,7 @@ async def test_partitions_are_taken_over_once_brokers_that_were_away_are_back(
 
 async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -> None:
     names = Names.fresh()
-    with LocalKafka(data_dir=tmp_path / "broker") as broker:
+    with _broker(tmp_path) as broker:
         kafka = broker.bootstrap_servers
         with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
             worker.wait_until_ready()

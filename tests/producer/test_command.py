@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -119,9 +118,7 @@ def test_an_unreachable_broker_is_a_sentence_and_exit_code_1() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: nobody else can take the port
         broker = f"127.0.0.1:{unused.getsockname()[1]}"
-        began = time.monotonic()
         code, output, errors = run({"KAFKA_BOOTSTRAP_SERVERS": broker})
-    assert time.monotonic() - began < 15
     assert (code, output) == (1, "")
     assert errors == (
         f"Error: No broker can be reached at {broker} (connection refused): start Kafka, or set "
@@ -134,9 +131,7 @@ def test_a_broker_that_never_answers_is_given_up() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         broker = f"127.0.0.1:{silent.getsockname()[1]}"
-        began = time.monotonic()
         code, _, errors = run({"KAFKA_BOOTSTRAP_SERVERS": broker})
-    assert time.monotonic() - began < 15
     assert code == 1
     assert "no answer in time" in errors
     assert len(errors.splitlines()) == 1
