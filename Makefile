@@ -50,6 +50,7 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
 
 docs: .venv/dev.installed ## write docs/configuration.md from the settings
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
@@ -63,8 +64,14 @@ fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
 
-bench: .venv/bench.installed ## events/s of one worker, in both guarantees
-	@$(BIN)/python -m benchmarks.worker
+.venv-peers/peers.installed: requirements/peers.txt | $(UV)
+	@echo "Setting up: Python packages (peers)"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .venv-peers
+	@VIRTUAL_ENV=$(CURDIR)/.venv-peers $(UV) pip install --quiet --require-hashes -r requirements/peers.txt
+	@touch $@
+
+bench: .venv/bench.installed .venv-peers/peers.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .uv benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,154 @@
+"""How fast is the deduplicator, and how fast are others that do the same job? `make bench`.
+
+One embedded broker, one seeded input, every contender in processes of its own, in turn: A B C,
+A B C, ... A figure counts only if the output of its run equals what the oracle says. What can't run
+is reported, never left out. The method is in docs/performance.md; results go to benchmarks/results.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.contender import Contender, CouldNotRunError
+from benchmarks.contenders import CONTENDERS
+from benchmarks.measuring import RunFailedError, measure
+from benchmarks.report import (
+    Outcome,
+    machine,
+    markdown,
+    plot,
+    today,
+    write_result,
+)
+from benchmarks.workload import Workload, produce_workload
+from dedup.localkafka import LocalKafka
+from producer.events import Mix
+
+JOIN_TOGETHER_MS = 3000
+"""How long the broker waits for further members of a new group, so that two workers share the
+partitions from the start. Start-up is not in anyone's figure."""
+
+
+def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--events", type=int, default=300_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--duplicates", type=float, default=0.3, help="share of all events")
+    parser.add_argument("--zipf", type=float, help="skew of the choice of products")
+    parser.add_argument("--late", type=float, default=0.0, help="share of all events")
+    parser.add_argument("--deletes", type=float, default=0.0, help="share of all events")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--contenders",
+        nargs="+",
+        metavar="NAME",
+        help=f"whole names or beginnings; of {', '.join(each.name for each in CONTENDERS)}",
+    )
+    parser.add_argument("--name", help="of the result files")
+    return parser.parse_args(argv)
+
+
+def chosen(names: Sequence[str] | None) -> list[Contender]:
+    """Give the contenders whose names begin like one of `names`; all of them for None."""
+    wanted = tuple(names or ("",))
+    for name in wanted:
+        if not any(each.name.startswith(name) for each in CONTENDERS):
+            known = ", ".join(each.name for each in CONTENDERS)
+            sys.exit(f"--contenders {name}: there is none of that name; there are {known}")
+    return [each for each in CONTENDERS if each.name.startswith(wanted)]
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+
+
+def _prepared(contenders: Sequence[Contender]) -> dict[str, Outcome]:
+    outcomes = {}
+    for contender in contenders:
+        outcome = Outcome(contender.name, contender.title, contender.judgement.value)
+        try:
+            outcome.versions = contender.prepare()
+        except CouldNotRunError as error:
+            outcome.could_not_run = str(error)
+            say(f"{contender.name} can't run: {error}")
+        outcomes[contender.name] = outcome
+    return outcomes
+
+
+async def _run_rounds(
+    contenders: Sequence[Contender],
+    outcomes: dict[str, Outcome],
+    kafka: LocalKafka,
+    workload: Workload,
+    rounds: int,
+) -> None:
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            outcome = outcomes[contender.name]
+            if outcome.could_not_run is not None:
+                continue
+            try:
+                figures = await measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
+            except RunFailedError as error:
+                outcome.failures.append(f"round {number}: {error}")
+                say(f"round {number}, {contender.name}: NO FIGURE, {error}")
+                continue
+            outcome.rounds.append(figures)
+            say(
+                f"round {number}, {contender.name}: {figures.events_per_s:,} events/s, "
+                f"{figures.cpu_us_per_event:.1f} µs CPU per event, "
+                f"{figures.peak_rss_mib:,} MiB"
+            )
+
+
+async def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure everything; gives what the result file holds."""
+    contenders = chosen(arguments.contenders)
+    outcomes = _prepared(contenders)
+    about = machine()
+    mix = Mix(
+        products=arguments.products,
+        duplicates=arguments.duplicates,
+        late=arguments.late,
+        deletes=arguments.deletes,
+        zipf=arguments.zipf,
+    )
+    with LocalKafka(
+        properties={"group.initial.rebalance.delay.ms": str(JOIN_TOGETHER_MS)}
+    ) as kafka:
+        say(f"Producing {arguments.events:,} events")
+        workload = await produce_workload(
+            kafka.bootstrap_servers, arguments.events, mix, arguments.seed
+        )
+        await _run_rounds(contenders, outcomes, kafka, workload, arguments.rounds)
+    return {
+        "what": "events/s by the broker's clock of the output; see docs/performance.md",
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "date": today(),
+        "machine": about,
+        "workload": workload.describe(),
+        "contenders": [outcome.record() for outcome in outcomes.values()],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, write the result files and print the table; exit 1 if an output was wrong."""
+    arguments = arguments_of(argv)
+    result = asyncio.run(run(arguments))
+    name = arguments.name or f"{today()}-throughput-{arguments.events}"
+    path = write_result(name, result)
+    table = markdown(result)
+    path.with_suffix(".md").write_text(table)
+    plot(result, path.with_suffix(".svg"))
+    print(table)  # noqa: T201 - this is the output
+    say(f"Written: {path.with_suffix('')}.json, .md, .svg")
+    sys.exit(any(each["failures"] for each in result["contenders"]))
+
+
+if __name__ == "__main__":
+    main()
