@@ -15,10 +15,13 @@ from benchmarks.contender import Contender, CouldNotRunError
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measuring import RunFailedError, measure
 from benchmarks.report import (
+    RESULTS,
     Outcome,
+    command_text,
     machine,
     markdown,
     plot,
+    say,
     today,
     write_result,
 )
@@ -60,11 +63,6 @@ def chosen(names: Sequence[str] | None) -> list[Contender]:
             known = ", ".join(each.name for each in CONTENDERS)
             sys.exit(f"--contenders {name}: there is none of that name; there are {known}")
     return [each for each in CONTENDERS if each.name.startswith(wanted)]
-
-
-def say(text: str) -> None:
-    """Tell the person who waits."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
 
 
 def _prepared(contenders: Sequence[Contender]) -> dict[str, Outcome]:
@@ -128,7 +126,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         await _run_rounds(contenders, outcomes, kafka, workload, arguments.rounds)
     return {
         "what": "events/s by the broker's clock of the output; see docs/performance.md",
-        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "command": command_text("benchmarks"),
         "date": today(),
         "machine": about,
         "workload": workload.describe(),
@@ -141,12 +139,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = arguments_of(argv)
     result = asyncio.run(run(arguments))
     name = arguments.name or f"{today()}-throughput-{arguments.events}"
-    path = write_result(name, result)
-    table = markdown(result)
-    path.with_suffix(".md").write_text(table)
-    plot(result, path.with_suffix(".svg"))
-    print(table)  # noqa: T201 - this is the output
-    say(f"Written: {path.with_suffix('')}.json, .md, .svg")
+    write_result(name, result, markdown(result))
+    plot(result, RESULTS / f"{name}.svg")
     sys.exit(any(each["failures"] for each in result["contenders"]))
 
 

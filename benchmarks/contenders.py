@@ -52,7 +52,8 @@ def _worker_versions() -> Mapping[str, str]:
     return {name: version(name) for name in ("product-dedup", *packages)}
 
 
-def _ours(guarantee: str, workers: int = 1) -> Contender:
+def ours(guarantee: str, workers: int = 1) -> Contender:
+    """Give the deduplicator itself, with a guarantee and a number of workers."""
     more = "" if workers == 1 else f"-{workers}-workers"
     return Contender(
         f"ours-{guarantee.replace('_', '-')}{more}",
@@ -144,9 +145,9 @@ def _kafka_streams(guarantee: str, threads: int = 1, *, warm: bool = False) -> C
 
 
 CONTENDERS: Final[Sequence[Contender]] = (
-    _ours("exactly_once"),
-    _ours("at_least_once"),
-    _ours("exactly_once", workers=2),
+    ours("exactly_once"),
+    ours("at_least_once"),
+    ours("exactly_once", workers=2),
     _kafka_streams("at_least_once"),
     _kafka_streams("at_least_once", warm=True),
     _kafka_streams("at_least_once", threads=2),

@@ -18,18 +18,23 @@ import subprocess
 import tempfile
 import time
 import uuid
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.contender import Contender, Run
-from benchmarks.workload import PARTITIONS, SOURCE, Emission, Workload, read_emissions
+from benchmarks.workload import (
+    Emission,
+    Workload,
+    delete_topics,
+    make_topics,
+    read_emissions,
+)
 from dedup.child import spawn
 from tests.workers import read_topic
 
@@ -66,6 +71,15 @@ class Figures:
     records: int
 
 
+def _between(times: Sequence[float], values: Sequence[float], at: float) -> float:
+    """Give the value at a time, on the straight line between the two that are known around it."""
+    after = bisect(times, at)
+    if after in (0, len(times)):
+        return values[max(0, after - 1)]
+    share = (at - times[after - 1]) / (times[after] - times[after - 1])
+    return values[after - 1] + share * (values[after] - values[after - 1])
+
+
 @dataclass
 class Samples:
     """CPU seconds of a contender and of the broker at moments of the wall clock."""
@@ -77,8 +91,8 @@ class Samples:
 
     def used(self, cpu_s: Sequence[float], start_ms: float, end_ms: float) -> float:
         """Give the CPU seconds between two moments, in a straight line between samples."""
-        start, end = np.interp([start_ms, end_ms], self.times_ms, cpu_s)
-        return float(end - start)
+        start, end = (_between(self.times_ms, cpu_s, at) for at in (start_ms, end_ms))
+        return end - start
 
 
 class Processes:
@@ -154,9 +168,9 @@ def _end_of(log: Path) -> str:
 class Output:
     """The output topic of a run while it is written."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: int) -> None:
         self._consumer = consumer
-        self._partitions = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        self._partitions = [TopicPartition(topic, p) for p in range(partitions)]
 
     async def size(self) -> int:
         """Offsets used up so far; transaction markers use some too."""
@@ -190,40 +204,32 @@ async def measure(
     directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     run = Run(
         servers=servers,
-        source=SOURCE,
+        source=workload.topic,
         output=f"{name}-output",
         dead_letters=f"{name}-dead-letters",
         group=f"{name}-group",
         directory=directory,
         warm_up_output=f"{name}-warm-up" if contender.warms_up else None,
     )
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
     try:
-        await _make_topics(admin, run)
+        config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+        topics = [run.output] + ([run.warm_up_output] if run.warm_up_output else [])
+        await make_topics(servers, topics, workload.partitions, config)
         begun_ms = time.time() * 1000
         samples = await _work(contender, run, broker_pid, workload)
         emissions = await _judged(contender, run, workload)
         return figures(emissions, workload, samples, begun_ms)
     finally:
-        await admin.delete_topics([t for t in await admin.list_topics() if t.startswith(name)])
-        await admin.close()
+        await delete_topics(servers, name)
         shutil.rmtree(directory, ignore_errors=True)
-
-
-async def _make_topics(admin: AIOKafkaAdminClient, run: Run) -> None:
-    config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
-    names = [run.output] + ([run.warm_up_output] if run.warm_up_output else [])
-    await admin.create_topics([NewTopic(n, PARTITIONS, 1, topic_configs=config) for n in names])
 
 
 async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workload) -> Samples:
     async with AIOKafkaConsumer(bootstrap_servers=run.servers) as consumer:
         processes = Processes(contender, run, broker_pid)
         try:
-            await _wait_until_done(
-                Output(consumer, run.output), processes, workload.expected_records
-            )
+            output = Output(consumer, run.output, workload.partitions)
+            await _wait_until_done(output, processes, workload.expected_records)
         finally:
             await asyncio.to_thread(processes.end)
         return processes.samples
@@ -231,7 +237,7 @@ async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workl
 
 async def _judged(contender: Contender, run: Run, workload: Workload) -> list[Emission]:
     try:
-        emissions = read_emissions(await read_topic(run.servers, run.output))
+        emissions = read_emissions(await read_topic(run.servers, run.output, workload.partitions))
     except (ValueError, KeyError) as error:
         raise RunFailedError(f"the output is wrong: {error}") from error
     if wrong := workload.faults(emissions, contender.judgement):
@@ -244,27 +250,29 @@ def figures(
 ) -> Figures:
     """Give the figures of a run from its output and samples."""
     stamps, done = progress(emissions, workload)
-    start, end = stamps[0], stamps[-1]
-    events, seconds = int(done[-1] - done[0]), (end - start) / 1000
+    first = bisect(done, workload.populated)
+    start, end = stamps[first], stamps[-1]
+    events, seconds = done[-1] - done[first], (end - start) / 1000
     if seconds <= 0:
         raise RunFailedError("everything was written at once: there is no time to measure")
-    half = (end + start) / 2
-    half_done = float(np.interp(half, stamps, done))
+    half_done = _between(stamps, done, (start + end) / 2)
     cpu_s = samples.used(samples.contender_s, start, end)
     broker_s = samples.used(samples.broker_s, start, end)
     return Figures(
         events_per_s=round(events / seconds),
-        second_half_events_per_s=round(float(done[-1] - half_done) / (end - half) * 1000),
+        second_half_events_per_s=round((done[-1] - half_done) / (seconds / 2)),
         seconds=round(seconds, 3),
         cpu_us_per_event=round(cpu_s / events * 1e6, 2),
         broker_cpu_us_per_event=round(broker_s / events * 1e6, 2),
         peak_rss_mib=round(samples.peak_rss / 2**20),
-        seconds_to_first_record=round((start - begun_ms) / 1000, 2),
+        seconds_to_first_record=round((stamps[0] - begun_ms) / 1000, 2),
         records=len(emissions),
     )
 
 
-def progress(emissions: Sequence[Emission], workload: Workload) -> tuple[Any, Any]:
+def progress(
+    emissions: Sequence[Emission], workload: Workload
+) -> tuple[Sequence[int], Sequence[int]]:
     """Give the stamps of the output in order, and how many events were done at each.
 
     An event is done when it, or a later one of its partition, has been emitted.
@@ -279,4 +287,4 @@ def progress(emissions: Sequence[Emission], workload: Workload) -> tuple[Any, An
     for stamp, place in placed:
         done_in[place.partition] = max(done_in.get(place.partition, 0), place.offset + 1)
         done_at[stamp] = sum(done_in.values())
-    return np.array(list(done_at)), np.array(list(done_at.values()))
+    return list(done_at), list(done_at.values())

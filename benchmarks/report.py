@@ -7,15 +7,14 @@ import json
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import matplotlib as mpl
 import psutil
-from matplotlib import pyplot as plt
 
 from benchmarks.measuring import Figures
 from dedup.kafkajars import kafka_version
@@ -71,12 +70,24 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def write_result(name: str, result: Mapping[str, Any]) -> Path:
-    """Write a result file; gives its path."""
+def write_result(name: str, result: Mapping[str, Any], table: str) -> None:
+    """Write a result file and its table, and print the table."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    return path
+    path.with_suffix(".md").write_text(table)
+    print(table)  # noqa: T201 - this is the output
+    say(f"Written: {path.relative_to(RESULTS.parent.parent)}")
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+
+
+def command_text(module: str) -> str:
+    """Give the command that a result file names."""
+    return " ".join([f"python -m {module}", *sys.argv[1:]])
 
 
 def today() -> str:
@@ -84,33 +95,42 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
+_COLUMNS: Final[Sequence[tuple[str, str]]] = (
+    ("events_per_s", "events/s"),
+    ("second_half_events_per_s", "in the second half"),
+    ("cpu_us_per_event", "CPU, µs/event"),
+    ("broker_cpu_us_per_event", "broker's CPU, µs/event"),
+    ("peak_rss_mib", "peak RSS, MiB"),
+    ("seconds_to_first_record", "start to first row, s"),
+)
+
+
 def markdown(result: Mapping[str, Any]) -> str:
-    """Give the table of a throughput result: median, and range below it, best of all first."""
+    """Give the table of a throughput result: median (and range), fastest first."""
     lines = [
-        "| contender | events/s | second half | CPU, µs/event | peak RSS, MiB | first after |",
-        "|---|---|---|---|---|---|",
+        f"| contender | {' | '.join(title for _, title in _COLUMNS)} |",
+        "|---" * (1 + len(_COLUMNS)) + "|",
     ]
     contenders = result["contenders"]
     ran = [each for each in contenders if each["rounds"]]
     ran.sort(key=lambda each: -each["summary"]["events_per_s"]["median"])
     for each in ran:
         of = each["summary"]
-        lines.append(
-            f"| {each['title']} | {_cell(of['events_per_s'])} "
-            f"| {_cell(of['second_half_events_per_s'])} | {_cell(of['cpu_us_per_event'])} "
-            f"| {_cell(of['peak_rss_mib'])} | {of['seconds_to_first_record']['median']:.1f} s |"
-        )
+        cells = [figure_cell(of[name]) for name, _ in _COLUMNS]
+        lines.append(f"| {each['title']} | {' | '.join(cells)} |")
+    nothing = " |" * len(_COLUMNS)
     for each in contenders:
         if each["could_not_run"]:
             first = each["could_not_run"].splitlines()[0]
-            lines.append(f"| {each['title']} | could not run: {first} | | | | |")
+            lines.append(f"| {each['title']} | could not run: {first}{nothing}")
         elif not each["rounds"]:
             first = each["failures"][0].splitlines()[0]
-            lines.append(f"| {each['title']} | no figure counts: {first} | | | | |")
+            lines.append(f"| {each['title']} | no figure counts: {first}{nothing}")
     return "\n".join(lines) + "\n"
 
 
-def _cell(of: Mapping[str, float]) -> str:
+def figure_cell(of: Mapping[str, float]) -> str:
+    """Give the median and the range of a figure."""
     digits = 0 if of["median"] >= 100 else 1  # noqa: PLR2004 - three digits are enough
     median, least, most = (f"{of[name]:,.{digits}f}" for name in ("median", "min", "max"))
     return f"{median} ({least}-{most})"
@@ -124,6 +144,9 @@ _PANELS: Final[Sequence[tuple[str, str]]] = (
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
     """Draw events/s and CPU per event of every contender that has figures, from zero."""
+    import matplotlib as mpl  # noqa: PLC0415 - drawing needs the group bench, the rest does not
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
     ran = [each for each in result["contenders"] if each["rounds"]]
     if not ran:
         return

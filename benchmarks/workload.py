@@ -1,6 +1,7 @@
 """The input of a benchmark, and what must come of it."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,17 +9,19 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.contender import Judgement
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.row import read_output_key
 from dedup.oracle import History, differences
-from producer.events import EventGenerator, Mix
+from producer.catalog import catalog_item
+from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
+from producer.live import LiveProduct
 from producer.settings import KafkaSettings
 from tests.workers import Records, judge, read_topic
 
-SOURCE: Final = "products"
 PARTITIONS: Final = 4
 
 
@@ -49,10 +52,15 @@ def _content(product: Mapping[str, Any]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Workload:
-    """Events that stand on `products`, the oracle's word on them, and where each event stands."""
+    """Events that stand on a topic, the oracle's word on them, and where each of them stands.
 
+    The first `populated` events create one product each and are not measured.
+    """
+
+    topic: str
     mix: Mix
     seed: int
+    populated: int
     source: Records
     expected: History
     places: Mapping[str, Place]
@@ -63,6 +71,11 @@ class Workload:
         return sum(map(len, self.source.values()))
 
     @property
+    def partitions(self) -> int:
+        """How many the topic has."""
+        return len(self.source)
+
+    @property
     def expected_records(self) -> int:
         """How many records the output has at the end."""
         return sum(map(len, self.expected.values()))
@@ -71,9 +84,10 @@ class Workload:
         """Give what a result file says about the input."""
         values = [len(record.value) for records in self.source.values() for record in records]
         return {
-            "events": self.events,
-            "emitted": self.expected_records,
-            "partitions": PARTITIONS,
+            "events": self.events - self.populated,
+            "products_created_before": self.populated,
+            "records_emitted": self.expected_records,
+            "partitions": self.partitions,
             "bytes_per_event": round(sum(values) / len(values)),
             "seed": self.seed,
             **asdict(self.mix),
@@ -125,18 +139,72 @@ class Workload:
         return _content(orjson.loads(value)["product"])
 
 
-async def produce_workload(servers: str, events: int, mix: Mix, seed: int) -> Workload:
-    """Put events on `products` and let the oracle see them."""
-    generator = EventGenerator(seed, lambda: datetime.now(UTC), mix)
-    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=SOURCE)
-    await produce(islice(generator, events), settings)
-    source = await read_topic(servers, SOURCE)
+class _PopulatingGenerator(EventGenerator):
+    """Creates every product, one after the other; then goes on with events of the mix."""
+
+    _created = 0
+
+    def __next__(self) -> GeneratedEvent:
+        if self._created < self.mix.products:
+            self._created += 1
+            return self._new()
+        return super().__next__()
+
+    def _pick(self) -> LiveProduct:
+        if self._created in self._products:
+            return super()._pick()
+        product = self._products[self._created] = LiveProduct(catalog_item(self._created))
+        return product
+
+
+async def produce_workload(
+    servers: str,
+    events: int,
+    mix: Mix,
+    seed: int,
+    *,
+    partitions: int = PARTITIONS,
+    populate: bool = False,
+) -> Workload:
+    """Put events on a new topic and let the oracle see them."""
+    topic = f"products-{uuid.uuid4().hex[:8]}"
+    await make_topics(servers, [topic], partitions, {"cleanup.policy": "delete"})
+    kind = _PopulatingGenerator if populate else EventGenerator
+    populated = mix.products if populate else 0
+    generator = kind(seed, lambda: datetime.now(UTC), mix)
+    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
+    await produce(islice(generator, populated + events), settings)
+    source = await read_topic(servers, topic, partitions)
     places: dict[str, Place] = {}
     for partition, records in source.items():
         for record in records:
             event_id = orjson.loads(record.value)["event_id"]
             places.setdefault(event_id, Place(partition, record.offset))
-    return Workload(mix, seed, source, judge(source).emitted, places)
+    return Workload(topic, mix, seed, populated, source, judge(source).emitted, places)
+
+
+async def make_topics(
+    servers: str, names: Sequence[str], partitions: int, config: Mapping[str, str]
+) -> None:
+    """Make topics with the same settings."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics(
+            [NewTopic(name, partitions, 1, topic_configs=dict(config)) for name in names]
+        )
+    finally:
+        await admin.close()
+
+
+async def delete_topics(servers: str, prefix: str) -> None:
+    """Delete all topics whose names begin so."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([t for t in await admin.list_topics() if t.startswith(prefix)])
+    finally:
+        await admin.close()
 
 
 def read_emissions(output: Records) -> list[Emission]:
