@@ -6,10 +6,10 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test lint types format docs chaos fuzz soak bench bench-latency bench-scale bench-micro lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
@@ -72,6 +72,15 @@ soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=500
 
 bench: .venv/bench.installed .venv-peers/peers.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100 to 20,000 events/s
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
+
+bench-scale: .venv/bench.installed ## growth with products, partitions, workers; recovery; memory
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--short is what CI prints
+	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-peers .uv benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -38,8 +38,12 @@ class Outcome:
     could_not_run: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """Give what a result file holds of it: everything, and the median and range of figures."""
-        values = {name: [getattr(r, name) for r in self.rounds] for name in FIGURES}
+        """Give what a result file holds of it: everything, and the median and range of figures.
+
+        There are none when a round failed: the others would hide it.
+        """
+        counted = [] if self.failures else self.rounds
+        values = {name: [getattr(r, name) for r in counted] for name in FIGURES}
         summary = {
             name: {"median": statistics.median(of), "min": min(of), "max": max(of)}
             for name, of in values.items()
@@ -112,7 +116,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "|---" * (1 + len(_COLUMNS)) + "|",
     ]
     contenders = result["contenders"]
-    ran = [each for each in contenders if each["rounds"]]
+    ran = [each for each in contenders if each["summary"]]
     ran.sort(key=lambda each: -each["summary"]["events_per_s"]["median"])
     for each in ran:
         of = each["summary"]
@@ -123,7 +127,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         if each["could_not_run"]:
             first = each["could_not_run"].splitlines()[0]
             lines.append(f"| {each['title']} | could not run: {first}{nothing}")
-        elif not each["rounds"]:
+        elif not each["summary"]:
             first = each["failures"][0].splitlines()[0]
             lines.append(f"| {each['title']} | no figure counts: {first}{nothing}")
     return "\n".join(lines) + "\n"
@@ -147,7 +151,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - drawing needs the group bench, the rest does not
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    ran = [each for each in result["contenders"] if each["rounds"]]
+    ran = [each for each in result["contenders"] if each["summary"]]
     if not ran:
         return
     ran.sort(key=lambda each: each["summary"]["events_per_s"]["median"])

@@ -44,12 +44,6 @@ class Place(NamedTuple):
     offset: int
 
 
-def _content(product: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Give content in a form that compares, whoever wrote it: decimals as numbers or as text."""
-    name, description, price, stock, discount = (product[field] for field in CONTENT_FIELDS)
-    return name, description, Decimal(str(price)), stock, Decimal(str(discount))
-
-
 @dataclass(frozen=True)
 class Workload:
     """Events that stand on a topic, the oracle's word on them, and where each of them stands.
@@ -92,6 +86,12 @@ class Workload:
             "seed": self.seed,
             **asdict(self.mix),
         }
+
+    @staticmethod
+    def content(product: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Give content in a form that compares, with decimals as numbers or as text."""
+        name, description, price, stock, discount = (product[field] for field in CONTENT_FIELDS)
+        return name, description, Decimal(str(price)), stock, Decimal(str(discount))
 
     def faults(self, emissions: list[Emission], judgement: Judgement) -> list[str]:
         """Say what is wrong with an output; empty when it is what the oracle says."""
@@ -136,7 +136,7 @@ class Workload:
     def _content_of(self, event_id: str) -> tuple[Any, ...]:
         place = self.places[event_id]
         value = self.source[place.partition][place.offset].value
-        return _content(orjson.loads(value)["product"])
+        return self.content(orjson.loads(value)["product"])
 
 
 class _PopulatingGenerator(EventGenerator):
@@ -175,6 +175,14 @@ async def produce_workload(
     settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
     await produce(islice(generator, populated + events), settings)
     source = await read_topic(servers, topic, partitions)
+    return new_workload(topic, mix, seed, populated, source)
+
+
+def new_workload(topic: str, mix: Mix, seed: int, populated: int, source: Records) -> Workload:
+    """Let the oracle see the events of a topic, and note their places.
+
+    A late event is one that stands there twice: its place is the first.
+    """
     places: dict[str, Place] = {}
     for partition, records in source.items():
         for record in records:
@@ -219,4 +227,4 @@ def _emission(record: Any) -> Emission:
     if record.value is None:
         return Emission(product_id, None, None, record.timestamp)
     row = orjson.loads(record.value)
-    return Emission(product_id, row["last_event_id"], _content(row), record.timestamp)
+    return Emission(product_id, row["last_event_id"], Workload.content(row), record.timestamp)
