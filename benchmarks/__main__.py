@@ -125,6 +125,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         await _run_rounds(contenders, outcomes, kafka, workload, arguments.rounds)
     return {
+        "kind": "throughput",
         "what": "events/s by the broker's clock of the output; see docs/performance.md",
         "command": command_text("benchmarks"),
         "date": today(),

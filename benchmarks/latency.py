@@ -82,6 +82,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                     p99 = percentiles(taken, 0.99)[0]
                     say(f"round {number}, {guarantee}, {rate:,} events/s: p99 {p99} ms")
     return {
+        "kind": "latency",
         "what": "milliseconds from an event's time to its row at a read_committed consumer",
         "command": command_text("benchmarks.latency"),
         "date": today(),

@@ -2,10 +2,11 @@
 
 **The clock** is the broker's and the same for all. The output topic stamps every record when it is
 appended (LogAppendTime), and a row names the event it comes from, so the output alone tells how far
-into the input a contender was at any moment. The window of a run begins with the first stamp and
-ends with the last. Its rate is the events done *within* the window - those up to the last emission
-less those that were done, by their place in the input, when the clock began - over its length. So
-neither start-up nor a large first batch counts for or against anyone.
+into the input a contender was at any moment. The window of a run begins when a tenth of the events
+is done and ends when nine tenths are: at both ends the contender is in full work, with about as
+much begun and not yet written, so neither start-up, nor a large first batch, nor the last partition
+to finish counts for or against anyone. Where products are created first (a populated workload), the
+tenths are those of the events after that.
 
 **CPU** is that of all processes of the contender, children included, within the same window.
 **Memory** is the largest sum of resident sets seen from its start to its end.
@@ -18,7 +19,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ from benchmarks.workload import (
 )
 from dedup.child import spawn
 from tests.workers import read_topic
+
+WINDOW: Final = (0.1, 0.9)
+"""The shares of the events between which a run is measured."""
 
 SAMPLE_S: Final = 0.1
 CHILDREN_S: Final = 1.0
@@ -59,7 +63,7 @@ class RunFailedError(Exception):
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run came to. The second half is that of the window's time: what is warm by then."""
+    """What a run came to. The second half begins when half of the events is done."""
 
     events_per_s: float
     second_half_events_per_s: float
@@ -250,18 +254,21 @@ def figures(
 ) -> Figures:
     """Give the figures of a run from its output and samples."""
     stamps, done = progress(emissions, workload)
-    first = bisect(done, workload.populated)
-    start, end = stamps[first], stamps[-1]
-    events, seconds = done[-1] - done[first], (end - start) / 1000
-    if seconds <= 0:
-        raise RunFailedError("everything was written at once: there is no time to measure")
-    half_done = _between(stamps, done, (start + end) / 2)
+    measured = workload.events - workload.populated
+    first, middle = (
+        bisect_left(done, workload.populated + share * measured) for share in (WINDOW[0], 0.5)
+    )
+    last = bisect(done, workload.populated + WINDOW[1] * measured) - 1
+    if not first < middle < last:
+        raise RunFailedError("it was done in too few steps to be measured: take more events")
+    start, end = stamps[first], stamps[last]
+    events = done[last] - done[first]
     cpu_s = samples.used(samples.contender_s, start, end)
     broker_s = samples.used(samples.broker_s, start, end)
     return Figures(
-        events_per_s=round(events / seconds),
-        second_half_events_per_s=round((done[-1] - half_done) / (seconds / 2)),
-        seconds=round(seconds, 3),
+        events_per_s=round(events / (end - start) * 1000),
+        second_half_events_per_s=round((done[last] - done[middle]) / (end - stamps[middle]) * 1000),
+        seconds=(end - start) / 1000,
         cpu_us_per_event=round(cpu_s / events * 1e6, 2),
         broker_cpu_us_per_event=round(broker_s / events * 1e6, 2),
         peak_rss_mib=round(samples.peak_rss / 2**20),

@@ -151,6 +151,7 @@ async def _recovery(kafka: LocalKafka, arguments: argparse.Namespace) -> dict[st
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure every section that is wanted; gives what the result file holds."""
     result: dict[str, Any] = {
+        "kind": "scale",
         "what": "growth of one worker (exactly_once), by the method of docs/performance.md",
         "command": command_text("benchmarks.scale"),
         "date": today(),

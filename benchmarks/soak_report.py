@@ -12,9 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import matplotlib as mpl
 import psutil
-from matplotlib import pyplot as plt
 
 from dedup.kafkajars import kafka_version
 
@@ -128,6 +126,9 @@ _PANELS: Final[Sequence[tuple[str, Sequence[str]]]] = (
 
 def plot(samples: Sequence[Sample], title: str, path: Path) -> None:
     """Draw every figure over time; all but latency from zero, so that flat looks flat."""
+    import matplotlib as mpl  # noqa: PLC0415 - drawing needs the group bench, the rest does not
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
     mpl.use("Agg")
     figure, axes = plt.subplots(3, 2, figsize=(12, 9), sharex=True, layout="constrained")
     minutes = [sample.seconds / 60 for sample in samples]

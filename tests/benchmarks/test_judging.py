@@ -83,32 +83,53 @@ def test_passing_through_needs_every_event() -> None:
 
 
 def samples() -> Samples:
-    """One second of CPU a second from the start on, sampled at 0 s, 4 s and 10 s."""
-    return Samples([0.0, 4000.0, 10_000.0], [0.0, 4.0, 10.0], [0.0, 2.0, 5.0], 2**20)
+    """A second of CPU a second, half of it for the broker, sampled now and then."""
+    return Samples([0.0, 4000.0, 20_000.0], [0.0, 4.0, 20.0], [0.0, 2.0, 10.0], 2**20)
 
 
-def test_what_was_done_when_the_clock_began_does_not_count() -> None:
-    """Three of four events in a first batch at 1 s, the last one at 3 s: one event in 2 s."""
-    fourth = event(1, number=4, stock_quantity=3)
-    judge = workload(A, A_AGAIN, B, fourth)
-    output = [row(A, 1000), row(B, 1000), row(fourth, 3000)]
-    assert progress(output, judge) == ([1000, 3000], [3, 4])
-    found = figures(output, judge, samples(), begun_ms=0)
-    assert (found.seconds, found.records, found.seconds_to_first_record) == (2.0, 3, 1.0)
-    assert found.cpu_us_per_event == 2_000_000
-    assert found.broker_cpu_us_per_event == 1_000_000
-    assert found.events_per_s == round(1 / 2)
+def steady(first: int, begin_ms: int, events: int = 20) -> tuple[list[bytes], list[Emission]]:
+    """Changes only: the first ones at once, then one every 100 ms."""
+    values = [event(1, number=n, stock_quantity=n) for n in range(events)]
+    stamps = [begin_ms + 100 * max(0, n - first + 1) for n in range(events)]
+    return values, [row(value, stamp) for value, stamp in zip(values, stamps, strict=True)]
 
 
-def test_the_clock_of_a_populated_workload_begins_when_every_product_is_there() -> None:
-    judge = workload(A, B, event(1, number=4, stock_quantity=3), populated=1)
-    output = [row(A, 1000), row(B, 5000), row(event(1, number=4, stock_quantity=3), 6000)]
-    assert figures(output, judge, samples(), begun_ms=0).seconds == 1.0
+@pytest.mark.parametrize("first", [1, 2, 5, 8])
+def test_a_large_first_batch_and_a_late_start_count_for_nobody(first: int) -> None:
+    """However many come at once and however late, it is ten a second from then on."""
+    values, output = steady(first, begin_ms=3000)
+    found = figures(output, workload(*values), samples(), begun_ms=1000)
+    assert (found.events_per_s, found.second_half_events_per_s) == (10, 10)
+    assert found.cpu_us_per_event == 100_000
+    assert found.broker_cpu_us_per_event == 50_000
+    assert (found.records, found.seconds_to_first_record) == (20, 2.0)
 
 
-def test_an_output_written_at_once_has_no_figure() -> None:
-    with pytest.raises(RunFailedError, match="no time to measure"):
-        figures([row(A, 1000), row(B, 1000)], workload(A, B), samples(), begun_ms=0)
+def test_the_window_is_from_a_tenth_to_nine_tenths() -> None:
+    values, output = steady(1, begin_ms=0)
+    assert figures(output, workload(*values), samples(), begun_ms=0).seconds == 1.6
+
+
+def test_the_second_half_is_that_of_the_events() -> None:
+    """Half of the events in steps of 100 ms, the others in steps of 50 ms."""
+    values, output = steady(1, begin_ms=0)
+    faster = [
+        each._replace(stamp_ms=900 + 50 * (n - 9)) if n > 9 else each
+        for n, each in enumerate(output)
+    ]
+    assert figures(faster, workload(*values), samples(), begun_ms=0).second_half_events_per_s == 20
+
+
+def test_the_window_of_a_populated_workload_is_of_what_comes_after() -> None:
+    values, output = steady(1, begin_ms=0, events=30)
+    judge = workload(*values, populated=10)
+    assert figures(output, judge, samples(), begun_ms=0).seconds == 1.6
+
+
+def test_an_output_written_in_few_steps_has_no_figure() -> None:
+    values, output = steady(19, begin_ms=0)
+    with pytest.raises(RunFailedError, match="take more events"):
+        figures(output, workload(*values), samples(), begun_ms=0)
 
 
 def test_progress_is_over_all_partitions() -> None:

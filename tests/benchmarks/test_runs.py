@@ -18,7 +18,7 @@ from benchmarks.workload import produce_workload
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
 
-EVENTS = 4_000
+EVENTS = 40_000
 MIX = Mix(products=200, duplicates=0.3, late=0.05, deletes=0.05)
 (RAW,) = chosen(["raw-aiokafka"])
 (OURS,) = chosen(["ours-at-least-once"])
