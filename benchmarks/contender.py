@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -76,5 +76,5 @@ class Contender:
     title: str
     commands: Callable[[Run], Sequence[Command]]
     judgement: Judgement = Judgement.SEQUENCE
-    prepare: Callable[[], Mapping[str, str]] = field(default=_nothing)
+    prepare: Callable[[], Mapping[str, str]] = _nothing
     warms_up: bool = False

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,7 @@ def _peer(
     return Contender(name or module.replace("_", "-"), title, commands, prepare=prepare)
 
 
+@cache
 def build_kafka_streams() -> Mapping[str, str]:
     """Build the Kafka Streams job. Raises CouldNotRunError with the end of Maven's words."""
     maven = shutil.which("mvn")

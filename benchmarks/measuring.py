@@ -103,10 +103,11 @@ class Processes:
     """The processes of one run and all their children."""
 
     def __init__(self, contender: Contender, run: Run, broker_pid: int) -> None:
-        self._logs = [run.directory / f"{n}.log" for n in range(len(contender.commands(run)))]
+        commands = contender.commands(run)
+        self._logs = [run.directory / f"{number}.log" for number in range(len(commands))]
         self._started = [
             spawn(command.arguments, log, command.environ)
-            for command, log in zip(contender.commands(run), self._logs, strict=True)
+            for command, log in zip(commands, self._logs, strict=True)
         ]
         self._broker = psutil.Process(broker_pid)
         self._cpu_s: dict[int, float] = {}

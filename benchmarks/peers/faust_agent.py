@@ -1,7 +1,7 @@
 """The job as a Faust user writes it: an agent, event by event, a Table, and `topic.send`.
 
 The table is on RocksDB with a changelog topic of its own, as Faust makes them. The producer lingers
-for 5 ms, so that it fills batches.
+for 50 ms, so that it fills batches.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ app = faust.App(
     topic_disable_leader=True,
     web_enabled=False,
     consumer_auto_offset_reset="earliest",
-    producer_linger=0.005,
+    producer_linger=0.05,
     producer_max_batch_size=512 * 1024,
 )
 source = app.topic(environment.SOURCE, key_type=bytes, value_serializer="json")

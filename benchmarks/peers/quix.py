@@ -40,6 +40,7 @@ def main() -> None:
         consumer_extra_config={
             "fetch.message.max.bytes": 1024 * 1024,
             "queued.min.messages": 50_000,
+            "fetch.queue.backoff.ms": 10,
         },
         producer_extra_config={
             "compression.type": "none",

@@ -76,6 +76,7 @@ def main() -> None:
             "auto.offset.reset": "earliest",
             "fetch.message.max.bytes": 1024 * 1024,
             "queued.min.messages": 50_000,
+            "fetch.queue.backoff.ms": 10,
         }
     )
     consumer.subscribe([environment.SOURCE])
