@@ -11,20 +11,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.contender import Contender, CouldNotRunError
+from benchmarks.contender import Contender
 from benchmarks.contenders import CONTENDERS
-from benchmarks.measuring import RunFailedError, measure
-from benchmarks.report import (
-    RESULTS,
-    Outcome,
-    command_text,
-    machine,
-    markdown,
-    plot,
-    say,
-    today,
-    write_result,
-)
+from benchmarks.report import RESULTS, command_text, machine, markdown, plot, today, write_result
+from benchmarks.rounds import Outcome, add_round, prepared, say
 from benchmarks.workload import Workload, produce_workload
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
@@ -56,58 +46,36 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen(names: Sequence[str] | None) -> list[Contender]:
-    """Give the contenders whose names begin like one of `names`; all of them for None."""
-    wanted = tuple(names or ("",))
-    for name in wanted:
-        if not any(each.name.startswith(name) for each in CONTENDERS):
-            known = ", ".join(each.name for each in CONTENDERS)
-            sys.exit(f"--contenders {name}: there is none of that name; there are {known}")
-    return [each for each in CONTENDERS if each.name.startswith(wanted)]
-
-
-def _prepared(contenders: Sequence[Contender]) -> dict[str, Outcome]:
-    outcomes = {}
-    for contender in contenders:
-        outcome = Outcome(contender.name, contender.title, contender.judgement.value)
-        try:
-            outcome.versions = contender.prepare()
-        except CouldNotRunError as error:
-            outcome.could_not_run = str(error)
-            say(f"{contender.name} can't run: {error}")
-        outcomes[contender.name] = outcome
-    return outcomes
+    """Give the contenders that `names` name or begin like, in their own order; None: all."""
+    known = [each.name for each in CONTENDERS]
+    wanted: set[str] = set()
+    for name in names or [""]:
+        found = [name] if name in known else [each for each in known if each.startswith(name)]
+        if not found:
+            sys.exit(f"--contenders {name}: there is none; there are {', '.join(known)}")
+        wanted.update(found)
+    return [each for each in CONTENDERS if each.name in wanted]
 
 
 async def _run_rounds(
-    contenders: Sequence[Contender],
-    outcomes: dict[str, Outcome],
-    kafka: LocalKafka,
-    workload: Workload,
-    rounds: int,
-) -> None:
+    contenders: Sequence[Contender], kafka: LocalKafka, workload: Workload, rounds: int
+) -> list[Outcome]:
+    """Run everyone in turn; before that the first one, uncounted: the broker is a JVM and cold."""
+    outcomes = {contender.name: prepared(contender) for contender in contenders}
+    able = [each for each in contenders if outcomes[each.name].could_not_run is None]
+    if able:
+        await add_round(outcomes[able[0].name], able[0], kafka, workload, "warming up the broker")
+        outcomes[able[0].name].rounds.clear()
     for number in range(1, rounds + 1):
-        for contender in contenders:
-            outcome = outcomes[contender.name]
-            if outcome.could_not_run is not None:
-                continue
-            try:
-                figures = await measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
-            except RunFailedError as error:
-                outcome.failures.append(f"round {number}: {error}")
-                say(f"round {number}, {contender.name}: NO FIGURE, {error}")
-                continue
-            outcome.rounds.append(figures)
-            say(
-                f"round {number}, {contender.name}: {figures.events_per_s:,} events/s, "
-                f"{figures.cpu_us_per_event:.1f} µs CPU per event, "
-                f"{figures.peak_rss_mib:,} MiB"
-            )
+        for contender in able:
+            title = f"round {number}, {contender.name}"
+            await add_round(outcomes[contender.name], contender, kafka, workload, title)
+    return list(outcomes.values())
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure everything; gives what the result file holds."""
     contenders = chosen(arguments.contenders)
-    outcomes = _prepared(contenders)
     about = machine()
     mix = Mix(
         products=arguments.products,
@@ -123,7 +91,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         workload = await produce_workload(
             kafka.bootstrap_servers, arguments.events, mix, arguments.seed
         )
-        await _run_rounds(contenders, outcomes, kafka, workload, arguments.rounds)
+        outcomes = await _run_rounds(contenders, kafka, workload, arguments.rounds)
     return {
         "kind": "throughput",
         "what": "events/s by the broker's clock of the output; see docs/performance.md",
@@ -131,7 +99,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "date": today(),
         "machine": about,
         "workload": workload.describe(),
-        "contenders": [outcome.record() for outcome in outcomes.values()],
+        "contenders": [outcome.record() for outcome in outcomes],
     }
 
 

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.report import RESULTS, command_text, machine, say, today, write_result
+from benchmarks.report import RESULTS, command_text, machine, today, write_result
+from benchmarks.rounds import say
 from benchmarks.soak import Soak
 from benchmarks.soak_report import percentiles
 from dedup.localkafka import LocalKafka

@@ -43,6 +43,9 @@ WINDOW: Final = (0.1, 0.9)
 """The shares of the events between which a run is measured."""
 
 SAMPLE_S: Final = 0.1
+ASK_S: Final = 0.5
+"""How often the broker is asked how much there is: it has better things to do."""
+
 CHILDREN_S: Final = 1.0
 """How often children are looked for: that reads all of /proc."""
 
@@ -184,11 +187,15 @@ class Output:
 
 async def _wait_until_done(output: Output, processes: Processes, expected: int) -> None:
     """Sample until the output is complete, or has stopped growing."""
-    begun = grown_at = time.monotonic()
+    begun = grown_at = asked_at = time.monotonic()
     before = 0
     while True:
         processes.sample()
-        size, now = await output.size(), time.monotonic()
+        await asyncio.sleep(SAMPLE_S)
+        now = time.monotonic()
+        if now - asked_at < ASK_S:
+            continue
+        size, asked_at = await output.size(), now
         if size > before:
             before, grown_at = size, now
         quiet = now - grown_at
@@ -198,7 +205,6 @@ async def _wait_until_done(output: Output, processes: Processes, expected: int) 
             return  # the judge says what is missing
         if not size and now - begun > FIRST_RECORD_WITHIN_S:
             raise RunFailedError(f"no output in {FIRST_RECORD_WITHIN_S:.0f} s: {processes.log()}")
-        await asyncio.sleep(SAMPLE_S)
 
 
 async def measure(

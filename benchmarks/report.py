@@ -6,50 +6,20 @@ Table and plots are made from what stands in the JSON file and nothing else.
 import json
 import os
 import platform
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
-from benchmarks.measuring import Figures
+from benchmarks.rounds import say
 from dedup.kafkajars import kafka_version
 
 RESULTS: Final = Path(__file__).parent / "results"
-FIGURES: Final = tuple(each.name for each in fields(Figures))
 _OURS: Final = "#1f6f8b"
 _PEERS: Final = "#b8b8b8"
-
-
-@dataclass
-class Outcome:
-    """All rounds of one contender; `failures` say why a round has no figures."""
-
-    name: str
-    title: str
-    judged_by: str
-    versions: Mapping[str, str] = field(default_factory=dict)
-    rounds: list[Figures] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    could_not_run: str | None = None
-
-    def record(self) -> dict[str, Any]:
-        """Give what a result file holds of it: everything, and the median and range of figures.
-
-        There are none when a round failed: the others would hide it.
-        """
-        counted = [] if self.failures else self.rounds
-        values = {name: [getattr(r, name) for r in counted] for name in FIGURES}
-        summary = {
-            name: {"median": statistics.median(of), "min": min(of), "max": max(of)}
-            for name, of in values.items()
-            if of
-        }
-        return {**asdict(self), "summary": summary}
 
 
 def machine() -> dict[str, Any]:
@@ -82,11 +52,6 @@ def write_result(name: str, result: Mapping[str, Any], table: str) -> None:
     path.with_suffix(".md").write_text(table)
     print(table)  # noqa: T201 - this is the output
     say(f"Written: {path.relative_to(RESULTS.parent.parent)}")
-
-
-def say(text: str) -> None:
-    """Tell the person who waits."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
 
 
 def command_text(module: str) -> str:

@@ -19,17 +19,15 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.contenders import ours
-from benchmarks.measuring import RunFailedError, measure
 from benchmarks.report import (
     RESULTS,
-    Outcome,
     command_text,
     figure_cell,
     machine,
-    say,
     today,
     write_result,
 )
+from benchmarks.rounds import add_round, prepared, say
 from benchmarks.workload import PARTITIONS, delete_topics, produce_workload
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
@@ -60,19 +58,10 @@ async def _point(
         populate=what == "products",
     )
     contender = ours("exactly_once", changed.get("workers", 1))
-    outcome = Outcome(contender.name, contender.title, contender.judgement.value)
+    outcome = prepared(contender)
     for number in range(1, arguments.rounds + 1):
-        try:
-            figures = await measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
-        except RunFailedError as error:
-            outcome.failures.append(f"round {number}: {error}")
-            say(f"{what} {value:,}, round {number}: NO FIGURE, {error}")
-            continue
-        outcome.rounds.append(figures)
-        say(
-            f"{what} {value:,}, round {number}: {figures.events_per_s:,} events/s, "
-            f"{figures.cpu_us_per_event:.1f} µs CPU per event, {figures.peak_rss_mib:,} MiB"
-        )
+        title = f"{what} {value:,}, round {number}"
+        await add_round(outcome, contender, kafka, workload, title)
     await delete_topics(kafka.bootstrap_servers, workload.topic)
     return {what: value, "workload": workload.describe(), **outcome.record()}
 

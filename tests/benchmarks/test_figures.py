@@ -4,7 +4,8 @@ from typing import Any
 
 from benchmarks.figures import BEGIN, DOCUMENT, END, NONE_YET, figures, results
 from benchmarks.measuring import Figures
-from benchmarks.report import RESULTS, Outcome
+from benchmarks.report import RESULTS
+from benchmarks.rounds import Outcome
 
 
 def throughput(events: int, rate: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What stands in a result: medians, and everyone who has none."""
 
 from benchmarks.measuring import Figures
-from benchmarks.report import Outcome, markdown
+from benchmarks.report import markdown
+from benchmarks.rounds import Outcome
 
 
 def figures(events_per_s: int) -> Figures:

@@ -84,9 +84,10 @@ def test_without_maven_kafka_streams_could_not_run(
 
 def test_names_are_chosen_by_their_beginnings_and_must_exist() -> None:
     assert [each.name for each in chosen(["quix"])] == ["quix-at-least-once", "quix-exactly-once"]
+    assert [each.name for each in chosen(["ours-exactly-once"])] == ["ours-exactly-once"]
     assert chosen(None) == list(CONTENDERS)
     assert len({each.name for each in CONTENDERS}) == len(CONTENDERS)
-    with pytest.raises(SystemExit, match="there is none of that name"):
+    with pytest.raises(SystemExit, match="spark: there is none; there are ours-exactly-once, "):
         chosen(["spark"])
 
 
