@@ -6,10 +6,10 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
@@ -60,10 +60,12 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
 
-docs: .venv/dev.installed ## write docs/configuration.md and docs/openapi.json from the code
+docs: .venv/dev.installed ## write docs that come from the code and from results
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
 	@$(BIN)/python -m dedup.cli.openapi > docs/openapi.json
+	@$(BIN)/python -m benchmarks.figures
 
 chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
 	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)
@@ -74,8 +76,23 @@ fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
 
-bench: .venv/bench.installed ## events/s of one worker, in both guarantees
-	@$(BIN)/python -m benchmarks.worker
+.venv-peers/installed: requirements/peers.txt | $(UV)
+	@echo "Setting up: Python packages (peers)"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .venv-peers
+	@VIRTUAL_ENV=$(CURDIR)/.venv-peers $(UV) pip install --quiet --require-hashes -r requirements/peers.txt
+	@touch $@
+
+bench: .venv/bench.installed .venv-peers/installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100 to 20,000 events/s
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
+
+bench-scale: .venv/bench.installed ## growth with products, partitions, workers; recovery; memory
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--short is what CI prints
+	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .uv benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

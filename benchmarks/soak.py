@@ -37,8 +37,10 @@ from dedup.oracle import History, Oracle, differences
 from tests.workers import Names, WorkerProcess, emissions, partition_of, wait_until_done
 
 PARTITIONS: Final = 4
+BATCH_BYTES: Final = 900 * 1024
 STEP_S: Final = 0.01
-LINGER_MS: Final = 2
+STEP_EVENTS: Final = 1_000
+"""What a feed that fell behind may send at once: it fits one record batch."""
 
 
 class Churn:
@@ -100,7 +102,6 @@ class Soak:
         self.latencies_us: list[int] = []
         self._rate: int = arguments.rate
         self._every_s: float = arguments.sample_seconds
-        self._since_sample: list[int] = []
 
     async def feed(self, until: float) -> None:
         """Produce at the rate until a time of the monotonic clock."""
@@ -108,48 +109,60 @@ class Soak:
         async with AIOKafkaProducer(
             bootstrap_servers=self.servers,
             enable_idempotence=True,
-            linger_ms=LINGER_MS,
-            max_batch_size=256 * 1024,
+            max_batch_size=BATCH_BYTES,
         ) as producer:
             while (now := time.monotonic()) < until:
-                for _ in range(int((now - begun) * self._rate) - self.produced):
+                batches: dict[int, Any] = {}
+                due = int((now - begun) * self._rate) - self.produced
+                for _ in range(min(due, STEP_EVENTS)):
                     product_id, value = self.churn.event()
                     key = b"%d" % product_id
+                    partition = partition_of(key)
+                    if partition not in batches:
+                        batches[partition] = producer.create_batch()
+                    batches[partition].append(timestamp=None, key=key, value=value)
                     self.produced += 1
-                    await producer.send(
-                        self.names.source, key=key, value=value, partition=partition_of(key)
-                    )
+                for partition, batch in batches.items():
+                    await producer.send_batch(batch, self.names.source, partition=partition)
                 await asyncio.sleep(STEP_S)
 
     async def consume(self) -> None:
-        """Take the latency of every record of the output, until cancelled."""
+        """Take the latency of every record of the output, until cancelled.
+
+        Each partition has a consumer of its own: aiokafka leaves a partition that has unread
+        records out of its next fetch, and that fetch waits until the others have something.
+        """
+        async with asyncio.TaskGroup() as group:
+            for partition in range(PARTITIONS):
+                group.create_task(self._consume(TopicPartition(self.names.states, partition)))
+
+    async def _consume(self, partition: TopicPartition) -> None:
         async with AIOKafkaConsumer(
-            self.names.states,
             bootstrap_servers=self.servers,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         ) as consumer:
+            consumer.assign([partition])
             while True:
                 for records in (await consumer.getmany(timeout_ms=100)).values():
                     now_us = time.time_ns() // 1000
                     self.emitted += len(records)
-                    self._since_sample += [
+                    self.latencies_us += [
                         now_us - int(dict(record.headers)[EVENT_TIME_HEADER]) for record in records
                     ]
 
     async def watch(self) -> None:
         """Take a sample every few seconds, until cancelled."""
         process = psutil.Process(self.worker.process.pid)
-        begun, cpu_before = time.monotonic(), _cpu_s(process)
+        begun, cpu_before, taken = time.monotonic(), _cpu_s(process), 0
         async with AIOKafkaConsumer(
             bootstrap_servers=self.servers, group_id=self.names.group, enable_auto_commit=False
         ) as consumer:
             while True:
                 await asyncio.sleep(self._every_s - (time.monotonic() - begun) % self._every_s)
-                taken, self._since_sample = self._since_sample, []
-                self.latencies_us += taken
-                p50, p99 = percentiles(taken)
+                p50, p99 = percentiles(self.latencies_us[taken:], 0.50, 0.99)
+                taken = len(self.latencies_us)
                 cpu = _cpu_s(process)
                 self.samples.append(
                     Sample(

@@ -12,9 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import matplotlib as mpl
 import psutil
-from matplotlib import pyplot as plt
 
 from dedup.kafkajars import kafka_version
 
@@ -45,13 +43,12 @@ class Sample(NamedTuple):
     """The machine's load average of a minute: who else was at work."""
 
 
-def percentiles(latencies_us: Sequence[int]) -> tuple[float, float]:
-    """Give p50 and p99 in milliseconds; NaN when there are none."""
+def percentiles(latencies_us: Sequence[int], *shares: float) -> list[float]:
+    """Give percentiles in milliseconds, such as 0.99 for p99; NaN when there are no latencies."""
     if not latencies_us:
-        return float("nan"), float("nan")
+        return [float("nan")] * len(shares)
     ordered = sorted(latencies_us)
-    p50, p99 = (ordered[int(share * (len(ordered) - 1))] / 1000 for share in (0.50, 0.99))
-    return round(p50, 2), round(p99, 2)
+    return [round(ordered[int(share * (len(ordered) - 1))] / 1000, 2) for share in shares]
 
 
 def quarters(samples: Sequence[Sample], field: str) -> list[float]:
@@ -82,7 +79,7 @@ def write_report(
 ) -> list[str]:
     """Write the three result files and print the summary; gives what was wrong or grew."""
     faults = [*wrong, *growth(samples)]
-    p50, p99 = percentiles(latencies_us)
+    p50, p99 = percentiles(latencies_us, 0.50, 0.99)
     summary = {
         "what": "one worker under a steady feed with churn",
         "command": " ".join(["python -m benchmarks.soak", *sys.argv[1:]]),
@@ -129,6 +126,9 @@ _PANELS: Final[Sequence[tuple[str, Sequence[str]]]] = (
 
 def plot(samples: Sequence[Sample], title: str, path: Path) -> None:
     """Draw every figure over time; all but latency from zero, so that flat looks flat."""
+    import matplotlib as mpl  # noqa: PLC0415 - drawing needs the group bench, the rest does not
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
     mpl.use("Agg")
     figure, axes = plt.subplots(3, 2, figsize=(12, 9), sharex=True, layout="constrained")
     minutes = [sample.seconds / 60 for sample in samples]

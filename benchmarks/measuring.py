@@ -1,0 +1,304 @@
+"""One run of one contender: start it, watch it, judge its output, and take its figures.
+
+**The clock** is the broker's and the same for all. The output topic stamps every record when it is
+appended (LogAppendTime), and a row names the event it comes from, so the output alone tells how far
+into the input a contender was at any moment. The window of a run begins when a tenth of the events
+is done and ends when nine tenths are: at both ends the contender is in full work, with about as
+much begun and not yet written, so neither start-up, nor a large first batch, nor the last partition
+to finish counts for or against anyone. Where products are created first (a populated workload), the
+tenths are those of the events after that.
+
+**CPU** is that of all processes of the contender, children included, within the same window.
+**Memory** is the largest sum of resident sets seen from its start to its end.
+"""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from bisect import bisect, bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from benchmarks.contender import Contender, Run
+from benchmarks.workload import (
+    Emission,
+    Workload,
+    delete_topics,
+    make_topics,
+    read_emissions,
+)
+from dedup.child import spawn
+from tests.workers import read_topic
+
+WINDOW: Final = (0.1, 0.9)
+"""The shares of the events between which a run is measured."""
+
+SAMPLE_S: Final = 0.1
+ASK_S: Final = 0.5
+"""How often the broker is asked how much there is: it has better things to do."""
+
+CHILDREN_S: Final = 1.0
+"""How often children are looked for: that reads all of /proc."""
+
+FIRST_RECORD_WITHIN_S: Final = 180.0
+QUIET_S: Final = 2.0
+"""An output with as many records as expected that does not grow for so long is complete."""
+
+STALLED_S: Final = 15.0
+"""An output with fewer that does not grow for so long never will be."""
+
+_END_WITHIN_S: Final = 20.0
+_LOG_LINES: Final = 15
+
+
+class RunFailedError(Exception):
+    """A run has no figure; the text says why, perhaps with lines of a log."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a run came to. The second half begins when half of the events is done."""
+
+    events_per_s: float
+    second_half_events_per_s: float
+    seconds: float
+    cpu_us_per_event: float
+    broker_cpu_us_per_event: float
+    peak_rss_mib: float
+    seconds_to_first_record: float
+    records: int
+
+
+def _between(times: Sequence[float], values: Sequence[float], at: float) -> float:
+    """Give the value at a time, on the straight line between the two that are known around it."""
+    after = bisect(times, at)
+    if after in (0, len(times)):
+        return values[max(0, after - 1)]
+    share = (at - times[after - 1]) / (times[after] - times[after - 1])
+    return values[after - 1] + share * (values[after] - values[after - 1])
+
+
+@dataclass
+class Samples:
+    """CPU seconds of a contender and of the broker at moments of the wall clock."""
+
+    times_ms: list[float] = field(default_factory=list)
+    contender_s: list[float] = field(default_factory=list)
+    broker_s: list[float] = field(default_factory=list)
+    peak_rss: int = 0
+
+    def used(self, cpu_s: Sequence[float], start_ms: float, end_ms: float) -> float:
+        """Give the CPU seconds between two moments, in a straight line between samples."""
+        start, end = (_between(self.times_ms, cpu_s, at) for at in (start_ms, end_ms))
+        return end - start
+
+
+class Processes:
+    """The processes of one run and all their children."""
+
+    def __init__(self, contender: Contender, run: Run, broker_pid: int) -> None:
+        commands = contender.commands(run)
+        self._logs = [run.directory / f"{number}.log" for number in range(len(commands))]
+        self._started = [
+            spawn(command.arguments, log, command.environ)
+            for command, log in zip(commands, self._logs, strict=True)
+        ]
+        self._broker = psutil.Process(broker_pid)
+        self._cpu_s: dict[int, float] = {}
+        self._all: list[psutil.Process] = []
+        self._looked_at = 0.0
+        self.samples = Samples()
+
+    def sample(self) -> None:
+        """Note CPU and memory now. Raises RunFailedError when a process has ended."""
+        if time.monotonic() - self._looked_at > CHILDREN_S:
+            self._look()
+        rss = 0
+        for process in self._all:
+            try:
+                times = process.cpu_times()
+                rss += process.memory_info().rss
+            except psutil.NoSuchProcess:  # what it used stays counted
+                continue
+            self._cpu_s[process.pid] = times.user + times.system
+        broker = self._broker.cpu_times()
+        self.samples.times_ms.append(time.time() * 1000)
+        self.samples.contender_s.append(sum(self._cpu_s.values()))
+        self.samples.broker_s.append(broker.user + broker.system)
+        self.samples.peak_rss = max(self.samples.peak_rss, rss)
+        for started, log in zip(self._started, self._logs, strict=True):
+            if (code := started.poll()) is not None:
+                raise RunFailedError(f"a process ended with {code}: {_end_of(log)}")
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        self._all = []
+        for started in self._started:
+            try:
+                process = psutil.Process(started.pid)
+                self._all += [process, *process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+
+    def end(self) -> None:
+        """End them all, in order where they can, and wait for it."""
+        self._look()
+        for started in self._started:
+            started.send_signal(signal.SIGTERM)
+        for started in self._started:
+            try:
+                started.wait(_END_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
+        for process in self._all:
+            if process.is_running():
+                process.kill()
+
+    def log(self) -> str:
+        """Give the ends of their logs."""
+        return "\n".join(map(_end_of, self._logs))
+
+
+def _end_of(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+
+class Output:
+    """The output topic of a run while it is written."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: int) -> None:
+        self._consumer = consumer
+        self._partitions = [TopicPartition(topic, p) for p in range(partitions)]
+
+    async def size(self) -> int:
+        """Offsets used up so far; transaction markers use some too."""
+        return sum((await self._consumer.end_offsets(self._partitions)).values())
+
+
+async def _wait_until_done(output: Output, processes: Processes, expected: int) -> None:
+    """Sample until the output is complete, or has stopped growing."""
+    begun = grown_at = asked_at = time.monotonic()
+    before = 0
+    while True:
+        processes.sample()
+        await asyncio.sleep(SAMPLE_S)
+        now = time.monotonic()
+        if now - asked_at < ASK_S:
+            continue
+        size, asked_at = await output.size(), now
+        if size > before:
+            before, grown_at = size, now
+        quiet = now - grown_at
+        if size >= expected and quiet > QUIET_S:
+            return
+        if size and quiet > STALLED_S:
+            return  # the judge says what is missing
+        if not size and now - begun > FIRST_RECORD_WITHIN_S:
+            raise RunFailedError(f"no output in {FIRST_RECORD_WITHIN_S:.0f} s: {processes.log()}")
+
+
+async def measure(
+    contender: Contender, servers: str, broker_pid: int, workload: Workload
+) -> Figures:
+    """Run a contender once on fresh topics. Raises RunFailedError, also for a wrong output."""
+    name = f"bench-{uuid.uuid4().hex[:8]}"
+    directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    run = Run(
+        servers=servers,
+        source=workload.topic,
+        output=f"{name}-output",
+        dead_letters=f"{name}-dead-letters",
+        group=f"{name}-group",
+        directory=directory,
+        warm_up_output=f"{name}-warm-up" if contender.warms_up else None,
+    )
+    try:
+        config = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+        topics = [run.output] + ([run.warm_up_output] if run.warm_up_output else [])
+        await make_topics(servers, topics, workload.partitions, config)
+        begun_ms = time.time() * 1000
+        samples = await _work(contender, run, broker_pid, workload)
+        emissions = await _judged(contender, run, workload)
+        return figures(emissions, workload, samples, begun_ms)
+    finally:
+        await delete_topics(servers, name)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workload) -> Samples:
+    async with AIOKafkaConsumer(bootstrap_servers=run.servers) as consumer:
+        processes = Processes(contender, run, broker_pid)
+        try:
+            output = Output(consumer, run.output, workload.partitions)
+            await _wait_until_done(output, processes, workload.expected_records)
+        finally:
+            await asyncio.to_thread(processes.end)
+        return processes.samples
+
+
+async def _judged(contender: Contender, run: Run, workload: Workload) -> list[Emission]:
+    try:
+        emissions = read_emissions(await read_topic(run.servers, run.output, workload.partitions))
+    except (ValueError, KeyError) as error:
+        raise RunFailedError(f"the output is wrong: {error}") from error
+    if wrong := workload.faults(emissions, contender.judgement):
+        raise RunFailedError(f"the output is wrong: {len(wrong)} faults, such as {wrong[0]}")
+    return emissions
+
+
+def figures(
+    emissions: Sequence[Emission], workload: Workload, samples: Samples, begun_ms: float
+) -> Figures:
+    """Give the figures of a run from its output and samples."""
+    stamps, done = progress(emissions, workload)
+    measured = workload.events - workload.populated
+    first, middle = (
+        bisect_left(done, workload.populated + share * measured) for share in (WINDOW[0], 0.5)
+    )
+    last = bisect(done, workload.populated + WINDOW[1] * measured) - 1
+    if not first < middle < last:
+        raise RunFailedError("it was done in too few steps to be measured: take more events")
+    start, end = stamps[first], stamps[last]
+    events = done[last] - done[first]
+    cpu_s = samples.used(samples.contender_s, start, end)
+    broker_s = samples.used(samples.broker_s, start, end)
+    return Figures(
+        events_per_s=round(events / (end - start) * 1000),
+        second_half_events_per_s=round((done[last] - done[middle]) / (end - stamps[middle]) * 1000),
+        seconds=(end - start) / 1000,
+        cpu_us_per_event=round(cpu_s / events * 1e6, 2),
+        broker_cpu_us_per_event=round(broker_s / events * 1e6, 2),
+        peak_rss_mib=round(samples.peak_rss / 2**20),
+        seconds_to_first_record=round((stamps[0] - begun_ms) / 1000, 2),
+        records=len(emissions),
+    )
+
+
+def progress(
+    emissions: Sequence[Emission], workload: Workload
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Give the stamps of the output in order, and how many events were done at each.
+
+    An event is done when it, or a later one of its partition, has been emitted.
+    """
+    done_in: dict[int, int] = {}
+    done_at: dict[int, int] = {}
+    placed = sorted(
+        (emission.stamp_ms, workload.places[emission.event_id])
+        for emission in emissions
+        if emission.event_id is not None
+    )
+    for stamp, place in placed:
+        done_in[place.partition] = max(done_in.get(place.partition, 0), place.offset + 1)
+        done_at[stamp] = sum(done_in.values())
+    return list(done_at), list(done_at.values())

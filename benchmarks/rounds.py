@@ -1,0 +1,74 @@
+"""The rounds of a contender: each one measured, told, and kept, whether it has figures or not."""
+
+import statistics
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from benchmarks.contender import Contender, CouldNotRunError
+from benchmarks.measuring import Figures, RunFailedError, measure
+from benchmarks.workload import Workload
+from dedup.localkafka import LocalKafka
+
+FIGURES: Final = tuple(each.name for each in fields(Figures))
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+
+
+@dataclass
+class Outcome:
+    """All rounds of one contender; `failures` say why a round has no figures."""
+
+    name: str
+    title: str
+    judged_by: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    rounds: list[Figures] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    could_not_run: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Give what a result file holds of it: everything, and the median and range of figures.
+
+        There are none when a round failed: the others would hide it.
+        """
+        counted = [] if self.failures else self.rounds
+        values = {name: [getattr(r, name) for r in counted] for name in FIGURES}
+        summary = {
+            name: {"median": statistics.median(of), "min": min(of), "max": max(of)}
+            for name, of in values.items()
+            if of
+        }
+        return {**asdict(self), "summary": summary}
+
+
+def prepared(contender: Contender) -> Outcome:
+    """Prepare a contender; gives the outcome to add rounds to, or that says why it can't run."""
+    outcome = Outcome(contender.name, contender.title, contender.judgement.value)
+    try:
+        outcome.versions = contender.prepare()
+    except CouldNotRunError as error:
+        outcome.could_not_run = str(error)
+        say(f"{contender.name} can't run: {error}")
+    return outcome
+
+
+async def add_round(
+    outcome: Outcome, contender: Contender, kafka: LocalKafka, workload: Workload, title: str
+) -> None:
+    """Measure a contender once more, tell what came of it, and keep it."""
+    try:
+        figures = await measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
+    except RunFailedError as error:
+        outcome.failures.append(f"{title}: {error}")
+        say(f"{title}: NO FIGURE, {error}")
+        return
+    outcome.rounds.append(figures)
+    say(
+        f"{title}: {figures.events_per_s:,} events/s, {figures.cpu_us_per_event:.1f} µs CPU per "
+        f"event, {figures.peak_rss_mib:,} MiB"
+    )

@@ -1,0 +1,99 @@
+"""Runs on a real broker: what they measure, what they refuse, and that they leave nothing."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from benchmarks.__main__ import chosen
+from benchmarks.contender import Command, Contender, CouldNotRunError
+from benchmarks.contenders import CONTENDERS, build_kafka_streams
+from benchmarks.measuring import RunFailedError, measure
+from benchmarks.micro import steps
+from benchmarks.workload import produce_workload
+from dedup.localkafka import LocalKafka
+from producer.events import Mix
+
+EVENTS = 40_000
+MIX = Mix(products=200, duplicates=0.3, late=0.05, deletes=0.05)
+(RAW,) = chosen(["raw-aiokafka"])
+(OURS,) = chosen(["ours-at-least-once"])
+
+
+async def topics_of(kafka: LocalKafka) -> set[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        return {name for name in await admin.list_topics() if name.startswith("bench-")}
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("contender", [OURS, RAW], ids=lambda contender: contender.name)
+async def test_a_run_with_the_right_output_has_figures_and_leaves_nothing(
+    kafka: LocalKafka, contender: Contender
+) -> None:
+    servers = kafka.bootstrap_servers
+    workload = await produce_workload(servers, EVENTS, MIX, 1)
+    figures = await measure(contender, servers, kafka.pid, workload)
+    assert figures.records == workload.expected_records
+    assert figures.events_per_s > 0
+    assert figures.peak_rss_mib > 0
+    assert await topics_of(kafka) == set()
+    others = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert others == {kafka.pid}
+
+
+async def test_a_wrong_output_has_no_figure(kafka: LocalKafka) -> None:
+    servers = kafka.bootstrap_servers
+    workload = await produce_workload(servers, EVENTS, MIX, 2)
+    product_id = next(iter(workload.expected))
+    expected = {**workload.expected, product_id: [*workload.expected[product_id], None]}
+    with pytest.raises(RunFailedError, match=f"1 faults, such as product {product_id}, "):
+        await measure(RAW, servers, kafka.pid, replace(workload, expected=expected))
+
+
+async def test_a_contender_that_ends_is_reported_with_its_last_words(kafka: LocalKafka) -> None:
+    servers = kafka.bootstrap_servers
+    workload = await produce_workload(servers, 100, MIX, 3)
+    words = [sys.executable, "-c", "import sys; sys.exit('no such thing')"]
+    ending = replace(RAW, commands=lambda run: [Command(words, run.environ())])
+    with pytest.raises(RunFailedError, match=r"ended with 1: no such thing"):
+        await measure(ending, servers, kafka.pid, workload)
+    assert await topics_of(kafka) == set()
+
+
+async def test_a_populated_workload_creates_every_product_first(kafka: LocalKafka) -> None:
+    workload = await produce_workload(kafka.bootstrap_servers, 500, MIX, 4, populate=True)
+    assert workload.populated == MIX.products
+    assert workload.events == MIX.products + 500
+    assert set(workload.expected) == set(range(1, MIX.products + 1))
+
+
+def test_without_maven_kafka_streams_could_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CouldNotRunError, match="mvn is not on the PATH"):
+        build_kafka_streams()
+
+
+def test_names_are_chosen_by_their_beginnings_and_must_exist() -> None:
+    assert [each.name for each in chosen(["quix"])] == ["quix-at-least-once", "quix-exactly-once"]
+    assert [each.name for each in chosen(["ours-exactly-once"])] == ["ours-exactly-once"]
+    assert chosen(None) == list(CONTENDERS)
+    assert len({each.name for each in CONTENDERS}) == len(CONTENDERS)
+    with pytest.raises(SystemExit, match="spark: there is none; there are ours-exactly-once, "):
+        chosen(["spark"])
+
+
+def test_the_short_form_prints_every_step() -> None:
+    command = [sys.executable, "-m", "benchmarks.micro", "--short"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = printed.splitlines()
+    assert [line[:36].strip() for line in lines] == list(steps())
+    assert all(line.endswith(" µs") for line in lines)
