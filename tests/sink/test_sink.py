@@ -14,7 +14,7 @@ from tests.sink.running import environ, process, running, settings, table, until
 from tests.sink.server import PostgresServer
 from tests.sink.topic import RandomTopic, make_topic, write, write_in_transactions
 
-KILLS = 6
+KILLS = 5
 
 AUDIT = """
 CREATE TABLE products (
@@ -28,6 +28,14 @@ CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER kept AFTER INSERT OR UPDATE ON products FOR EACH ROW EXECUTE FUNCTION keep();
+"""
+
+LOSE_CONNECTIONS = """
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF random() < 0.5 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER lost BEFORE UPDATE ON products_offsets FOR EACH STATEMENT EXECUTE FUNCTION lose();
 """
 
 
@@ -91,6 +99,21 @@ async def test_kill_9_again_and_again_applies_every_state_once(
     await run_sink(settings(kafka, postgres, topic), once=True)
 
     assert table(postgres) == history.table
+    assert written_twice(postgres) == []
+
+
+async def test_a_connection_lost_between_rows_and_offset_leaves_neither(
+    kafka: str, postgres: PostgresServer
+) -> None:
+    """PostgreSQL itself ends half of the connections in that moment."""
+    postgres.ask(AUDIT)
+    topic, history = await make_topic(kafka), RandomTopic(4)
+    await run_sink(settings(kafka, postgres, topic), once=True)
+    postgres.ask(LOSE_CONNECTIONS)
+    async with running(settings(kafka, postgres, topic)):
+        for _ in range(4):
+            await write(kafka, topic, history.records(500))
+            await until_equal(postgres, history.table)
     assert written_twice(postgres) == []
 
 
