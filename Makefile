@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -57,9 +57,11 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) pyproject.toml --extra local --group build -o requirements/local.txt
-	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
-	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
-	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+	@$(COMPILE) pyproject.toml --extra postgres -o requirements/postgres.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group fuzz -o requirements/fuzz.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group deploy -o requirements/deploy.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group bench -o requirements/bench.txt
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
 
 docs: .venv/dev.installed ## write docs that come from the code and from results
@@ -72,6 +74,15 @@ chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S
 
 fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; corpus in .fuzz/
 	@$(BIN)/python -m tests.fuzz.atheris_read
+
+.cache/deploy/%: tests/deploy/kubernetes_tools/go.sum
+	@command -v go >/dev/null || { echo "Go is needed to build $*"; exit 1; }
+	@echo "Setting up: $*"
+	@cd tests/deploy/kubernetes_tools && GOBIN=$(CURDIR)/.cache/deploy go install tool
+	@touch $@
+
+test-deploy: .venv/deploy.installed .cache/deploy/kustomize .cache/deploy/kubeconform ## Kubernetes manifests; needs Go
+	@$(BIN)/python -m pytest -q tests/deploy
 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
