@@ -87,13 +87,13 @@ test-deploy: .venv/deploy.installed .cache/deploy/kustomize .cache/deploy/kubeco
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
 
-.venv-peers/installed: requirements/peers.txt | $(UV)
+.venv-peers/peers.installed: requirements/peers.txt | $(UV)
 	@echo "Setting up: Python packages (peers)"
 	@$(UV) venv --quiet --clear --python $(PYTHON) .venv-peers
 	@VIRTUAL_ENV=$(CURDIR)/.venv-peers $(UV) pip install --quiet --require-hashes -r requirements/peers.txt
 	@touch $@
 
-bench: .venv/bench.installed .venv-peers/installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
+bench: .venv/bench.installed .venv-peers/peers.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100 to 20,000 events/s

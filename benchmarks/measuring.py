@@ -28,7 +28,7 @@ from typing import Final
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks.contender import Contender, Run
+from benchmarks.contender import Contender, Judgement, Run
 from benchmarks.workload import (
     Emission,
     Workload,
@@ -50,6 +50,9 @@ CHILDREN_S: Final = 1.0
 """How often children are looked for: that reads all of /proc."""
 
 FIRST_RECORD_WITHIN_S: Final = 180.0
+WARM_UP_EVENTS_PER_S: Final = 500
+"""Who warms up has more time until the first record: what this rate needs."""
+
 QUIET_S: Final = 2.0
 """An output with as many records as expected that does not grow for so long is complete."""
 
@@ -58,6 +61,7 @@ STALLED_S: Final = 15.0
 
 _END_WITHIN_S: Final = 20.0
 _LOG_LINES: Final = 15
+_LOG_CAUSES: Final = 3
 
 
 class RunFailedError(Exception):
@@ -170,7 +174,10 @@ class Processes:
 
 
 def _end_of(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    """Give the last lines of a log, and before them the causes that a stack trace buries."""
+    lines = log.read_text(errors="replace").splitlines()
+    causes = [line for line in lines[:-_LOG_LINES] if "Caused by" in line or "ERROR" in line]
+    return "\n".join(causes[-_LOG_CAUSES:] + lines[-_LOG_LINES:])
 
 
 class Output:
@@ -185,7 +192,9 @@ class Output:
         return sum((await self._consumer.end_offsets(self._partitions)).values())
 
 
-async def _wait_until_done(output: Output, processes: Processes, expected: int) -> None:
+async def _wait_until_done(
+    output: Output, processes: Processes, expected: int, start_within_s: float
+) -> None:
     """Sample until the output is complete, or has stopped growing."""
     begun = grown_at = asked_at = time.monotonic()
     before = 0
@@ -203,8 +212,8 @@ async def _wait_until_done(output: Output, processes: Processes, expected: int) 
             return
         if size and quiet > STALLED_S:
             return  # the judge says what is missing
-        if not size and now - begun > FIRST_RECORD_WITHIN_S:
-            raise RunFailedError(f"no output in {FIRST_RECORD_WITHIN_S:.0f} s: {processes.log()}")
+        if not size and now - begun > start_within_s:
+            raise RunFailedError(f"no output in {start_within_s:.0f} s: {processes.log()}")
 
 
 async def measure(
@@ -240,7 +249,13 @@ async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workl
         processes = Processes(contender, run, broker_pid)
         try:
             output = Output(consumer, run.output, workload.partitions)
-            await _wait_until_done(output, processes, workload.expected_records)
+            start_within_s = FIRST_RECORD_WITHIN_S
+            if contender.warms_up:
+                start_within_s += workload.events / WARM_UP_EVENTS_PER_S
+            expected = workload.expected_records
+            if contender.judgement is Judgement.EVERY_EVENT:
+                expected = workload.events
+            await _wait_until_done(output, processes, expected, start_within_s)
         finally:
             await asyncio.to_thread(processes.end)
         return processes.samples

@@ -19,7 +19,7 @@ os.environ["JVM_ARGS"] = "-Xmx2g"
 sys.path.append(str(Path(__file__).parents[2] / "deploy" / "flink"))
 
 from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
-from statements import SINK, SOURCE, SQL, script
+from statements import LATEST, SINK, SOURCE, SQL, script
 
 CONFIGURATION: Final = {
     "parallelism.default": os.environ["BENCH_PARALLELISM"],
@@ -38,8 +38,8 @@ MINI_BATCH: Final = {
 SOURCE_OPTIONS: Final = "'properties.max.poll.records' = '5000'"
 SINK_OPTIONS: Final = "'properties.linger.ms' = '20', 'properties.batch.size' = '524288'"
 PASS_THROUGH: Final = f"""
-INSERT INTO {SINK}
-SELECT record_key, JSON_OBJECT(
+INSERT INTO {SINK} (record_key, record_value)
+SELECT '{{"product_id":' || record_key || '}}', JSON_OBJECT(
     KEY 'product_id' VALUE r.product.product_id,
     KEY 'product_name' VALUE r.product.product_name,
     KEY 'description' VALUE r.product.description,
@@ -69,7 +69,7 @@ def start(output: str, group: str, *, bounded: bool) -> TableResult:
     for name, value in (CONFIGURATION | chosen).items():
         tables.get_config().set(name, value)
     inserts = []
-    for statement in script(SQL.read_text("utf-8"), settings, bounded=bounded):
+    for statement in script(SQL.read_text("utf-8"), settings, LATEST if bounded else None):
         if statement.startswith("SET "):
             name, _, value = statement.removeprefix("SET ").partition("=")
             tables.get_config().set(name.strip(" '"), value.strip(" '"))
