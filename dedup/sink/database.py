@@ -146,7 +146,7 @@ class Database:
         gone = sorted(i for i, product in products.items() if product is None)
         if kept:
             ids = [product_id for product_id, _ in kept]
-            columns = [[product[name] for _, product in kept] for name in COLUMNS[1:]]
+            columns = [[getattr(product, name) for _, product in kept] for name in COLUMNS[1:]]
             await self.connection.execute(self.tables.composed(_UPSERT), [ids, *columns])
         if gone:
             await self.connection.execute(self.tables.composed(_DELETE), [gone])
