@@ -31,11 +31,14 @@ async def test_the_shown_consumer_keeps_the_table(
     following = asyncio.ensure_future(shown["follow"](products))
     for _ in range(2):
         await write(kafka, topic, history.records(600))
-        while stocks(products) != {i: row[3] for i, row in history.table.items()}:
+        printed = ""
+        while (
+            stocks(products) != {i: row[3] for i, row in history.table.items()}
+            or f"{len(history.table)} products" not in printed
+        ):
             assert not following.done(), following.exception()
             await asyncio.sleep(0.05)
+            printed += capsys.readouterr().out
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
-
-    assert f"{len(history.table)} products" in capsys.readouterr().out
