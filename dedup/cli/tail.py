@@ -64,7 +64,12 @@ def tail(
     async def follow(settings: "Settings") -> None:
         out = console()
         printed = 0
-        found = decisions(settings, from_beginning=from_beginning, until_end=until_end)
+        found = decisions(
+            settings,
+            from_beginning=from_beginning,
+            until_end=until_end,
+            ready=lambda: click.echo(f"Following {settings.KAFKA_PRODUCT_TOPIC}", err=True),
+        )
         async with aclosing(found):
             async for verdict, rules in found:
                 if product not in (None, verdict.product_id):

@@ -32,7 +32,8 @@ def test_each_verdict_on_a_file_is_the_oracle_s(seed: int) -> None:
     mix = Mix(products=30, late=0.1, deletes=0.05, partial=0.2)
     generator = EventGenerator(seed, lambda: datetime(2026, 1, 1, tzinfo=UTC), mix)
     records = [(e.key, e.value) for e in islice(generator, 400) if e.value is not None]
-    oracle, expected = Oracle(), []
+    oracle = Oracle()
+    expected: list[str] = []
     for record in records:
         before = oracle.outcomes.copy()
         oracle.feed([record])

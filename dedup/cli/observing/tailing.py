@@ -1,6 +1,6 @@
 """Decisions as they come: `products` followed and decided on, beside the worker's group."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final
 
 from dedup.cli.observing.states import StatesOnDisk, load, states_on_disk
@@ -15,12 +15,13 @@ SOURCE: Final = "KAFKA_PRODUCT_TOPIC"
 
 
 async def decisions(
-    settings: Settings, *, from_beginning: bool, until_end: bool
+    settings: Settings, *, from_beginning: bool, until_end: bool, ready: Callable[[], None]
 ) -> AsyncGenerator[tuple[Verdict, Rules], None]:
     """Give the decisions on events from now on, or on all that stand on the topic too.
 
     From the beginning, nothing is known at first. Else the known states are read, and what they do
-    not hold yet is decided on before the first decision is given. Raises ReadError and TopicError.
+    not hold yet is decided on before the first decision is given. `ready` is called when no event
+    to come is missed any more. Raises ReadError and TopicError.
     """
     facts = await check_topics(settings)
     rules = with_markers(settings.rules(), facts.delete_retention_ms)
@@ -32,6 +33,7 @@ async def decisions(
             if not from_beginning:
                 shown_from = {partition: span.stop for partition, span in events.spans.items()}
                 starts = await _known(settings, states, rules)
+            ready()
             batches = _until_end(events, starts) if until_end else events.follow(starts)
             async for partition, records in batches:
                 for verdict in judge(records, partition, states, rules):
