@@ -51,8 +51,9 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
 
-docs: .venv/dev.installed ## write docs/configuration.md from the settings
+docs: .venv/dev.installed ## write docs/configuration.md and docs/openapi.json from the code
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
+	@$(BIN)/python -m dedup.cli.openapi > docs/openapi.json
 
 chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
 	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)

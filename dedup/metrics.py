@@ -9,7 +9,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 import orjson
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
 
 from dedup import __version__
 from dedup.core.deadletter import Reason
@@ -19,6 +26,8 @@ from dedup.core.row import read_output_key
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.publisher import OutputRecord
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
 
 COMPARED_PER_BATCH: Final = 64
 """Emissions of a batch whose fields are compared with what was known before.
@@ -117,6 +126,17 @@ class Metrics:
         for field, number in _field_changes(compared, applied.before).items():
             if number:
                 self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
+
+    def dead_letters(self) -> dict[str, int]:
+        """Give the dead letters counted so far, by reason."""
+        (family,) = self._dead_letters.collect()
+        total = f"{family.name}_total"
+        return {s.labels["reason"]: int(s.value) for s in family.samples if s.name == total}
+
+    def recovery_left(self) -> dict[int, int]:
+        """Give the records still to be read, by partition."""
+        (family,) = self.recovery_remaining.collect()
+        return {int(s.labels["partition"]): int(s.value) for s in family.samples}
 
     def forget_partitions_but(self, owned: Iterable[int]) -> None:
         """Drop what was said of partitions that another worker has now."""

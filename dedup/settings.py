@@ -7,10 +7,12 @@ with a sentence that gives the name, the value and what is accepted - never a se
 import difflib
 import ipaddress
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +34,7 @@ from dedup.core.event import CONTENT_FIELDS
 from dedup.core.fingerprint import FingerprintScheme
 
 _OWN_PREFIX: Final = "DEDUP_"
+_EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")  # what an Authorization header can carry
 
 
@@ -57,6 +60,14 @@ def _token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _address(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query:
+        raise ValueError("expected an address such as http://worker-1:6066")
+    return value.rstrip("/")
+
+
+HttpAddress = Annotated[str, AfterValidator(_address)]
 ContentField = Literal["product_name", "description", "price", "stock_quantity", "discount"]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -124,11 +135,18 @@ class Settings(BaseSettings):
     )
     DEDUP_WEB_HOST: str = Field("127.0.0.1", description="Address the web server binds to.")
     DEDUP_WEB_PORT: int = Field(6066, ge=1, le=65535, description="Port of the web server.")
+    DEDUP_WEB_URL: HttpAddress | None = Field(
+        None,
+        description=(
+            "Address other workers reach the pages at; by default of DEDUP_WEB_HOST, or the "
+            "machine's name where that is every address, and DEDUP_WEB_PORT."
+        ),
+    )
     DEDUP_WEB_TOKEN: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
         None,
         description=(
-            "Every page then asks for `Authorization: Bearer` with it; needed when DEDUP_WEB_HOST "
-            "is no loopback address; never printed."
+            "Every page but /livez and /readyz then asks for it, as `Authorization: Bearer` or a "
+            "password; needed when DEDUP_WEB_HOST is no loopback address; never printed."
         ),
     )
     DEDUP_LOG_FORMAT: Literal["text", "json"] = Field("text", description="Form of log lines.")
@@ -181,6 +199,25 @@ class Settings(BaseSettings):
             "DEDUP_DATA_DIR": self.DEDUP_DATA_DIR / "dry-run",
         }
         return self.model_copy(update=own)
+
+    def shown(self) -> str:
+        """Give every setting and its value in one line; of secrets, only whether they are set."""
+        values = self.values_shown().items()
+        return " ".join(f"{name}={value}" for name, value in values if value is not None)
+
+    def values_shown(self) -> dict[str, str | None]:
+        """Give the text of every setting; of a secret stars, of what is not set None."""
+        return {name: _shown(getattr(self, name)) for name in Settings.model_fields}
+
+    @property
+    def web_url(self) -> str:
+        """The address at which other workers reach this one's pages."""
+        if self.DEDUP_WEB_URL is not None:
+            return self.DEDUP_WEB_URL
+        host = self.DEDUP_WEB_HOST
+        if host in _EVERY_ADDRESS:
+            host = socket.gethostname()
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.DEDUP_WEB_PORT}"
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Make the TLS context when the protocol asks for one. Raises SettingsError."""
@@ -252,16 +289,9 @@ def _bad_value(fault: Any) -> str:
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"
 
 
-def shown(settings: Settings) -> dict[str, str | None]:
-    """Give the text of every setting, as it would stand in the environment; secrets as `***`."""
-    return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
-
-
 def _shown(value: object) -> str | None:
     if value is None:
         return None
-    if isinstance(value, SecretStr):
-        return "***"
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else str(value)

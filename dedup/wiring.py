@@ -34,6 +34,9 @@ TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
 COMMIT_INTERVAL_S: Final = 1.0
 
+_CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
+"""Loggers of libraries that speak again and again in normal operation."""
+
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
 
@@ -87,7 +90,7 @@ def build_app(
         """Emit to src_products what changed, dead letters to products.dlq."""
         await app.deduplicate(batches)
 
-    add_pages(app, settings)
+    add_pages(app, settings, table)
     return app
 
 
@@ -139,6 +142,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "topic_partitions": settings.DEDUP_PARTITIONS,
         "TableManager": StateTableManager,
         "Worker": DedupWorker,
+        "canonical_url": settings.web_url,
         "web_bind": settings.DEDUP_WEB_HOST,
         "web_host": settings.DEDUP_WEB_HOST,
         "web_port": settings.DEDUP_WEB_PORT,
@@ -174,5 +178,6 @@ def _logging_config(settings: Settings) -> dict[str, Any]:
                 "stream": "ext://sys.stderr",
             }
         },
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
         "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
     }

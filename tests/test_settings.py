@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,31 @@ def test_the_password_is_in_no_text_of_the_settings() -> None:
     assert "s3cret" in settings.kafka_client().values()
 
 
+def test_all_settings_are_shown_in_a_line_and_secrets_are_not() -> None:
+    shown = load_settings({**SASL, "DEDUP_CONTENT_FIELDS": "price,discount"}).shown()
+
+    assert "s3cret" not in shown
+    assert "KAFKA_PASSWORD=**********" in shown
+    assert "DEDUP_CONTENT_FIELDS=price,discount" in shown
+    assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:6066"),
+        ({"DEDUP_WEB_HOST": "::1", "DEDUP_WEB_PORT": "80"}, "http://[::1]:80"),
+        ({"DEDUP_WEB_URL": "https://w1.example/"}, "https://w1.example"),
+        (
+            {"DEDUP_WEB_HOST": "0.0.0.0", "DEDUP_WEB_TOKEN": "x" * 16},  # noqa: S104
+            f"http://{socket.gethostname()}:6066",
+        ),
+    ],
+)
+def test_other_workers_are_told_an_address_they_can_use(environ: dict[str, str], url: str) -> None:
+    assert load_settings(environ).web_url == url
+
+
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
@@ -50,6 +76,8 @@ def test_the_password_is_in_no_text_of_the_settings() -> None:
         ({"DEDUP_GUARANTEE": "none"}, "DEDUP_GUARANTEE=none is not accepted"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL=TLS is not accepted"),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "needs KAFKA_USER and KAFKA_PASSWORD"),
+        ({"DEDUP_WEB_URL": "worker-1:6066"}, "DEDUP_WEB_URL=worker-1:6066 is not accepted"),
+        ({"DEDUP_WEB_URL": "http://worker/x"}, "expected an address such as http://worker-1:6066"),
         ({"KAFKA_CERT": "/does/not/exist"}, "KAFKA_CERT=/does/not/exist is no readable file"),
         ({"KAFKA_DLQ_TOPIC": "products"}, "the three topics must differ"),
         ({"DEDUP_PARTITION": "3"}, "DEDUP_PARTITION is not a setting; did you mean"),

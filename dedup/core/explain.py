@@ -121,12 +121,16 @@ def _why_changed(state: State | None, comparisons: tuple[Comparison, ...]) -> st
 
 def _why_duplicate(event: Event, state: State | None, comparisons: tuple[Comparison, ...]) -> str:
     if event.action == "deleted":
-        known = "Nothing is known of the product" if state is None else "The product is deleted"
-        return f"{known} already, so there is nothing to delete."
+        if state is None:
+            return "Nothing is known of this product, so there is nothing to delete."
+        return "The product is deleted already."
     names = [c.field for c in comparisons if c.counts]
     ignored = [c.field for c in comparisons if c.differs and not c.counts]
-    why = f"No content field differs from the known state: {_listed(names)} are equal"
-    return f"{why}; {_listed(ignored)} differ, but do not count." if ignored else f"{why}."
+    be = "is" if len(names) == 1 else "are"
+    why = f"No content field differs from the known state: {_listed(names)} {be} equal"
+    if not ignored:
+        return f"{why}."
+    return f"{why}; DEDUP_CONTENT_FIELDS leaves out what differs: {_listed(ignored)}."
 
 
 def _listed(names: list[str]) -> str:

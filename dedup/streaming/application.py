@@ -6,6 +6,7 @@ settings, and the services an app starts with.
 
 import asyncio
 import gc
+import platform
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from faust.types import TP, AppT
 from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
+from dedup import __version__
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
@@ -92,7 +94,9 @@ class DedupApp(faust.App):
         return [self.publisher_service, *super().on_init_dependencies(), self.gauges]
 
     async def on_first_start(self) -> None:
-        """Check topics and settings before anything is read."""
+        """Say what starts; check topics and settings before anything is read."""
+        logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
+        logger.info("Settings: %s", self.settings.shown())
         try:
             self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)
             self._create_directories()
@@ -248,6 +252,9 @@ class Recovery(Service):
         changelogs = app.tables.changelog_topics
         actives = {tp for tp in app.assignor.assigned_actives() if tp.topic in changelogs}
         partitions = sorted(tp.partition for tp in actives)
+        logger.info(
+            "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
+        )
         await app.deduplicator.take_over(partitions)
         await app.changelog_reader.restore(partitions)
         await app.on_rebalance_complete.send()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
@@ -34,11 +34,12 @@ class Gauges(Service):
         self.lags: dict[int, Lag] = {}
         """The lag of each owned partition, as last read."""
 
-        self.read_at: float | None = None
-        """When the brokers last answered, by the loop's clock."""
+        self._committed_at: dict[int, float] = {}
+        self._answered_at = monotonic()
 
-        self.committed_at: dict[int, float] = {}
-        """When the committed offset of each partition was last seen to move, in Unix time."""
+    def silent_for(self) -> float:
+        """Give the seconds since the brokers last answered, or since the worker began."""
+        return monotonic() - self._answered_at
 
     def note(self, applied: AppliedBatch) -> None:
         """Add what a batch has changed in the number of products."""
@@ -94,16 +95,16 @@ class Gauges(Service):
             await self._reader.close()
             return
         self._answered = True
-        self.read_at = asyncio.get_running_loop().time()
+        self._answered_at = monotonic()
         topic, metrics = self._app.settings.KAFKA_PRODUCT_TOPIC, self._app.metrics
         for partition, lag in found.items():
             before = self.lags.get(partition)
             if before is None or lag.committed != before.committed:
-                self.committed_at[partition] = time()
+                self._committed_at[partition] = time()
             metrics.lag_records.labels(topic, partition).set(lag.records)
             if lag.seconds is not None:
                 metrics.lag_seconds.labels(topic, partition).set(lag.seconds)
-            metrics.last_commit.labels(topic, partition).set(self.committed_at[partition])
+            metrics.last_commit.labels(topic, partition).set(self._committed_at[partition])
         self.lags = found
 
 

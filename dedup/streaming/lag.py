@@ -46,10 +46,32 @@ class LagReader:
 
     async def read(self, partitions: Collection[int]) -> dict[int, Lag]:
         """Give the lag of these partitions now. Raises KafkaError when the brokers are away."""
-        if not partitions:
+        tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
+        if not tps:
             return {}
-        consumer = self._consumer
-        if consumer is None:
+        consumer = await self._connected()
+        if consumer.assignment() != set(tps):
+            consumer.assign(tps)
+            consumer.pause(*tps)
+        committed = {tp: await consumer.committed(tp) for tp in tps}
+        ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
+        begins = await consumer.beginning_offsets([tp for tp in tps if committed[tp] is None])
+        starts = {tp: begins[tp] if tp in begins else committed[tp] or 0 for tp in tps}
+        behind = {tp: starts[tp] for tp in tps if starts[tp] < ends[tp]}
+        times = await _first_times(consumer, behind)
+        now = time()
+        return {
+            tp.partition: Lag(
+                ends[tp],
+                committed[tp],
+                max(0, ends[tp] - starts[tp]),
+                (max(0.0, now - times[tp]) if tp in times else None) if tp in behind else 0.0,
+            )
+            for tp in tps
+        }
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
             consumer = AIOKafkaConsumer(**self._arguments)
             try:
                 await consumer.start()
@@ -57,22 +79,7 @@ class LagReader:
                 await consumer.stop()
                 raise
             self._consumer = consumer
-        tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
-        committed = {tp: await consumer.committed(tp) for tp in tps}
-        ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
-        begins = await consumer.beginning_offsets([tp for tp in tps if committed[tp] is None])
-        starts = {tp: begins[tp] if tp in begins else committed[tp] or 0 for tp in tps}
-        behind = {tp: starts[tp] for tp in tps if starts[tp] < ends[tp]}
-        times = await _first_times(consumer, behind)
-        return {
-            tp.partition: Lag(
-                ends[tp],
-                committed[tp],
-                max(0, ends[tp] - starts[tp]),
-                (max(0.0, time() - times[tp]) if tp in times else None) if tp in behind else 0.0,
-            )
-            for tp in tps
-        }
+        return self._consumer
 
     async def close(self) -> None:
         """Disconnect; `read` connects anew."""
@@ -84,14 +91,15 @@ class LagReader:
 async def _first_times(
     consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int]
 ) -> dict[TopicPartition, float]:
-    """Give the times of the first record of each partition from an offset on, where one comes."""
-    if not starts:
-        return {}
+    """Give the times of the first record of each partition from an offset on, where one comes.
+
+    The partitions are paused before and after.
+    """
     times: dict[TopicPartition, float] = {}
-    consumer.assign(list(starts))
+    for tp, offset in starts.items():
+        consumer.seek(tp, offset)
+        consumer.resume(tp)
     try:
-        for tp, offset in starts.items():
-            consumer.seek(tp, offset)
         async with asyncio.timeout(FIRST_RECORD_WITHIN_S):
             while left := starts.keys() - times.keys():
                 record = await consumer.getone(*left)
@@ -99,7 +107,5 @@ async def _first_times(
                 times[tp] = record.timestamp / 1000
                 consumer.pause(tp)
     except TimeoutError:
-        pass  # such as where nothing but transaction markers is left
-    finally:
-        consumer.unsubscribe()
+        consumer.pause(*starts)  # such as where nothing but transaction markers is left
     return times

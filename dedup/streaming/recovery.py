@@ -178,7 +178,8 @@ class ChangelogReader:
                 break
             if asyncio.get_running_loop().time() - reported > PROGRESS_EVERY_S:
                 reported = asyncio.get_running_loop().time()
-                logger.info("Recovery: %s records read, %s partitions to go.", read, len(pending))
+                left = sum(self._metrics.recovery_left().values())
+                logger.info("Recovery: %s records read, %s to go.", f"{read:,}", f"{left:,}")
             chunks = await consumer.getmany(*pending, timeout_ms=POLL_MS)
             for tp, records in chunks.items():
                 read += len(records)

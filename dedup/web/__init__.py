@@ -1,21 +1,14 @@
 """What the worker shows on its web server."""
 
-from typing import TYPE_CHECKING, Any
-
-from prometheus_client import generate_latest
-
 from dedup.settings import Settings
+from dedup.streaming.application import DedupApp
+from dedup.streaming.table import StateTable
+from dedup.web.pages import Pages
 from dedup.web.server import LockedWeb
 
-if TYPE_CHECKING:
-    from dedup.streaming.application import DedupApp
 
-
-def add_pages(app: "DedupApp", settings: Settings) -> None:
-    """Give the app its web server with our pages and no others: `/metrics`."""
-    app.web = LockedWeb(app, settings)  # a cached property, which nobody has asked for yet
-
-    @app.page("/metrics")
-    async def metrics(web: Any, _request: Any) -> Any:
-        """Metrics in Prometheus' text format."""
-        return web.bytes(generate_latest(app.metrics.registry), content_type="text/plain")
+def add_pages(app: DedupApp, settings: Settings, table: StateTable) -> None:
+    """Give the app its web server with our pages and no others."""
+    web = LockedWeb(app, settings)
+    Pages(app, settings, table).add_to(web.web_app)
+    app.web = web  # a cached property, which nobody has asked for yet

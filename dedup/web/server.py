@@ -2,12 +2,15 @@
 
 Faust's own pages (tables, routing, graph, statistics) show and link what nobody has asked for; here
 only pages exist that were added by name. Every response, errors too, carries `HEADERS` (but for
-the refusal of bytes that are no HTTP, which aiohttp answers itself). With a token nothing is
-answered but to who shows it.
+the refusal of bytes that are no HTTP, which aiohttp answers itself). With a token nothing but
+`PUBLIC` is answered but to who shows it.
 """
 
+import base64
+import binascii
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from aiohttp import hdrs
@@ -31,6 +34,9 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 """What every response says: run and embed nothing of others, keep and pass on nothing."""
+
+PUBLIC: Final = frozenset(("/livez", "/readyz"))
+"""What is answered without the token: an orchestrator's probes. They name no event, no secret."""
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 
@@ -77,15 +83,30 @@ def _ask_for(token: str) -> Any:
 
     @middleware
     async def ask(request: Request, handler: Handler) -> StreamResponse:
-        scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        given = shown.strip().encode("utf-8", "surrogateescape")
-        # In constant time: how long a refusal takes must not tell how much of it was right.
-        if hmac.compare_digest(given, expected) and scheme.lower() == "bearer":
+        if request.path in PUBLIC:
             return await handler(request)
-        return Response(
+        # In constant time: how long a refusal takes must not tell how much of it was right.
+        if hmac.compare_digest(_shown(request.headers.get(hdrs.AUTHORIZATION, "")), expected):
+            return await handler(request)
+        refusal = Response(
             status=401,
-            text="Show the worker's DEDUP_WEB_TOKEN: Authorization: Bearer TOKEN\n",
+            text="Show the worker's DEDUP_WEB_TOKEN: Authorization: Bearer TOKEN, or in a browser "
+            "as the password, with any user.\n",
             headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
         )
+        refusal.headers.add(hdrs.WWW_AUTHENTICATE, 'Basic realm="product-dedup", charset="UTF-8"')
+        return refusal
 
     return ask
+
+
+def _shown(authorization: str) -> bytes:
+    """Give the token that is shown: as a Bearer's, or as the password a browser asks for."""
+    scheme, _, shown = authorization.partition(" ")
+    given = shown.strip().encode("utf-8", "surrogateescape")
+    if scheme.lower() == "bearer":
+        return given
+    if scheme.lower() == "basic":
+        with suppress(binascii.Error):
+            return base64.b64decode(given, validate=True).partition(b":")[2]
+    return b""

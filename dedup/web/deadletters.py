@@ -1,0 +1,59 @@
+"""The newest dead letters, read from their topic when somebody looks."""
+
+import asyncio
+from typing import Final
+
+from aiohttp.web import HTTPServiceUnavailable
+
+from dedup.letter import Letter, printable
+from dedup.letters import DlqError, open_dead_letters
+from dedup.metrics import Metrics
+from dedup.settings import Settings
+from dedup.web.models import DeadLetter, DeadLetters
+
+SHOWN: Final = 50
+READ_PER_PARTITION: Final = 200
+"""Offsets looked at from the end of each partition; transactions put markers among the letters."""
+
+SHOWN_CHARACTERS: Final = 2_000
+READ_WITHIN_S: Final = 10.0
+
+
+async def newest_dead_letters(settings: Settings, metrics: Metrics) -> DeadLetters:
+    """Read them. Raises HTTPServiceUnavailable when the brokers do not give them."""
+    try:
+        async with asyncio.timeout(READ_WITHIN_S), open_dead_letters(settings) as topic:
+            spans = {
+                partition: range(max(there.start, there.stop - READ_PER_PARTITION), there.stop)
+                for partition, there in topic.spans.items()
+            }
+            letters = [letter async for letter in topic.read(spans)]
+            used = sum(len(there) for there in topic.spans.values())
+    except DlqError as error:
+        raise HTTPServiceUnavailable(text=str(error)) from error
+    except TimeoutError:
+        raise HTTPServiceUnavailable(
+            text=f"{settings.KAFKA_DLQ_TOPIC} could not be read within {READ_WITHIN_S:.0f} s."
+        ) from None
+    letters.sort(key=lambda letter: (letter.timestamp_ms, letter.offset), reverse=True)
+    return DeadLetters(
+        topic=settings.KAFKA_DLQ_TOPIC,
+        on_topic=used,
+        counted=metrics.dead_letters(),
+        letters=[_shown(letter) for letter in letters[:SHOWN]],
+    )
+
+
+def _shown(letter: Letter) -> DeadLetter:
+    partition, offset = letter.source_partition, letter.source_offset
+    value = letter.value
+    return DeadLetter(
+        position=letter.position,
+        time=letter.time,
+        reason=letter.reason or "unknown",
+        message=letter.message,
+        source=f"{letter.source_topic or '?'} {partition}:{offset}",
+        key=None if letter.key is None else printable(letter.key),
+        value=None if value is None else printable(value[:SHOWN_CHARACTERS]),
+        value_bytes=0 if value is None else len(value),
+    )

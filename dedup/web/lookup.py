@@ -1,0 +1,67 @@
+"""Looks one event up on the source topic, for a product whose decisions are not remembered."""
+
+import asyncio
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from dedup.core.decide import Clock, Outcome, Position
+from dedup.core.event import Event
+from dedup.core.read import read_event
+from dedup.core.state import State
+from dedup.settings import Settings
+from dedup.streaming.agent import Deduplicator
+from dedup.streaming.trail import Told
+from dedup.web.models import PastVerdict
+from dedup.web.verdicts import past_verdict
+
+FOUND_WITHIN_S: Final = 3.0
+_UNKNOWN: Final = Clock(0, "")
+
+
+async def read_source_record(settings: Settings, partition: int, offset: int) -> Any | None:
+    """Read the record at an offset; None if it is gone or the brokers do not give it in time."""
+    tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(), enable_auto_commit=False, max_partition_fetch_bytes=64 * 1024
+    )
+    try:
+        async with asyncio.timeout(FOUND_WITHIN_S):
+            await consumer.start()
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            record = await consumer.getone(tp)
+    except (KafkaError, TimeoutError):
+        return None
+    finally:
+        await consumer.stop()
+    return record if record.offset == offset else None
+
+
+def verdict_from_record(
+    record: Any, product_id: int, state: State, deduplicator: Deduplicator
+) -> PastVerdict | None:
+    """Tell what became of the event that a state names as its last; None if it is another's.
+
+    What was known before it is gone. An event that emitted nothing left the content as it was, so
+    the decision can still be told; of one that wrote the row, no difference can be.
+    """
+    event = read_event(record.key, record.value)
+    if not isinstance(event, Event) or event.product_id != product_id:
+        return None
+    at = Position(state.partition, state.offset)
+    before = state._replace(offset=state.offset - 1)
+    decision = deduplicator.decide(event, before, at, _UNKNOWN)
+    told = past_verdict(Told(event, before, decision, at, _UNKNOWN), deduplicator.rules)
+    if record.timestamp * 1000 > state.emitted_at:
+        return told  # it came after the last emission
+    if state.row is None:
+        why = "The last event that was applied deleted the product, or repeated its deletion."
+        return told.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
+    if orjson.loads(state.row)["last_event_id"] == event.event_id:
+        why = "This event wrote the row, or repeats the one that did; what was known is forgotten."
+        update = {"outcome": Outcome.CHANGE, "why": why, "emits": True, "comparisons": []}
+        return told.model_copy(update=update)
+    return told

@@ -1,0 +1,155 @@
+"""The description of `/api`, in OpenAPI 3.1: made from the models that are served."""
+
+import json
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from dedup import __version__
+from dedup.web import models
+
+_REF: Final = "#/components/schemas/{model}"
+
+
+class Endpoint(NamedTuple):
+    """An address that answers with JSON."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type[BaseModel]
+    parameters: tuple[dict[str, Any], ...] = ()
+    errors: tuple[int, ...] = ()
+    """Statuses with an `Error`."""
+
+    also: int | None = None
+    """Another status that comes with the answer itself."""
+
+    public: bool = False
+    """Whether it is answered without the token."""
+
+
+def _query(name: str, description: str, kind: str = "integer") -> dict[str, Any]:
+    schema = {"type": kind} | ({"minimum": 0} if kind == "integer" else {})
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_PRODUCT_ID: Final = {
+    "name": "product_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+}
+_LOCAL: Final = _query(
+    "local", "Answer 421 rather than ask the worker that owns the product.", "string"
+)
+
+ENDPOINTS: Final = (
+    Endpoint("get", "/api/overview", "What the worker does now.", models.Overview),
+    Endpoint(
+        "get",
+        "/api/products",
+        "This worker's products by product_id, 50 a page. A search looks at 20,000 at most; "
+        "`complete` false says that `next_after` goes on with it.",
+        models.ProductList,
+        (
+            _query("after", "Products after this id."),
+            _query("before", "Products before this id, the nearest 50."),
+            _query("search", "Part of the name, in any case, or the whole id.", "string"),
+        ),
+        errors=(400,),
+    ),
+    Endpoint(
+        "get",
+        "/api/products/{product_id}",
+        "Everything about one product, whichever worker owns it. 404 with `known` false.",
+        models.Product,
+        (_PRODUCT_ID, _LOCAL),
+        errors=(421, 503),
+        also=404,
+    ),
+    Endpoint(
+        "post",
+        "/api/check",
+        "What would become of an event, which is the body. Nothing is applied.",
+        models.Verdict,
+        (_query("key", "The record's key; without it the event's product_id.", "string"), _LOCAL),
+        errors=(400, 413, 421, 503),
+    ),
+    Endpoint(
+        "get", "/api/dead-letters", "The newest dead letters.", models.DeadLetters, errors=(503,)
+    ),
+    Endpoint("get", "/livez", "Whether the worker goes on.", models.Health, also=503, public=True),
+    Endpoint(
+        "get",
+        "/readyz",
+        "Whether its partitions are recovered and worked on.",
+        models.Health,
+        also=503,
+        public=True,
+    ),
+    Endpoint("get", "/version", "What runs.", models.Version),
+)
+
+
+def document() -> dict[str, Any]:
+    """Give the OpenAPI document."""
+    shown = {endpoint.answer for endpoint in ENDPOINTS} | {models.Error}
+    ordered = sorted(shown, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(m, "serialization") for m in ordered], ref_template=_REF)
+    paths: dict[str, Any] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "product-dedup",
+            "version": __version__,
+            "description": "What the worker knows of products, and what it did with their events.",
+        },
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "DEDUP_WEB_TOKEN, where it is set.",
+                }
+            },
+        },
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    answers: dict[str, type[BaseModel]] = {str(status): models.Error for status in endpoint.errors}
+    answers |= {str(status): endpoint.answer for status in (200, endpoint.also) if status}
+    operation: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "parameters": list(endpoint.parameters),
+        "responses": {status: _response(model) for status, model in sorted(answers.items())},
+    }
+    if endpoint.public:
+        operation["security"] = []
+    if endpoint.method == "post":
+        event = {"description": "An event as on the source topic.", "type": "object"}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": event}},
+        }
+    return operation
+
+
+def _response(model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {
+        "description": (model.__doc__ or "").strip(),
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def document_text() -> str:
+    """Give the document as the file in `docs` has it."""
+    return json.dumps(document(), indent=2) + "\n"

@@ -1,0 +1,108 @@
+"""What the worker does now, what it did in the last minutes, and whether it is well."""
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Final, cast
+
+from dedup import __version__
+from dedup.core.decide import Outcome
+from dedup.streaming.application import DedupApp, StateTableManager, sentence
+from dedup.streaming.history import Counts
+from dedup.streaming.table import StateTable
+from dedup.web.models import Health, Overview, Partition, Version, Worker
+from dedup.web.owners import Owners
+from dedup.web.products import total
+
+INTERVAL_S: Final = 5
+
+BROKERS_SILENT_S: Final = 30.0
+"""How long the brokers may not answer before the worker is no longer called ready."""
+
+_PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic")
+
+
+class Overviews:
+    """Looks at the app and says what it sees."""
+
+    def __init__(self, app: DedupApp, table: StateTable, owners: Owners) -> None:
+        self._app = app
+        self._table = table
+        self._owners = owners
+
+    def overview(self) -> Overview:
+        """Give everything on the overview page."""
+        history = self._app.history
+        events, emitted = history.rates()
+        intervals = history.intervals(INTERVAL_S)
+        recent = _summed(intervals)
+        lags = self._app.gauges.lags.values()
+        seen = sum(recent.values())
+        failing = self.ready().failing
+        return Overview(
+            worker=self._owners.this,
+            version=__version__,
+            state=next(iter(failing.values()), "ready"),
+            events_per_second=events,
+            emitted_per_second=emitted,
+            duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
+            products=total(self._table.data),
+            lag_records=sum(lag.records for lag in lags) if lags else None,
+            lag_seconds=max((lag.seconds or 0.0 for lag in lags), default=None),
+            totals=_summed([history.totals]),
+            recent=recent,
+            interval_seconds=INTERVAL_S,
+            intervals=[dict(counts) for counts in intervals],
+            partitions=[self._partition(p) for p in self._table.data.open_partitions],
+            workers=[
+                Worker(url=url, partitions=partitions, this=url == self._owners.this)
+                for url, partitions in sorted(self._owners.workers().items())
+            ],
+        )
+
+    def _partition(self, partition: int) -> Partition:
+        store = self._table.data.partition(partition)
+        lag = self._app.gauges.lags.get(partition)
+        remaining = self._app.metrics.recovery_left().get(partition, 0)
+        return Partition(
+            partition=partition,
+            lag_records=lag and lag.records,
+            lag_seconds=lag and lag.seconds,
+            committed_offset=lag and lag.committed,
+            end_offset=lag and lag.end,
+            recovery_remaining_records=remaining,
+            products=store.products,
+            state_bytes=store.size_bytes(),
+        )
+
+    def alive(self) -> Health:
+        """Tell whether the worker goes on; if not, an orchestrator should start it again."""
+        failure = self._app.failure
+        failing = {} if failure is None else {"worker": sentence(failure)}
+        return Health(ok=not failing, failing=failing)
+
+    def ready(self) -> Health:
+        """Tell whether what the worker owns is recovered and worked on."""
+        failing = dict(self.alive().failing)
+        silent = self._app.gauges.silent_for()
+        if not self._app.rebalancing_count:
+            failing["assignment"] = "The worker waits for its first partitions."
+        elif not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
+            left = sum(self._app.metrics.recovery_left().values())
+            failing["recovery"] = f"The state is being recovered: {left:,} records to go."
+        if silent > BROKERS_SILENT_S:
+            failing["brokers"] = f"The brokers have not answered for {silent:.0f} s."
+        return Health(ok=not failing, failing=failing)
+
+
+def versions() -> Version:
+    """Give the versions of what runs."""
+    return Version(
+        version=__version__,
+        python=platform.python_version(),
+        packages={name: version(name) for name in _PACKAGES},
+    )
+
+
+def _summed(intervals: Iterable[Counts]) -> dict[str, int]:
+    return {outcome: sum(counts.get(outcome, 0) for counts in intervals) for outcome in Outcome}

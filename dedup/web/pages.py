@@ -1,0 +1,273 @@
+"""Every address of the worker's web server: the HTML, the JSON, and the live updates."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, Final
+
+from aiohttp.web import (
+    Application,
+    HTTPBadRequest,
+    HTTPException,
+    HTTPNotFound,
+    HTTPServiceUnavailable,
+    Request,
+    Response,
+    StreamResponse,
+    middleware,
+)
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from dedup.settings import Settings
+from dedup.streaming.application import DedupApp
+from dedup.streaming.table import StateTable
+from dedup.web.checking import Checks
+from dedup.web.deadletters import newest_dead_letters
+from dedup.web.models import Error, Product
+from dedup.web.openapi import document, document_text
+from dedup.web.overview import Overviews, versions
+from dedup.web.owners import MISDIRECTED, Owners
+from dedup.web.products import MAX_PRODUCT_ID, Products
+from dedup.web.rendering import render
+
+LIVE_EVERY_S: Final = 1.0
+STREAMS: Final = 32
+"""Live pages at the same time; each is rendered once a second on the worker's own loop."""
+
+ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+PRODUCT: Final = r"/products/{product_id:[0-9]{1,19}}"
+
+
+class Pages:
+    """The handlers. Each page is made of the model that `/api` gives as JSON."""
+
+    def __init__(self, app: DedupApp, settings: Settings, table: StateTable) -> None:
+        self._app = app
+        self._settings = settings
+        self._owners = Owners(app, settings)
+        self._products = Products(app, table, self._owners)
+        self._overviews = Overviews(app, table, self._owners)
+        self._checks = Checks(app.deduplicator, self._products, self._owners)
+        self._stopping = asyncio.Event()
+        self._streams = 0
+
+    def add_to(self, web: Application) -> None:
+        """Add every address."""
+        get = web.router.add_get
+        get("/", self.overview)
+        get("/api/overview", self.overview)
+        get("/live", self.live_overview)
+        get("/products", self.products)
+        get("/api/products", self.products)
+        get(PRODUCT, self.product)
+        get(f"/api{PRODUCT}", self.product)
+        get(f"{PRODUCT}/live", self.live_product)
+        get("/check", self.check_form)
+        web.router.add_post("/check", self.check_form)
+        web.router.add_post("/api/check", self.check)
+        get("/dead-letters", self.dead_letters)
+        get("/api/dead-letters", self.dead_letters)
+        get("/api", self.api)
+        get("/api/openapi.json", self.openapi)
+        get("/metrics", self.metrics)
+        get("/livez", self.livez)
+        get("/readyz", self.readyz)
+        get("/version", self.version)
+        for name in ASSETS:
+            get(f"/static/{name}", self.asset)
+        web.middlewares.append(self.explain)
+        web.on_shutdown.append(self.stop)
+
+    async def stop(self, _web: Application) -> None:
+        """End the live updates: the server waits for them."""
+        self._stopping.set()
+
+    @middleware
+    async def explain(
+        self, request: Request, handler: Callable[[Request], Awaitable[StreamResponse]]
+    ) -> StreamResponse:
+        """Give an error as a page, or as JSON where JSON was asked for."""
+        try:
+            return await handler(request)
+        except HTTPException as error:
+            if error.status < 400:  # noqa: PLR2004 - a redirection is no error
+                raise
+            text = error.text if error.text and not error.empty_body else error.reason
+            if _wants_json(request):
+                response = _json(Error(error=text or ""), error.status)
+            else:
+                response = self._page(
+                    request, "error.html", error.status, reason=error.reason, text=text
+                )
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
+
+    def _page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
+        html = render(template, path=request.path, worker=self._owners.this, **shown)
+        return Response(text=html, content_type="text/html", status=status)
+
+    def _answer(self, request: Request, template: str, shown: BaseModel) -> Response:
+        return _json(shown) if _wants_json(request) else self._page(request, template, shown=shown)
+
+    async def overview(self, request: Request) -> Response:
+        """What the worker does now."""
+        return self._answer(request, "overview.html", self._overviews.overview())
+
+    async def products(self, request: Request) -> Response:
+        """This worker's products, a page at a time."""
+        query = request.query
+        found = await self._products.page(
+            after=_number(query, "after") or 0,
+            before=_number(query, "before"),
+            search=query.get("search", "")[:255],
+        )
+        return self._answer(request, "products.html", found)
+
+    async def product(self, request: Request) -> Response:
+        """One product, on whichever worker it is."""
+        found = await self._find(request)
+        if found is None:
+            return _json(Error(error="Another worker owns this product."), MISDIRECTED)
+        status = 200 if found.known else HTTPNotFound.status_code
+        if _wants_json(request):
+            return _json(found, status)
+        return self._page(request, "product.html", status, shown=found)
+
+    async def _find(self, request: Request) -> Product | None:
+        """Give the product of a request; None if another's was asked of this worker alone."""
+        product_id = int(request.match_info["product_id"])
+        if not 1 <= product_id <= MAX_PRODUCT_ID:
+            raise HTTPNotFound(text="A product_id is a number from 1 to 2^63-1.")
+        here = self._products.find(product_id)
+        if here is not None:
+            return await self._products.product(product_id, *here)
+        if "local" in request.query:
+            return None
+        owner = self._owners.url_of(self._owners.partition_of(product_id))
+        if owner == self._owners.this:
+            raise HTTPServiceUnavailable(text="The product's partition is being recovered.")
+        return Product.model_validate(await self._owners.ask(owner, f"/api/products/{product_id}"))
+
+    async def check_form(self, request: Request) -> Response:
+        """The form, and the verdict on what was put in."""
+        form = await request.post() if request.method == "POST" else {}
+        event, key = str(form.get("event", "")), str(form.get("key", "")).strip()
+        shown = None
+        if event.strip():
+            value = event.encode("utf-8", "surrogateescape")
+            shown = await self._checks.check(value, key or None, local=False)
+        return self._page(request, "check.html", shown=shown, event=event, key=key)
+
+    async def check(self, request: Request) -> Response:
+        """The verdict on an event that is the body."""
+        value = await request.read()
+        if not value:
+            raise HTTPBadRequest(text="Send the event's JSON as the body.")
+        shown = await self._checks.check(
+            value, request.query.get("key"), local="local" in request.query
+        )
+        if shown is None:
+            return _json(Error(error="Another worker owns this product."), MISDIRECTED)
+        return _json(shown)
+
+    async def dead_letters(self, request: Request) -> Response:
+        """The newest dead letters."""
+        found = await newest_dead_letters(self._settings, self._app.metrics)
+        return self._answer(request, "dead_letters.html", found)
+
+    async def live_overview(self, request: Request) -> StreamResponse:
+        """The overview, again and again."""
+
+        async def fragment() -> str:
+            return render("overview_live.html", shown=self._overviews.overview())
+
+        return await self._stream(request, fragment)
+
+    async def live_product(self, request: Request) -> StreamResponse:
+        """A product, again and again."""
+
+        async def fragment() -> str:
+            return render("product_live.html", shown=await self._find(request))
+
+        return await self._stream(request, fragment)
+
+    async def _stream(
+        self, request: Request, fragment: Callable[[], Awaitable[str]]
+    ) -> StreamResponse:
+        """Send a part of a page whenever it is another, as a server-sent event."""
+        if self._streams >= STREAMS:
+            raise HTTPServiceUnavailable(text=f"{STREAMS} live pages are open already.")
+        self._streams += 1
+        try:
+            response = StreamResponse(headers={"Content-Type": "text/event-stream"})
+            await response.prepare(request)
+            last = None
+            while not self._stopping.is_set():
+                html = await fragment()
+                if html != last:
+                    data = "".join(f"data: {line}\n" for line in html.splitlines())
+                    await response.write(f"{data}\n".encode())
+                else:
+                    await response.write(b":\n\n")  # finds out who has gone
+                last = html
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), LIVE_EVERY_S)
+        except (ConnectionError, HTTPException):
+            pass  # the browser has gone, or asks again by itself
+        finally:
+            self._streams -= 1
+        return response
+
+    async def api(self, request: Request) -> Response:
+        """What `/api` offers, for people."""
+        return self._page(request, "api.html", document=document())
+
+    async def openapi(self, _request: Request) -> Response:
+        """The description of `/api`."""
+        return Response(text=document_text(), content_type="application/json")
+
+    async def metrics(self, _request: Request) -> Response:
+        """Metrics in Prometheus' text format."""
+        body = generate_latest(self._app.metrics.registry)
+        return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def livez(self, _request: Request) -> Response:
+        """Whether the worker goes on."""
+        health = self._overviews.alive()
+        return _json(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
+
+    async def readyz(self, _request: Request) -> Response:
+        """Whether the worker's partitions are recovered and worked on."""
+        health = self._overviews.ready()
+        return _json(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
+
+    async def version(self, _request: Request) -> Response:
+        """What runs."""
+        return _json(versions())
+
+    async def asset(self, request: Request) -> Response:
+        """Script, style or icon."""
+        name = request.path.rpartition("/")[2]
+        body = files("dedup.web").joinpath("static", name).read_bytes()
+        return Response(body=body, content_type=ASSETS[name], charset="utf-8")
+
+
+def _wants_json(request: Request) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _json(shown: BaseModel, status: int = 200) -> Response:
+    return Response(text=shown.model_dump_json(), content_type="application/json", status=status)
+
+
+def _number(query: Any, name: str) -> int | None:
+    """Read a product_id of the query. Raises HTTPBadRequest when it is none."""
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PRODUCT_ID):
+        raise HTTPBadRequest(text=f"{name} is a product_id: a number up to 2^63-1.")
+    return int(text)

@@ -1,0 +1,38 @@
+"""Verdicts: what became of an event, or would become of it, and why."""
+
+from dedup.core.deadletter import DeadLetter
+from dedup.core.decide import EMITTING, Decision, Position, Rules
+from dedup.core.event import Event
+from dedup.core.explain import explain
+from dedup.core.state import State
+from dedup.streaming.trail import Told
+from dedup.web.models import Comparison, PastVerdict, Verdict
+
+
+def verdict(
+    event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
+) -> Verdict:
+    """Put a decision into words."""
+    explanation = explain(event, state, decision, at, rules)
+    known = event if isinstance(event, Event) else None
+    return Verdict(
+        outcome=decision.outcome,
+        why=explanation.why,
+        emits=decision.outcome in EMITTING,
+        product_id=known and known.product_id,
+        event_id=known and known.event_id,
+        action=known and known.action,
+        event_time=known and known.timestamp,
+        comparisons=[Comparison(**each._asdict()) for each in explanation.comparisons],
+    )
+
+
+def past_verdict(told: Told, rules: Rules) -> PastVerdict:
+    """Put a decision of the past into words."""
+    words = verdict(told.event, told.before, told.decision, told.at, rules)
+    return PastVerdict(
+        **words.model_dump(),
+        partition=told.at.partition,
+        offset=told.at.offset,
+        processed_at=told.clock.text or None,
+    )

@@ -1,0 +1,184 @@
+"""What is told of batches afterwards agrees with what was done: trail, counts and gauges."""
+
+import itertools
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import orjson
+import pytest
+from prometheus_client import generate_latest
+
+from dedup.core.decide import EMITTING, Outcome
+from dedup.core.event import CONTENT_FIELDS
+from dedup.metrics import COMPARED_PER_BATCH
+from dedup.streaming.history import SECONDS_KEPT, History
+from dedup.streaming.trail import RECORDS_KEPT
+from producer.events import EventGenerator, Mix
+from tests.agent.conftest import Bench
+from tests.records import batch, event, record
+
+
+def generated(
+    number: int, seed: int, products: int = 30
+) -> list[tuple[bytes | None, bytes | None]]:
+    times = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in itertools.count())
+    mix = Mix(products=products, late=0.1, partial=0.1, invalid=0.02)
+    events = EventGenerator(seed, lambda: next(times), mix)
+    return [(each.key, each.value) for each in itertools.islice(events, number)]
+
+
+async def feed(bench: Bench, events: list[tuple[bytes | None, bytes | None]], seed: int) -> None:
+    """Apply the events in batches of random sizes."""
+    random, offset = Random(seed), 0
+    while offset < len(events):
+        size = random.randint(1, 60)
+        some = events[offset : offset + size]
+        work = batch(*(record(offset + n, value, key) for n, (key, value) in enumerate(some)))
+        await bench.app.deduplicator.apply(work)
+        offset += len(some)
+
+
+def metric(bench: Bench, name: str, **labels: str) -> float:
+    value = bench.app.metrics.registry.get_sample_value(name, labels)
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_trail_tells_every_decision_as_it_was(bench: Bench, seed: int) -> None:
+    """Outcomes as they were counted, and the rows as they were published."""
+    events = generated(2_000, seed)
+    await feed(bench, events, seed)
+    outcomes: Counter[str] = Counter()
+    rows: dict[int, list[bytes | None]] = {}
+    for product_id in range(1, 31):
+        for told in bench.app.trail.decisions(0, product_id, bench.app.deduplicator.decide):
+            outcomes[told.decision.outcome] += 1
+            if told.decision.outcome in EMITTING:
+                assert told.decision.state is not None
+                rows.setdefault(product_id, []).append(told.decision.state.row)
+    published: dict[int, list[bytes | None]] = {}
+    for output in bench.publisher.outputs:
+        for each in output.states:
+            published.setdefault(orjson.loads(each.key or b"")["product_id"], []).append(each.value)
+    assert rows == published
+    counted = bench.outcomes()
+    del counted["dead_letter"], outcomes["dead_letter"]  # most have no product's key
+    assert outcomes == counted
+
+
+async def test_the_trail_is_bounded_and_keeps_the_newest(bench: Bench) -> None:
+    for number in range(RECORDS_KEPT // 500 + 3):
+        value = event(1, number=1, stock_quantity=number)
+        await bench.feed(*[value] * 500, offset=number * 500)
+    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
+    assert len(told) == RECORDS_KEPT
+    assert told[-1].at.offset == (RECORDS_KEPT // 500 + 3) * 500 - 1
+
+
+async def test_the_trail_is_bounded_in_bytes(bench: Bench) -> None:
+    large = event(1, description="x" * 700_000)
+    for number in range(40):
+        await bench.feed(large, offset=number)
+    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
+    assert 20 <= len(told) <= 24
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_products_are_counted_exactly_while_they_change(bench: Bench, seed: int) -> None:
+    """Counting begins in the midst, and goes on in steps between batches."""
+    events = generated(1_500, seed, products=200)
+    store = bench.table.data.partition(0)
+    await feed(bench, events[:500], seed)
+    assert store.products is None
+    for step in range(10):
+        store.count_some(7)
+        await feed(bench, events[500 + step * 100 : 600 + step * 100], seed)
+    while store.products is None:
+        store.count_some(50)
+    living = sum(state.row is not None for _, state in store.items())
+    assert 0 < living < 200
+    assert store.products == living
+
+
+async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:
+    before: dict[int, dict[str, object]] = {}
+    expected = Counter[str]()
+    await feed(bench, generated(1_500, 5), 5)
+    for output in bench.publisher.outputs:
+        for each in output.states:
+            product_id = orjson.loads(each.key or b"")["product_id"]
+            row = None if each.value is None else orjson.loads(each.value)
+            old = before.pop(product_id, None)
+            if row is not None:
+                before[product_id] = row
+                if old is not None:
+                    expected.update(f for f in CONTENT_FIELDS if old[f] != row[f])
+    assert min(expected[f] for f in CONTENT_FIELDS if f != "product_name") > 50
+    for field in CONTENT_FIELDS:
+        assert metric(bench, "dedup_field_changes_total", field=field) == expected[field]
+
+
+async def test_field_changes_of_a_large_batch_are_scaled_up(bench: Bench) -> None:
+    number = COMPARED_PER_BATCH * 10
+    first = [event(1, number=1, price="1.00", stock_quantity=0)]
+    await bench.feed(*first)
+    values = [event(1, number=2, price="1.00", stock_quantity=n) for n in range(1, number + 1)]
+    await bench.feed(*values, offset=1)
+    assert metric(bench, "dedup_field_changes_total", field="stock_quantity") == number
+    assert metric(bench, "dedup_field_changes_total", field="price") == 0
+
+
+async def test_batches_and_their_latency_are_observed_once_each(bench: Bench) -> None:
+    """The records of the test are of midnight, and the clock stands a day later."""
+    await bench.feed(event(number=1), event(number=2))
+    await bench.feed(event(number=3), offset=2)
+    assert metric(bench, "dedup_batch_seconds_count") == 2
+    assert metric(bench, "dedup_end_to_end_seconds_count") == 2
+    assert metric(bench, "dedup_end_to_end_seconds_sum") == 2 * 86_400
+
+
+async def test_the_names_of_the_metrics_are_these(bench: Bench) -> None:
+    text = generate_latest(bench.app.metrics.registry).decode()
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == {
+        "dedup_events_total",
+        "dedup_field_changes_total",
+        "dedup_dead_letters_total",
+        "dedup_offset_regressions_total",
+        "dedup_consumer_lag_records",
+        "dedup_consumer_lag_seconds",
+        "dedup_batch_seconds",
+        "dedup_end_to_end_seconds",
+        "dedup_products",
+        "dedup_state_bytes",
+        "dedup_recovery_remaining_records",
+        "dedup_last_commit_timestamp_seconds",
+        "dedup_rebalances_total",
+        "dedup_build_info",
+    }
+
+
+def test_partitions_of_other_workers_are_not_spoken_of(bench: Bench) -> None:
+    metrics = bench.app.metrics
+    for partition in range(4):
+        metrics.lag_records.labels("products", partition).set(1)
+        metrics.recovery_remaining.labels(partition).set(2)
+    metrics.forget_partitions_but([1, 3])
+    assert metrics.recovery_left() == {1: 2, 3: 2}
+    text = generate_latest(metrics.registry).decode()
+    assert text.count("dedup_consumer_lag_records{") == 2
+
+
+def test_the_history_counts_by_second_and_forgets() -> None:
+    now = 1_000.0
+    history = History(lambda: now)
+    for second in range(600):
+        now = 1_000.0 + second
+        history.add({Outcome.CHANGE: 2, Outcome.DUPLICATE: 1})
+    now = 1_600.0
+    assert history.rates() == (3.0, 2.0)
+    intervals = history.intervals(5)
+    assert len(intervals) == SECONDS_KEPT // 5
+    assert all(each == {Outcome.CHANGE: 10, Outcome.DUPLICATE: 5} for each in intervals)
+    assert history.totals[Outcome.CHANGE] == 1_200

@@ -1,0 +1,108 @@
+"""The explanation of a decision agrees with the decision, on random histories."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dedup.core.deadletter import DeadLetter
+from dedup.core.decide import Clock, Outcome, Position, Rules, decide
+from dedup.core.event import Event
+from dedup.core.explain import Explanation, explain, instant
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.read import read_event
+from dedup.core.state import NO_EVENT_TIME, State
+from producer.events import EventGenerator, Mix
+from tests.records import event
+
+CLOCK = Clock(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
+
+
+def told(
+    *values: bytes | None, rules: Rules | None = None, key: bytes = b"1"
+) -> tuple[Outcome, Explanation]:
+    """Decide on the events of one product in order; explain the last decision."""
+    state: State | None = None
+    rules = rules or Rules()
+    for offset, value in enumerate(values):
+        before, read, at = state, read_event(key, value), Position(0, offset)
+        decision = decide(read, before, at, CLOCK, rules)
+        state = decision.state or state
+    return decision.outcome, explain(read, before, decision, at, rules)
+
+
+@pytest.mark.parametrize("fields", [("price",), ("product_name", "description", "discount")])
+def test_a_counted_field_differs_exactly_when_the_decision_is_a_change(
+    fields: tuple[str, ...],
+) -> None:
+    """On generated histories with late, partial and invalid events, deletes and duplicates."""
+    times = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in itertools.count())
+    mix = Mix(products=20, late=0.1, partial=0.1, invalid=0.02)
+    rules = Rules(scheme=FingerprintScheme(fields))
+    known: dict[int, State] = {}
+    seen = set()
+    generated = EventGenerator(3, lambda: next(times), mix)
+    for offset, each in enumerate(itertools.islice(generated, 3_000)):
+        read, at = read_event(each.key, each.value), Position(0, offset)
+        state = known.get(read.product_id) if isinstance(read, Event) else None
+        decision = decide(read, state, at, CLOCK, rules)
+        explanation = explain(read, state, decision, at, rules)
+        seen.add(decision.outcome)
+        assert explanation.why
+        if isinstance(read, DeadLetter):
+            assert explanation == Explanation(read.message, ())
+            continue
+        if decision.state is not None:
+            known[read.product_id] = decision.state
+        counted = [c for c in explanation.comparisons if c.differs and c.counts]
+        assert {c.field for c in explanation.comparisons if c.counts} <= set(fields)
+        if decision.outcome is Outcome.CHANGE:
+            assert counted
+        elif decision.outcome is Outcome.DUPLICATE:
+            assert not counted
+    assert seen >= set(Outcome) - {Outcome.REFRESH, Outcome.REPLAYED}
+
+
+def test_a_change_names_the_fields_that_differ() -> None:
+    outcome, said = told(event(number=1), event(number=2, price="12.5", stock_quantity=3))
+    assert outcome is Outcome.CHANGE
+    assert said.why == "price and stock_quantity differ from the known state."
+    assert [(c.field, c.known, c.event) for c in said.comparisons if c.differs] == [
+        ("price", "10.00", "12.50"),
+        ("stock_quantity", 1, 3),
+    ]
+
+
+def test_a_duplicate_says_what_is_equal_and_what_does_not_count() -> None:
+    rules = Rules(scheme=FingerprintScheme(("price", "discount")))
+    outcome, said = told(event(number=1), event(number=2, stock_quantity=9), rules=rules)
+    assert outcome is Outcome.DUPLICATE
+    assert said.why == (
+        "No content field differs from the known state: price and discount are equal; "
+        "DEDUP_CONTENT_FIELDS leaves out what differs: stock_quantity."
+    )
+
+
+def test_a_stale_event_says_both_times() -> None:
+    outcome, said = told(event(number=5), event(number=4, price="1.00"))
+    assert outcome is Outcome.STALE
+    assert said.why == (
+        "Its time 2026-01-01T00:00:04.000000Z is older than 2026-01-01T00:00:05.000000Z, the "
+        "newest seen of this product."
+    )
+
+
+def test_deletes_are_told_apart() -> None:
+    assert told(event(), None)[1].why == "The product was known and is deleted by this event."
+    assert told(event(), None, None)[1].why == "The product is deleted already."
+    assert told(None)[1].why.startswith("Nothing is known of this product")
+    created = event(number=9, action="created")
+    assert told(event(), None, created)[1].why == (
+        "The product was deleted, and this event describes it anew."
+    )
+
+
+def test_a_time_that_is_not_known_has_no_text() -> None:
+    assert instant(NO_EVENT_TIME) is None
+    assert instant(2**63 - 1) is None
+    assert instant(0) == "1970-01-01T00:00:00.000000Z"

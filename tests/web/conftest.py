@@ -1,0 +1,136 @@
+"""A real broker, two real workers that share its partitions, and events of every kind."""
+
+import asyncio
+import itertools
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dedup.localkafka import LocalKafka
+from producer.events import EventGenerator, Mix
+from tests.records import event
+from tests.workers import Names, WorkerProcess, partition_of, produce, wait_until_done
+
+EVENTS = 6_000
+PRODUCTS = 600
+XSS_ID = 900_001
+XSS_NAME = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
+TOLD_ID = 900_002
+"""A product whose history is known: a new one, a duplicate, a change, a stale event."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pictures", type=Path, default=None, help="write the pictures of the pages here"
+    )
+
+
+def told_history() -> list[bytes]:
+    return [
+        event(TOLD_ID, number=1, action="created", price="10.00"),
+        event(TOLD_ID, number=2, price="12.50", stock_quantity=7),
+        event(TOLD_ID, number=1, price="10.00"),
+        event(TOLD_ID, number=3, price="12.500", stock_quantity=7),
+    ]
+
+
+def records() -> list[tuple[bytes | None, bytes | None]]:
+    """Events of every kind, with two products whose history is known at the end."""
+    clock = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in itertools.count())
+    mix = Mix(products=PRODUCTS, late=0.04, partial=0.05, invalid=0.01)
+    made: list[tuple[bytes | None, bytes | None]] = [
+        (each.key, each.value)
+        for each in itertools.islice(EventGenerator(7, lambda: next(clock), mix), EVENTS)
+    ]
+    made.append((b"%d" % XSS_ID, event(XSS_ID, action="created", product_name=XSS_NAME)))
+    return made + [(b"%d" % TOLD_ID, value) for value in told_history()]
+
+
+@dataclass
+class Site:
+    """The pages of two workers."""
+
+    bootstrap_servers: str
+    names: Names
+    workers: tuple[WorkerProcess, WorkerProcess]
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{worker.port}" for worker in self.workers]
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+    def owner_of(self, product_id: int) -> int:
+        """Which of the two owns a product, as the overview tells."""
+        partition = partition_of(b"%d" % product_id)
+        owned = [
+            {p["partition"] for p in get(f"{u}/api/overview")[1]["partitions"]} for u in self.urls
+        ]
+        (owner,) = [number for number, partitions in enumerate(owned) if partition in partitions]
+        return owner
+
+
+def get(url: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+    """Ask for a page; gives status and JSON, or the text of what is none."""
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own server
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            status, text = response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read().decode()
+    try:
+        return status, json.loads(text)
+    except json.JSONDecodeError:
+        return status, text
+
+
+def wait_for(what: Any, timeout_s: float = 60) -> Any:
+    """Wait until a call gives something true, and give it."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The addresses of a real broker."""
+    with LocalKafka() as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two workers that have partitions each, and have done every event."""
+    names, directory = Names.fresh(), tmp_path_factory.mktemp("site")
+    first, second = (
+        WorkerProcess(kafka, directory / name, names.settings) for name in ("first", "second")
+    )
+    with first, second:
+        made = Site(kafka, names, (first, second))
+        wait_for(lambda: all(len(_owned(url)) == 2 for url in made.urls))
+        asyncio.run(produce(kafka, records(), names.source))
+        asyncio.run(wait_until_done(kafka, names))
+        wait_for(lambda: all(get(f"{u}/api/overview")[1]["lag_records"] == 0 for u in made.urls))
+        yield made
+
+
+def _owned(url: str) -> list[Any]:
+    try:
+        status, ready = get(f"{url}/readyz")
+        return (
+            [] if status != 200 or not ready["ok"] else get(f"{url}/api/overview")[1]["partitions"]
+        )
+    except OSError:
+        return []

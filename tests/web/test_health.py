@@ -1,0 +1,75 @@
+"""Probes: alive until the worker fails, ready once what it owns is recovered."""
+
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from dedup.streaming.application import DedupApp, StateTableManager, WorkerError
+from tests.web.test_locked_pages import app, serving
+
+
+async def answers(built: DedupApp) -> tuple[int, dict[str, str], int, dict[str, str]]:
+    """Status and failing checks of /livez and of /readyz."""
+    async with serving(built) as client:
+        live, ready = await client.get("/livez"), await client.get("/readyz")
+        return (
+            live.status,
+            (await live.json())["failing"],
+            ready.status,
+            (await ready.json())["failing"],
+        )
+
+
+async def test_a_worker_without_an_assignment_is_alive_and_not_ready(tmp_path: Path) -> None:
+    assert await answers(app(tmp_path)) == (
+        200,
+        {},
+        503,
+        {"assignment": "The worker waits for its first partitions."},
+    )
+
+
+async def test_a_worker_that_recovers_says_how_much_is_left(tmp_path: Path) -> None:
+    built = app(tmp_path)
+    built.rebalancing_count = 1
+    for partition, left in ((0, 1_200), (3, 34)):
+        built.metrics.recovery_remaining.labels(partition).set(left)
+    assert (await answers(built))[2:] == (
+        503,
+        {"recovery": "The state is being recovered: 1,234 records to go."},
+    )
+
+
+async def test_a_recovered_worker_is_ready_until_a_rebalance_begins(tmp_path: Path) -> None:
+    built = app(tmp_path)
+    built.rebalancing_count = 1
+    tables = built.tables
+    assert isinstance(tables, StateTableManager)
+    tables.recovery.completed.set()
+    assert await answers(built) == (200, {}, 200, {})
+    tables.recovery.on_partitions_revoked(set())
+    assert (await answers(built))[2] == 503
+
+
+async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = app(tmp_path)
+    built.rebalancing_count = 1
+    tables = built.tables
+    assert isinstance(tables, StateTableManager)
+    tables.recovery.completed.set()
+    monkeypatch.setattr(built.gauges, "_answered_at", monotonic() - 31)
+    live, _, ready, failing = await answers(built)
+    assert (live, ready) == (200, 503)
+    assert failing == {"brokers": "The brokers have not answered for 31 s."}
+
+
+async def test_a_worker_that_failed_is_neither(tmp_path: Path) -> None:
+    built = app(tmp_path)
+    built.failure = WorkerError("The disk is full.")
+    live, said, ready, failing = await answers(built)
+    assert (live, ready) == (503, 503)
+    assert said == {"worker": "The disk is full."}
+    assert failing["worker"] == "The disk is full."

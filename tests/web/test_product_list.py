@@ -1,0 +1,130 @@
+"""The list of products: every product once, in order, both ways, at a bounded price."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.row import NO_FINGERPRINT
+from dedup.core.state import State
+from dedup.settings import load_settings
+from dedup.streaming.store import PartitionStore
+from dedup.streaming.table import StateTable
+from dedup.web.models import ProductList
+from dedup.web.owners import Owners
+from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
+from dedup.wiring import TABLE_NAME, build_app
+
+MANY = 30_000
+
+
+def state(product_id: int, name: str | None) -> State:
+    row = None if name is None else f'{{"product_id":{product_id},"product_name":"{name}"}}'
+    fingerprint = NO_FINGERPRINT if row is None else FingerprintScheme().prefix + bytes(16)
+    return State(fingerprint, 0, 0, 0, 0, 0, None if row is None else row.encode())
+
+
+class Shelf:
+    """The products of an app whose table is filled by hand."""
+
+    def __init__(self, directory: Path) -> None:
+        app = build_app(load_settings({"DEDUP_DATA_DIR": str(directory)}))
+        app.partitions = 4
+        table = app.tables[TABLE_NAME]
+        assert isinstance(table, StateTable)
+        self.table = table
+        self.products = Products(app, table, Owners(app, app.settings))
+        self.living: list[int] = []
+
+    def fill(self, names: dict[int, str | None], random: Random) -> None:
+        for partition in (0, 2, 3):
+            self.table.data.partition(partition)
+        parts: dict[int, dict[int, State]] = {0: {}, 2: {}, 3: {}}
+        for product_id, name in names.items():
+            parts[random.choice((0, 2, 3))][product_id] = state(product_id, name)
+        for partition, states in parts.items():
+            self.table.write(partition, states, next_offset=len(states) + 1, now_us=0)
+        self.living = sorted(i for i, name in names.items() if name is not None)
+
+
+@pytest.fixture
+async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
+    made = Shelf(tmp_path / "state")
+    yield made
+    await made.table.data.on_stop()
+
+
+def ids(page: ProductList) -> list[int]:
+    return [line.product_id for line in page.products]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("search", ["", "AB"])
+async def test_walking_on_and_back_shows_every_product_once(
+    shelf: Shelf, seed: int, search: str
+) -> None:
+    random = Random(seed)
+    largest = 2**63 - 1
+    chosen = [1, largest, *(random.randint(1, 10**12) for _ in range(600))]
+    names = {
+        product_id: None if random.random() < 0.3 else random.choice(("Cab", "ABC", "x", "abacus"))
+        for product_id in chosen
+    }
+    shelf.fill(names, random)
+    wanted = [i for i in shelf.living if search.casefold() in str(names[i]).casefold()]
+    forward, page = [], await shelf.products.page(search=search)
+    assert page.previous_before is None
+    while True:
+        forward += ids(page)
+        assert len(page.products) <= PAGE
+        if page.next_after is None:
+            break
+        page = await shelf.products.page(after=page.next_after, search=search)
+    assert forward == wanted
+    backward: list[int] = []
+    page = await shelf.products.page(before=largest, search=search)
+    while True:
+        backward = ids(page) + backward
+        if page.previous_before is None:
+            break
+        page = await shelf.products.page(before=page.previous_before, search=search)
+    assert backward == [i for i in wanted if i != largest]
+
+
+async def test_a_page_costs_what_it_shows_and_a_search_is_bounded(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.fill({i: f"Product {i}" for i in range(1, MANY + 1)}, Random(1))
+    looked_at = 0
+    scan = PartitionStore.scan
+
+    def counted(
+        self: PartitionStore, product_id: int, *, backwards: bool = False
+    ) -> Iterator[tuple[int, bytes | None]]:
+        nonlocal looked_at
+        for each in scan(self, product_id, backwards=backwards):
+            looked_at += 1
+            yield each
+
+    monkeypatch.setattr(PartitionStore, "scan", counted)
+    middle = await shelf.products.page(after=MANY // 2)
+    assert ids(middle) == list(range(MANY // 2 + 1, MANY // 2 + 1 + PAGE))
+    assert looked_at <= 2 * (PAGE + 3)
+    looked_at = 0
+    nothing = await shelf.products.page(search="no such name")
+    assert (nothing.products, nothing.complete) == ([], False)
+    assert nothing.scanned == SCANNED_PER_PAGE == nothing.next_after
+    assert looked_at <= 1.1 * SCANNED_PER_PAGE
+    rest = await shelf.products.page(search="no such name", after=nothing.next_after or 0)
+    assert (rest.complete, rest.next_after, rest.scanned) == (True, None, MANY - SCANNED_PER_PAGE)
+
+
+async def test_a_product_in_another_than_its_hashed_partition_is_found(shelf: Shelf) -> None:
+    """A producer may choose partitions in its own way."""
+    owners = shelf.products._owners
+    product_id = next(i for i in range(1, 100) if owners.partition_of(i) == 1)
+    shelf.table.data.partition(1)
+    shelf.table.write(3, {product_id: state(product_id, "x")}, next_offset=1, now_us=0)
+    assert shelf.products.find(product_id) == (3, state(product_id, "x"))

@@ -1,0 +1,331 @@
+"""Two real workers: every product is found from either, and the JSON is what is documented."""
+
+import asyncio
+import json
+import re
+import subprocess
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from random import Random
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from openapi_spec_validator import validate
+from pydantic import TypeAdapter
+
+from dedup import __version__
+from dedup.kafkajars import _download, _Jar, cache_dir, kafka_version
+from dedup.localkafka import _java_command
+from dedup.settings import load_settings
+from dedup.streaming.lag import LagReader
+from dedup.topics import ensure_topics
+from dedup.web.models import DeadLetters, Overview, Product, ProductList, Verdict, Version
+from dedup.web.openapi import document, document_text
+from tests.records import event
+from tests.web.conftest import (
+    PRODUCTS,
+    TOLD_ID,
+    XSS_ID,
+    XSS_NAME,
+    Site,
+    get,
+    told_history,
+    wait_for,
+)
+from tests.workers import (
+    Names,
+    WorkerProcess,
+    emissions,
+    judge,
+    produce,
+    read_topic,
+    wait_until_done,
+)
+
+TOOLS = _Jar(
+    "org.apache.kafka",
+    "kafka-tools",
+    kafka_version(),
+    "cb7aedcd2e418b86079c4b35257c8e37800eea84723c78c8b90f535bd589888e",
+)
+"""What the broker itself does not need."""
+
+GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+
+
+def test_every_product_is_found_from_either_worker(site: Site) -> None:
+    """Known, deleted or never heard of: both say the same, and what src_products says."""
+    output = asyncio.run(read_topic(site.bootstrap_servers, site.names.states))
+    last = {
+        json.loads(record.key)["product_id"]: record.value
+        for records in output.values()
+        for record in records
+    }
+    random = Random(1)
+    asked = [*random.sample(range(1, PRODUCTS + 1), 40), TOLD_ID, XSS_ID, 10**15]
+    owners = set()
+    for product_id in asked:
+        first, second = (get(f"{url}/api/products/{product_id}") for url in site.urls)
+        assert first == second
+        product = Product.model_validate(first[1])
+        owners.add(product.worker)
+        assert first[0] == (200 if product.known else 404)
+        row = last.get(product_id)
+        assert product.row == (None if row is None else json.loads(row))
+        assert product.deleted == (product_id in last and row is None)
+    assert owners == set(site.urls)
+
+
+def test_the_lists_of_both_workers_are_all_products(site: Site) -> None:
+    output = asyncio.run(read_topic(site.bootstrap_servers, site.names.states))
+    ids = {i for i, events in emissions(output).items() if events[-1] is not None}
+    found: list[int] = []
+    counted = 0
+    for url in site.urls:
+        after: int | None = 0
+        while after is not None:
+            page = ProductList.model_validate(get(f"{url}/api/products?after={after}")[1])
+            found += [line.product_id for line in page.products]
+            after = page.next_after
+        counted += page.total or 0
+    assert sorted(found) == sorted(ids)
+    assert counted == len(ids)
+
+
+def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
+    product = Product.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+    told = [(each.outcome, each.event_time, each.why) for each in product.decisions]
+    assert [outcome for outcome, _, _ in told] == ["duplicate", "stale", "change", "change"]
+    assert "price, stock_quantity and discount are equal" in told[0][2]
+    assert "00:00:01.000000Z is older than 2026-01-01T00:00:02.000000Z" in told[1][2]
+    assert told[2][2] == "price and stock_quantity differ from the known state."
+    assert product.duplicates == 1
+    assert product.decided == {"change": 2, "stale": 1, "duplicate": 1}
+
+
+def test_the_verdict_is_the_same_from_either_worker_and_applies_nothing(site: Site) -> None:
+    told = Product.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+    cases = [
+        (told_history()[3], "duplicate"),
+        (told_history()[0], "stale"),
+        (event(TOLD_ID, number=9, price="99.00"), "change"),
+        (event(TOLD_ID, number=9, action="deleted"), "tombstone"),
+        (event(TOLD_ID + 10**6, price="1.00"), "change"),
+        (b"{", "dead_letter"),
+        (event(TOLD_ID, price="-1"), "dead_letter"),
+    ]
+    for value, outcome in cases:
+        verdicts = [get(f"{url}/api/check", value) for url in site.urls]
+        assert verdicts[0] == verdicts[1]
+        assert verdicts[0][0] == 200
+        assert Verdict.model_validate(verdicts[0][1]).outcome == outcome, value
+    mismatch = get(f"{site.url}/api/check?key=7", told_history()[1])[1]
+    assert "key is '7', but its product_id is" in mismatch["why"]
+    assert get(f"{site.url}/api/products/{TOLD_ID}")[1] == told.model_dump()
+
+
+def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
+    oracle = judge(asyncio.run(read_topic(site.bootstrap_servers, site.names.source)))
+    views = [Overview.model_validate(get(f"{url}/api/overview")[1]) for url in site.urls]
+    totals = {o: sum(view.totals[o] for view in views) for o in views[0].totals}
+    assert totals == {**dict.fromkeys(totals, 0), **oracle.outcomes}
+    for view in views:
+        assert view.state == "ready"
+        assert sorted(p for worker in view.workers for p in worker.partitions) == [0, 1, 2, 3]
+        assert [worker.url for worker in view.workers if worker.this] == [view.worker]
+        assert sum(sum(counts.values()) for counts in view.intervals) <= sum(view.totals.values())
+    assert all(p.lag_records == 0 for view in views for p in view.partitions)
+
+
+def test_the_dead_letters_are_those_on_the_topic(site: Site) -> None:
+    topic = asyncio.run(read_topic(site.bootstrap_servers, site.names.dead_letters))
+    number = sum(len(records) for records in topic.values())
+    letters = DeadLetters.model_validate(get(f"{site.url}/api/dead-letters")[1])
+    assert len(letters.letters) == min(50, number) > 10
+    for letter in letters.letters:
+        partition, offset = map(int, letter.position.split(":"))
+        (record,) = [r for r in topic[partition] if r.offset == offset]
+        assert dict(record.headers)["dedup.errors.reason"].decode() == letter.reason
+        assert letter.value_bytes == len(record.value or b"")
+    assert [each.time for each in letters.letters] == sorted(
+        (each.time for each in letters.letters), reverse=True
+    )
+
+
+def test_the_description_is_valid_and_covers_every_json_page(site: Site) -> None:
+    validate(document())
+    served = get(f"{site.url}/api/openapi.json")[1]
+    assert served == document()
+    assert document_text() == Path(__file__).parents[2].joinpath("docs/openapi.json").read_text(), (
+        "run `make docs`"
+    )
+    for path, operations in served["paths"].items():
+        if "get" in operations:
+            status, body = get(site.url + path.format(product_id=TOLD_ID))
+            schema = operations["get"]["responses"][str(status)]["content"]["application/json"]
+            name = schema["schema"]["$ref"].rpartition("/")[2]
+            assert set(body) == set(served["components"]["schemas"][name]["properties"])
+    assert TypeAdapter(Version).validate_python(get(f"{site.url}/version")[1])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "part"),
+    [
+        ("/api/nothing", 404, "Not Found"),
+        ("/api/products/0", 404, "from 1 to 2^63-1"),
+        ("/api/products/9999999999999999999", 404, "from 1 to 2^63-1"),
+        ("/api/products?after=x", 400, "after is a product_id"),
+        ("/api/products?before=-1", 400, "before is a product_id"),
+        ("/api/products?after=9223372036854775808", 400, "after is a product_id"),
+    ],
+)
+def test_a_wrong_address_is_answered_with_a_sentence(
+    site: Site, path: str, status: int, part: str
+) -> None:
+    found, body = get(site.url + path)
+    assert (found, set(body)) == (status, {"error"})
+    assert part in body["error"]
+
+
+def test_a_partition_that_is_elsewhere_is_said_to_be_when_asked_of_one_worker(site: Site) -> None:
+    other = site.urls[1 - site.owner_of(TOLD_ID)]
+    assert get(f"{other}/api/products/{TOLD_ID}?local=1")[0] == 421
+    assert get(f"{other}/api/check?local=1", told_history()[1])[0] == 421
+
+
+def test_markup_in_a_name_is_text_in_the_html(site: Site) -> None:
+    status, html = get(f"{site.url}/products/{XSS_ID}")
+    assert status == 200
+    assert XSS_NAME not in html
+    assert "&lt;img src=x onerror=" in html
+
+
+def committed_and_lag(bootstrap_servers: str, names: Names) -> dict[int, tuple[str, str, str]]:
+    """Committed offset, end and lag of each partition, as Kafka's own tool prints them."""
+    cache = cache_dir()
+    _download([] if (cache / TOOLS.filename).exists() else [TOOLS], cache)
+    java = _java_command()
+    classpath = java.index("-cp") + 1
+    java[classpath] += f":{cache / TOOLS.filename}"
+    asked = ["--bootstrap-server", bootstrap_servers, "--group", names.group, "--describe"]
+    done = subprocess.run([*java, GROUP_TOOL, *asked], capture_output=True, text=True, check=True)
+    line = rf"^{names.group} +{names.source} +(\d+) +(\S+) +(\S+) +(\S+)"
+    lines = re.findall(line, done.stdout, re.MULTILINE)
+    assert lines, done.stdout + done.stderr
+    return {int(partition): (offset, end, lag) for partition, offset, end, lag in lines}
+
+
+async def test_lag_is_what_kafka_s_own_tool_says(kafka: str) -> None:
+    """One partition is done, one at its beginning, one in between, one never committed."""
+    names = Names.fresh()
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    await ensure_topics(settings)
+    old_ms = int((time.time() - 1_000) * 1000)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for partition in range(4):
+            for number in range(30):
+                await producer.send(
+                    names.source, b"x", partition=partition, timestamp_ms=old_ms + number * 10_000
+                )
+    tps = [TopicPartition(names.source, partition) for partition in range(4)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
+    )
+    async with consumer:
+        consumer.assign(tps[:3])
+        await consumer.commit(
+            {
+                tp: OffsetAndMetadata(offset, "")
+                for tp, offset in zip(tps, (30, 0, 17), strict=False)
+            }
+        )
+    reader = LagReader(settings)
+    for _ in range(2):  # the second time it knows its partitions
+        found = await reader.read(range(4))
+    await reader.close()
+    told = committed_and_lag(kafka, names)
+    assert set(told) == {0, 1, 2}
+    for partition, (offset, end, records) in told.items():
+        lag = found[partition]
+        assert (str(lag.committed), str(lag.end), str(lag.records)) == (offset, end, records)
+    assert (found[3].committed, found[3].records) == (None, 30)
+    assert [lag.records for _, lag in sorted(found.items())] == [0, 30, 13, 30]
+    ages = [found[partition].seconds for partition in range(4)]
+    assert ages[0] == 0
+    for age, first in zip(ages[1:], (0, 17, 0), strict=True):
+        assert age is not None
+        assert 0 <= age - (1_000 - first * 10) < 60
+
+
+def test_the_metrics_of_a_worker_agree_with_the_tool_when_all_is_done(site: Site) -> None:
+    told = committed_and_lag(site.bootstrap_servers, site.names)
+    found: dict[int, float] = {}
+    for worker in site.workers:
+        metrics = worker.metrics()
+        for name, value in metrics.items():
+            lag = re.match(r'dedup_consumer_lag_records\{partition="(\d)",', name)
+            if lag:
+                found[int(lag[1])] = value
+        assert metrics["dedup_products"] > 0
+        assert metrics["dedup_rebalances_total"] >= 1
+    assert found == {partition: float(lag) for partition, (_, _, lag) in told.items()}
+
+
+def test_the_log_says_what_runs_and_nothing_of_each_event(site: Site) -> None:
+    for worker in site.workers:
+        log = worker.log()
+        assert f"product-dedup {__version__}, Python 3." in log
+        assert f"KAFKA_PRODUCT_TOPIC={site.names.source}" in log
+        assert f"Assigned partitions of {site.names.source}: [" in log
+        assert re.search(r"Recovery of \S+ partitions \[.*\] complete: 0 records", log)
+        assert "evt_" not in log
+        assert "Laptop" not in log
+        at_work = log.rpartition("Worker ready")[2]
+        assert at_work.count("\n") < 30, at_work
+
+
+async def test_what_a_restarted_worker_forgot_is_told_from_kafka(
+    kafka: str, tmp_path: Path
+) -> None:
+    """And an open live page does not keep a worker from ending."""
+    names = Names.fresh()
+    new_id = TOLD_ID + 1
+    records = [(b"%d" % TOLD_ID, value) for value in told_history()]
+    records.append((b"%d" % new_id, event(new_id, action="created")))
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        url = f"http://127.0.0.1:{worker.port}"
+        worker.wait_until_ready()
+        await produce(kafka, [*records], names.source)
+        await wait_until_done(kafka, names)
+        before = get(f"{url}/api/products/{TOLD_ID}")[1]
+        received: list[bytes] = []
+        listener = threading.Thread(target=listen, args=(f"{url}/live", received), daemon=True)
+        listener.start()
+        wait_for(lambda: received)
+        assert received[0].startswith(b"data: <h1>Overview")
+        assert worker.terminate() == 0
+        listener.join(5)
+        assert not listener.is_alive()
+        worker.log_path.unlink()
+        worker.start()
+        worker.wait_until_ready()
+        after, new = (get(f"{url}/api/products/{i}")[1] for i in (TOLD_ID, new_id))
+    assert "was read from the source topic" in after["note"]
+    (told,) = after["decisions"]
+    asked = ("outcome", "why", "emits", "event_id", "offset", "comparisons")
+    assert [told[name] for name in asked] == [before["decisions"][0][name] for name in asked]
+    assert {**after, **dict.fromkeys(("note", "decisions", "decided"))} == {
+        **before,
+        **dict.fromkeys(("note", "decisions", "decided")),
+    }
+    assert new["decisions"][0]["outcome"] == "change"
+    assert new["decisions"][0]["why"].startswith("This event wrote the row")
+
+
+def listen(url: str, received: list[bytes]) -> None:
+    """Read a live page until the worker ends it."""
+    with urllib.request.urlopen(url, timeout=30) as stream:  # noqa: S310 - our own server
+        received.extend(stream)
