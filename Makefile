@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test test-deploy lint types format docs chaos fuzz soak bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,15 @@ demo: .venv/local.installed ## broker, producer, worker, result compared with an
 
 test: lint types .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
+
+# promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
+PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/.promtool/usr/bin/promtool)
+$(CURDIR)/.promtool/usr/bin/promtool:
+	@mkdir -p .promtool/package && cd .promtool/package && apt-get update -qq && apt-get download -qq prometheus
+	@dpkg -x .promtool/package/prometheus_*.deb .promtool
+
+test-deploy: .venv/dev.installed $(PROMTOOL) ## promtool on the alerts, and on a running worker's metrics
+	@PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest -q deploy
 
 lint: .venv/dev.installed ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -68,4 +77,4 @@ bench: .venv/bench.installed ## events/s of one worker, in both guarantees
 	@$(BIN)/python -m benchmarks.worker
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .uv .promtool .mypy_cache .pytest_cache .ruff_cache .hypothesis
