@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 from matplotlib import dates
 
 from dedup.localkafka import LocalKafka
-from tests.workers import Names, WorkerProcess, free_port
+from tests.workers import WorkerProcess, free_port
 
 HERE: Final = Path(__file__).parent
 DASHBOARD: Final = HERE / "dashboards" / "dedup.json"
@@ -125,7 +125,8 @@ def _lines(axes: Any, panel: dict[str, Any], lines: list[Series]) -> None:
     stacked = "stacking" in panel["fieldConfig"]["defaults"]["custom"]
     times = sorted({at for _, points in lines for at, _ in points})
     moments = [datetime.fromtimestamp(at, UTC) for at in times]
-    values = [[dict(points).get(at, float("nan")) for at in times] for _, points in lines]
+    missing = 0.0 if stacked else float("nan")  # a partition that another worker has now
+    values = [[dict(points).get(at, missing) for at in times] for _, points in lines]
     legends = [legend for legend, _ in lines]
     if stacked:
         axes.stackplot(moments, values, labels=legends, alpha=0.7)
@@ -133,9 +134,10 @@ def _lines(axes: Any, panel: dict[str, Any], lines: list[Series]) -> None:
         for legend, line in zip(legends, values, strict=True):
             axes.plot(moments, line, label=legend, linewidth=1)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel(panel["fieldConfig"]["defaults"]["unit"])
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    axes.set_ylabel({"cps": "per second", "short": ""}.get(unit, unit))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=5))
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, loc="upper left", ncols=2)
 
@@ -150,8 +152,7 @@ def main() -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         kafka = stack.enter_context(LocalKafka()).bootstrap_servers
-        names = Names.fresh()
-        workers = [WorkerProcess(kafka, directory / f"w{n}", names.settings) for n in range(2)]
+        workers = [WorkerProcess(kafka, directory / f"w{n}", {}) for n in range(2)]
         targets = [f"127.0.0.1:{worker.port}" for worker in workers]
         url = stack.enter_context(prometheus(targets, directory))
         begin = time.time()
@@ -161,8 +162,7 @@ def main() -> None:
         producing = ["--rate", str(arguments.rate), "--count", str(count), "--quiet"]
         producer = subprocess.Popen(
             [".venv/bin/product-producer", *producing, *mix],
-            env=os.environ
-            | {"KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_PRODUCT_TOPIC": names.source},
+            env=os.environ | {"KAFKA_BOOTSTRAP_SERVERS": kafka},
         )
         stack.callback(producer.wait)
         stack.callback(producer.terminate)

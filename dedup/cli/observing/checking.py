@@ -3,13 +3,12 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Final, NamedTuple
 
 from dedup.cli.observing.states import StatesInMemory
 from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
+from dedup.core.document import key_named_in
 
 PARTITION: Final = 0
 
@@ -30,17 +29,8 @@ def verdicts_on(lines: Iterable[bytes], rules: Rules) -> Iterator[Verdict]:
     for number, text in enumerate(lines, start=1):
         value = text.strip()
         if value:
-            line = Line(number, now_ms, key_of(value), value)
+            line = Line(number, now_ms, key_named_in(value), value)
             yield from judge([line], PARTITION, states, rules)
-
-
-def key_of(value: bytes) -> bytes:
-    """Give the key that an event should have; empty when it names no product."""
-    try:
-        event: Any = orjson.loads(value)
-        return str(event["product"]["product_id"]).encode()
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError, UnicodeEncodeError):
-        return b""
 
 
 def summary(outcomes: Counter[str]) -> str:

@@ -64,6 +64,8 @@ def _show_row(product: Product) -> None:
         return
     for name, value in row.items():
         out.print(Text(f"  {name:<21} {harmless(value)}"), soft_wrap=True)
+    for name, value in _emission(product.emissions[-1])["headers"].items():
+        out.print(Text(f"  {harmless(name):<21} {value}", "dim"), soft_wrap=True)
     match product.fingerprint_matches():
         case True:
             out.print("The fingerprint in its headers is that of the row.")
