@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deploy lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test test-deploy chromium pictures lint types format docs chaos fuzz soak bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ $(UV): requirements/uv.txt
 demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
 	@$(BIN)/dedup demo
 
-test: lint types .venv/dev.installed ## lint, types and every test; a skipped test fails
+test: lint types chromium .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
@@ -39,6 +39,16 @@ $(CURDIR)/.promtool/usr/bin/promtool:
 
 test-deploy: .venv/dev.installed $(PROMTOOL) ## promtool on the alerts, and on a running worker's metrics
 	@PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest -q deploy
+
+chromium: # the browser of the tests, from the system's packages: nothing is downloaded past them
+	@command -v chromium >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Setting up: chromium" \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "The tests of the web pages need chromium: install it with your system's packages" \
+	  "(as root: apt-get install --no-install-recommends chromium)."; exit 1; }
+
+pictures: chromium .venv/dev.installed ## write the pictures of the pages in docs/images
+	@$(BIN)/python -m pytest -q tests/web/test_browser.py -k pictures --pictures docs/images
 
 lint: .venv/dev.installed ## ruff: rules and format
 	@$(BIN)/ruff check

@@ -6,6 +6,7 @@ Everything is counted once per batch or every few seconds, never per event.
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from math import nan
 from typing import Any, Final
 
 import orjson
@@ -85,8 +86,11 @@ class Metrics:
             *_SOURCE,
         )
         self.products = self._gauge(
-            "products", "Products that are known and not deleted, in this worker's partitions."
+            "products",
+            "Products that are known and not deleted, in this worker's partitions; NaN until they "
+            "are counted.",
         )
+        self.products.set(nan)
         self.state_bytes = self._gauge(
             "state_bytes",
             "Size of the state: RocksDB's table files and write buffers.",

@@ -200,15 +200,6 @@ class Settings(BaseSettings):
         }
         return self.model_copy(update=own)
 
-    def shown(self) -> str:
-        """Give every setting and its value in one line; of secrets, only whether they are set."""
-        values = self.values_shown().items()
-        return " ".join(f"{name}={value}" for name, value in values if value is not None)
-
-    def values_shown(self) -> dict[str, str | None]:
-        """Give the text of every setting; of a secret stars, of what is not set None."""
-        return {name: _shown(getattr(self, name)) for name in Settings.model_fields}
-
     @property
     def web_url(self) -> str:
         """The address at which other workers reach this one's pages."""
@@ -289,9 +280,16 @@ def _bad_value(fault: Any) -> str:
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"
 
 
+def shown(settings: Settings) -> dict[str, str | None]:
+    """Give the text of every setting, as it would stand in the environment; secrets as `***`."""
+    return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
+
+
 def _shown(value: object) -> str | None:
     if value is None:
         return None
+    if isinstance(value, SecretStr):
+        return "***"
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -30,15 +30,16 @@ def config() -> None:
 def show(as_json: bool) -> None:
     """Print every setting: its value, and whether the environment or the default gave it.
 
-    Secrets are shown as ********** when they are set.
+    Secrets are shown as *** when they are set.
     """
     from rich.table import Table  # noqa: PLC0415 - slower than --help may be
     from rich.text import Text  # noqa: PLC0415 - as above
 
     from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - as above
     from dedup.cli.terminal import console, harmless  # noqa: PLC0415 - as above
+    from dedup.settings import shown  # noqa: PLC0415 - as above
 
-    values = settings_or_exit().values_shown()
+    values = shown(settings_or_exit())
     given = {name: "environment" if os.environ.get(name) else "default" for name in values}
     if as_json:
         click.echo(

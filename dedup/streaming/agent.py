@@ -62,7 +62,7 @@ class Deduplicator:
         key_format: KeyFormat = "json",
         now: Callable[[], datetime] = wall_clock,
     ) -> None:
-        self.rules = rules
+        self._rules = rules
         self._table = table
         self._publisher = publisher
         self._observe = observe
@@ -72,9 +72,14 @@ class Deduplicator:
         self._forgot_at_us: dict[int, int] = {}
         self._row_bytes = sys.maxsize
 
+    @property
+    def rules(self) -> Rules:
+        """The rules of the decision."""
+        return self._rules
+
     def keep_deleted_markers(self, for_us: int) -> None:
         """Keep the markers of deleted products as long as the topic keeps its tombstones."""
-        self.rules = replace(self.rules, deleted_marker_us=for_us)
+        self._rules = replace(self._rules, deleted_marker_us=for_us)
 
     def refuse_rows_beyond(self, batch_bytes: int) -> None:
         """Make dead letters of events whose row would not fit the topic's `max.message.bytes`."""
@@ -123,7 +128,7 @@ class Deduplicator:
         batch.mark_done()
         if now_us - self._forgot_at_us.get(partition, 0) > FORGET_EVERY_US:
             self._forgot_at_us[partition] = now_us
-            self._table.forget_deleted(partition, now_us - self.rules.deleted_marker_us)
+            self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
         self._observe(
             AppliedBatch(
                 partition,
@@ -150,7 +155,7 @@ class Deduplicator:
         for event, record in zip(events, batch.records, strict=True):
             state = known.get(event.product_id) if isinstance(event, Event) else None
             at = Position(partition, record.offset)
-            decision = self._that_fits(decide(event, state, at, clock, self.rules))
+            decision = self._that_fits(decide(event, state, at, clock, self._rules))
             result.outcomes[decision.outcome] += 1
             if decision.state is not None and isinstance(event, Event):
                 known[event.product_id] = decision.state
@@ -167,7 +172,7 @@ class Deduplicator:
         self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
     ) -> Decision:
         """Decide on one event as this worker does; changes nothing."""
-        return self._that_fits(decide(event, state, at, clock, self.rules))
+        return self._that_fits(decide(event, state, at, clock, self._rules))
 
     def _that_fits(self, decision: Decision) -> Decision:
         """Give the decision, or a dead letter in its place if its row is too large to be emitted.

@@ -23,7 +23,7 @@ from mode import Service, ServiceT, get_logger
 from dedup import __version__
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
-from dedup.settings import Settings
+from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
@@ -96,7 +96,8 @@ class DedupApp(faust.App):
     async def on_first_start(self) -> None:
         """Say what starts; check topics and settings before anything is read."""
         logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
-        logger.info("Settings: %s", self.settings.shown())
+        values = shown(self.settings).items()
+        logger.info("Settings: %s", " ".join(f"{name}={v}" for name, v in values if v is not None))
         try:
             self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)
             self._create_directories()

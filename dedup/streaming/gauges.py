@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from math import nan
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,16 +50,22 @@ class Gauges(Service):
     @Service.task
     async def _measure_again_and_again(self) -> None:
         while not self.should_stop:
-            owned = self._table.data.open_partitions
-            self._app.metrics.forget_partitions_but(owned)
-            if not self._app.in_recovery:
-                await self._count_products()
-            self._measure_state()
-            await self._measure_lag(owned)
+            try:
+                await self._measure()
+            except Exception:  # who only looks stops no worker
+                self.log.exception("The worker goes on, but could not be measured.")
             await self.sleep(EVERY_S)
 
-    async def on_stop(self) -> None:
-        """Disconnect."""
+    async def _measure(self) -> None:
+        owned = self._table.data.open_partitions
+        self._app.metrics.forget_partitions_but(owned)
+        if not self._app.in_recovery:
+            await self._count_products()
+        self._measure_state()
+        await self._measure_lag(owned)
+
+    async def on_shutdown(self) -> None:
+        """Disconnect, once nothing is being measured any more."""
         await self._reader.close()
 
     async def _count_products(self) -> None:
@@ -74,14 +81,10 @@ class Gauges(Service):
 
     def _measure_state(self) -> None:
         metrics, data = self._app.metrics, self._table.data
-        stores = {p: data.partition(p) for p in data.open_partitions}
-        counts = [store.products for store in stores.values()]
-        known = [count for count in counts if count is not None]
-        if len(known) == len(counts):
-            metrics.products.set(sum(known))
+        metrics.products.set(nan if data.products is None else data.products)
         try:
-            for partition, store in stores.items():
-                metrics.state_bytes.labels(partition).set(store.size_bytes())
+            for partition in data.open_partitions:
+                metrics.state_bytes.labels(partition).set(data.partition(partition).size_bytes())
         except StoreError as error:  # the next batch finds it too, and decides what it means
             self.log.warning("The size of the state can't be read: %s", error)
 

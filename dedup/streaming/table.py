@@ -98,6 +98,13 @@ class StateStore(Store[int, State]):
         """Partitions that are open."""
         return sorted(self._partitions)
 
+    @property
+    def products(self) -> int | None:
+        """Products that are known and not deleted; None until all partitions are counted."""
+        counts = [store.products for store in self._partitions.values()]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
     async def on_stop(self) -> None:
         """Close everything."""
         self.close_others(())

@@ -6,8 +6,8 @@ batches and decided on once more - the decision is pure, so it is the same one.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Clock, Decision, Position
@@ -44,40 +44,50 @@ class Told(NamedTuple):
     clock: Clock
 
 
+class _Kept(NamedTuple):
+    """What the decisions of a batch can be told again from."""
+
+    partition: int
+    records: Sequence[Any]
+    before: Mapping[int, State]
+    clock: Clock
+    size_bytes: int
+
+
 class Trail:
     """The last batches of a worker."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[AppliedBatch, int]] = deque()
+        self._kept: deque[_Kept] = deque()
         self._records = 0
         self._bytes = 0
 
     def keep(self, applied: AppliedBatch) -> None:
         """Remember a batch, and forget the oldest ones beyond the bounds."""
-        sample = applied.records[::_SAMPLE_EVERY]
-        size = sum(len(record.value or b"") for record in sample)
-        size = size * len(applied.records) // len(sample)
-        self._kept.append((applied, size))
-        self._records += len(applied.records)
+        records = applied.records
+        sample = records[::_SAMPLE_EVERY]
+        size = sum(len(record.value or b"") for record in sample) * len(records) // len(sample)
+        self._kept.append(_Kept(applied.partition, records, applied.before, applied.clock, size))
+        self._records += len(records)
         self._bytes += size
         while len(self._kept) > 1 and (self._records > RECORDS_KEPT or self._bytes > BYTES_KEPT):
-            oldest, oldest_size = self._kept.popleft()
+            oldest = self._kept.popleft()
             self._records -= len(oldest.records)
-            self._bytes -= oldest_size
+            self._bytes -= oldest.size_bytes
 
     def decisions(self, partition: int, product_id: int, decide: Decide) -> Iterator[Told]:
         """Tell the decisions on a product again, oldest first."""
         key = b"%d" % product_id
-        for applied, _ in self._kept:
-            if applied.partition != partition:
+        for kept in self._kept:
+            if kept.partition != partition:
                 continue
-            state = applied.before.get(product_id)
-            for record in applied.records:
+            state = kept.before.get(product_id)
+            for record in kept.records:
                 if record.key != key:
                     continue
                 event = read_event(record.key, record.value)
                 at = Position(partition, record.offset)
-                decision = decide(event, state, at, applied.clock)
-                yield Told(event, state, decision, at, applied.clock)
+                decision = decide(event, state, at, kept.clock)
+                yield Told(event, state, decision, at, kept.clock)
                 if decision.state is not None:
                     state = decision.state

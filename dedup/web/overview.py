@@ -12,7 +12,6 @@ from dedup.streaming.history import Counts
 from dedup.streaming.table import StateTable
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.owners import Owners
-from dedup.web.products import total
 
 INTERVAL_S: Final = 5
 
@@ -46,7 +45,7 @@ class Overviews:
             events_per_second=events,
             emitted_per_second=emitted,
             duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
-            products=total(self._table.data),
+            products=self._table.data.products,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds or 0.0 for lag in lags), default=None),
             totals=_summed([history.totals]),

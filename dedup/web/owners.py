@@ -8,14 +8,13 @@ group, with the address each is reached at (`DEDUP_WEB_URL`).
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
-from aiohttp.web import HTTPNotFound, HTTPServiceUnavailable
+from aiohttp.web import HTTPMisdirectedRequest, HTTPNotFound, HTTPServiceUnavailable
 from aiokafka.partitioner import murmur2
 
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
 
 ANSWER_WITHIN_S: Final = 5.0
-MISDIRECTED: Final = 421
 
 
 class Owners:
@@ -72,7 +71,7 @@ class Owners:
                     allow_redirects=False,
                 ) as response,
             ):
-                if response.status == MISDIRECTED:
+                if response.status == HTTPMisdirectedRequest.status_code:
                     raise HTTPServiceUnavailable(text="The partition is changing hands. Try again.")
                 if response.status != HTTPNotFound.status_code:  # a product that is not known
                     response.raise_for_status()

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.resources import files
+from time import monotonic
 from typing import Any, Final
 
 from aiohttp.web import (
     Application,
     HTTPBadRequest,
     HTTPException,
+    HTTPMisdirectedRequest,
     HTTPNotFound,
     HTTPServiceUnavailable,
     Request,
@@ -28,13 +30,16 @@ from dedup.web.deadletters import newest_dead_letters
 from dedup.web.models import Error, Product
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
-from dedup.web.owners import MISDIRECTED, Owners
+from dedup.web.owners import Owners
 from dedup.web.products import MAX_PRODUCT_ID, Products
 from dedup.web.rendering import render
 
-LIVE_EVERY_S: Final = 1.0
+OVERVIEW_EVERY_S: Final = 1.0
+PRODUCT_EVERY_S: Final = 2.0
 STREAMS: Final = 32
-"""Live pages at the same time; each is rendered once a second on the worker's own loop."""
+"""Live pages at the same time. They are rendered on the loop that applies the batches."""
+
+_ELSEWHERE: Final = "Another worker owns this product."
 
 ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
 PRODUCT: Final = r"/products/{product_id:[0-9]{1,19}}"
@@ -52,18 +57,19 @@ class Pages:
         self._checks = Checks(app.deduplicator, self._products, self._owners)
         self._stopping = asyncio.Event()
         self._streams = 0
+        self._overview_html = (0.0, "")
 
     def add_to(self, web: Application) -> None:
         """Add every address."""
         get = web.router.add_get
         get("/", self.overview)
         get("/api/overview", self.overview)
-        get("/live", self.live_overview)
+        get("/live", self.live_overview, allow_head=False)
         get("/products", self.products)
         get("/api/products", self.products)
         get(PRODUCT, self.product)
         get(f"/api{PRODUCT}", self.product)
-        get(f"{PRODUCT}/live", self.live_product)
+        get(f"{PRODUCT}/live", self.live_product, allow_head=False)
         get("/check", self.check_form)
         web.router.add_post("/check", self.check_form)
         web.router.add_post("/api/check", self.check)
@@ -129,15 +135,13 @@ class Pages:
     async def product(self, request: Request) -> Response:
         """One product, on whichever worker it is."""
         found = await self._find(request)
-        if found is None:
-            return _json(Error(error="Another worker owns this product."), MISDIRECTED)
         status = 200 if found.known else HTTPNotFound.status_code
         if _wants_json(request):
             return _json(found, status)
         return self._page(request, "product.html", status, shown=found)
 
-    async def _find(self, request: Request) -> Product | None:
-        """Give the product of a request; None if another's was asked of this worker alone."""
+    async def _find(self, request: Request) -> Product:
+        """Give the product of a request, from its owner."""
         product_id = int(request.match_info["product_id"])
         if not 1 <= product_id <= MAX_PRODUCT_ID:
             raise HTTPNotFound(text="A product_id is a number from 1 to 2^63-1.")
@@ -145,7 +149,7 @@ class Pages:
         if here is not None:
             return await self._products.product(product_id, *here)
         if "local" in request.query:
-            return None
+            raise HTTPMisdirectedRequest(text=_ELSEWHERE)
         owner = self._owners.url_of(self._owners.partition_of(product_id))
         if owner == self._owners.this:
             raise HTTPServiceUnavailable(text="The product's partition is being recovered.")
@@ -170,7 +174,7 @@ class Pages:
             value, request.query.get("key"), local="local" in request.query
         )
         if shown is None:
-            return _json(Error(error="Another worker owns this product."), MISDIRECTED)
+            raise HTTPMisdirectedRequest(text=_ELSEWHERE)
         return _json(shown)
 
     async def dead_letters(self, request: Request) -> Response:
@@ -182,9 +186,13 @@ class Pages:
         """The overview, again and again."""
 
         async def fragment() -> str:
-            return render("overview_live.html", shown=self._overviews.overview())
+            second, html = self._overview_html
+            if monotonic() - second >= OVERVIEW_EVERY_S / 2:  # once for all who look
+                html = render("overview_live.html", shown=self._overviews.overview())
+                self._overview_html = (monotonic(), html)
+            return html
 
-        return await self._stream(request, fragment)
+        return await self._stream(request, fragment, OVERVIEW_EVERY_S)
 
     async def live_product(self, request: Request) -> StreamResponse:
         """A product, again and again."""
@@ -192,10 +200,10 @@ class Pages:
         async def fragment() -> str:
             return render("product_live.html", shown=await self._find(request))
 
-        return await self._stream(request, fragment)
+        return await self._stream(request, fragment, PRODUCT_EVERY_S)
 
     async def _stream(
-        self, request: Request, fragment: Callable[[], Awaitable[str]]
+        self, request: Request, fragment: Callable[[], Awaitable[str]], every_s: float
     ) -> StreamResponse:
         """Send a part of a page whenever it is another, as a server-sent event."""
         if self._streams >= STREAMS:
@@ -214,7 +222,7 @@ class Pages:
                     await response.write(b":\n\n")  # finds out who has gone
                 last = html
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), LIVE_EVERY_S)
+                    await asyncio.wait_for(self._stopping.wait(), every_s)
         except (ConnectionError, HTTPException):
             pass  # the browser has gone, or asks again by itself
         finally:

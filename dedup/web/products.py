@@ -12,7 +12,7 @@ import orjson
 from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.streaming.application import DedupApp
-from dedup.streaming.table import StateStore, StateTable
+from dedup.streaming.table import StateTable
 from dedup.web.lookup import read_source_record, verdict_from_record
 from dedup.web.models import PastVerdict, Product, ProductLine, ProductList
 from dedup.web.owners import Owners
@@ -76,7 +76,7 @@ class Products:
             complete=ended or len(found) == PAGE,
             previous_before=previous,
             next_after=following,
-            total=total(self._table.data),
+            total=self._table.data.products,
         )
 
     def _scan(self, at: int, number: int, *, backwards: bool) -> list[_Scanned]:
@@ -138,13 +138,6 @@ class Products:
             if told is not None:
                 return [told], f"{gone}; the last event applied was read from the source topic."
         return [], f"{gone}, and its last event can't be read from the source topic any more."
-
-
-def total(data: StateStore) -> int | None:
-    """Give the number of products in the open partitions; None while they are counted."""
-    counts = [data.partition(partition).products for partition in data.open_partitions]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
 
 
 def _product_id(scanned: _Scanned) -> int:

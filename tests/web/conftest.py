@@ -35,10 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def told_history() -> list[bytes]:
     return [
-        event(TOLD_ID, number=1, action="created", price="10.00"),
-        event(TOLD_ID, number=2, price="12.50", stock_quantity=7),
-        event(TOLD_ID, number=1, price="10.00"),
-        event(TOLD_ID, number=3, price="12.500", stock_quantity=7),
+        event(TOLD_ID, number=1, action="created", product_name="Desk Lamp"),
+        event(TOLD_ID, number=2, product_name="Desk Lamp", price="12.50", stock_quantity=7),
+        event(TOLD_ID, number=1, product_name="Desk Lamp"),
+        event(TOLD_ID, number=3, product_name="Desk Lamp", price="12.500", stock_quantity=7),
     ]
 
 
@@ -111,16 +111,25 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    kafka: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Site]:
     """Two workers that have partitions each, and have done every event."""
-    names, directory = Names.fresh(), tmp_path_factory.mktemp("site")
+    pictures = pytestconfig.getoption("--pictures") is not None
+    names = Names("products", "src_products", "products.dlq", "shop") if pictures else Names.fresh()
+    directory = tmp_path_factory.mktemp("site")
     first, second = (
         WorkerProcess(kafka, directory / name, names.settings) for name in ("first", "second")
     )
     with first, second:
         made = Site(kafka, names, (first, second))
         wait_for(lambda: all(len(_owned(url)) == 2 for url in made.urls))
-        asyncio.run(produce(kafka, records(), names.source))
+        events = records()
+        size = EVENTS // 30 if pictures else len(events)
+        for part in range(0, len(events), size):
+            asyncio.run(produce(kafka, events[part : part + size], names.source))
+            if pictures:
+                time.sleep(2)  # the chart has something to show then
         asyncio.run(wait_until_done(kafka, names))
         wait_for(lambda: all(get(f"{u}/api/overview")[1]["lag_records"] == 0 for u in made.urls))
         yield made

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
+from aiohttp.web import Application, HTTPServiceUnavailable, Request
 
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp, WorkerError
+from dedup.web.owners import Owners
 from dedup.web.server import HEADERS, LockedWeb, lock
 from dedup.wiring import build_app
+from tests.workers import free_port
 
 TOKEN = "abcdefghijklmnop-0123"  # noqa: S105 - opens nothing but the test's server
 FAUSTS_PAGES = ("/router/", "/table/", "/graph/", "/stats/", "/performance/")
@@ -95,6 +97,28 @@ async def test_probes_need_no_token_and_learn_nothing_else(tmp_path: Path) -> No
         assert (await client.get("/readyz")).status == 503
         for path in ("/livez/", "/readyz/x", "/livez/../metrics", "/x/livez"):
             assert (await client.get(path)).status == 401
+
+
+async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
+    asked = app(tmp_path / "asked", DEDUP_WEB_TOKEN=TOKEN)
+    knows = app(tmp_path / "knows", DEDUP_WEB_TOKEN=TOKEN)
+    knows_not = app(tmp_path / "knows_not")
+    async with serving(asked) as client:
+        url = str(client.make_url("")).rstrip("/")
+        overview = await Owners(knows, knows.settings).ask(url, "/api/overview")
+        assert overview["worker"] == asked.settings.web_url
+        with pytest.raises(HTTPServiceUnavailable) as refused:
+            await Owners(knows_not, knows_not.settings).ask(url, "/api/overview")
+        assert "401" in str(refused.value.text)
+
+
+async def test_a_worker_that_does_not_answer_is_named_with_the_cure(tmp_path: Path) -> None:
+    built = app(tmp_path)
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(HTTPServiceUnavailable) as refused:
+        await Owners(built, built.settings).ask(url, "/api/products/1")
+    assert f"The worker at {url} owns this product and does not answer" in str(refused.value.text)
+    assert "set DEDUP_WEB_URL there" in str(refused.value.text)
 
 
 @pytest.mark.parametrize(
