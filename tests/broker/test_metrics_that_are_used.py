@@ -17,7 +17,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 OF_PROMETHEUS = {"up", "ALERTS"}
 ADDED_BY_PROMETHEUS = {"job", "instance"}
 
-SELECTOR = re.compile(r"\b(dedup_\w+|up|ALERTS)(?:\{([^}]*)\})?")
+SELECTOR = re.compile(r"(?<![\w:])(dedup_\w+|up|ALERTS)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r"(\w+)(=~|=)\"([^\"]*)\"")
 GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 
