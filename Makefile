@@ -31,6 +31,12 @@ demo: .venv/local.installed ## broker, producer, worker, result compared with an
 test: lint types chromium .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
+# promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
+PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/.promtool/usr/bin/promtool)
+$(CURDIR)/.promtool/usr/bin/promtool:
+	@mkdir -p .promtool/package && cd .promtool/package && apt-get update -qq && apt-get download -qq prometheus
+	@dpkg -x .promtool/package/prometheus_*.deb .promtool
+
 chromium: # the browser of the tests, from the system's packages: nothing is downloaded past them
 	@command -v chromium >/dev/null || { \
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Setting up: chromium" \
@@ -81,8 +87,8 @@ fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; 
 	@cd tests/deploy/kubernetes_tools && GOBIN=$(CURDIR)/.cache/deploy go install tool
 	@touch $@
 
-test-deploy: .venv/deploy.installed .cache/deploy/kustomize .cache/deploy/kubeconform ## Kubernetes manifests; needs Go
-	@$(BIN)/python -m pytest -q tests/deploy
+test-deploy: .venv/deploy.installed $(PROMTOOL) .cache/deploy/kustomize .cache/deploy/kubeconform ## what deploy/ has, by the tools that read it; needs Go
+	@PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest -q tests/deploy deploy
 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
@@ -106,4 +112,4 @@ bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--s
 	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-peers .uv benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .uv .promtool benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

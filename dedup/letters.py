@@ -1,122 +1,42 @@
 """Reads the dead-letter topic: all of it as it stands now, or chosen stretches."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
-from dedup.connecting import connection_fault
 from dedup.letter import Letter
+from dedup.reading import ReadError, Spans, TopicReader, open_topic
 from dedup.settings import Settings
 
-STALLED_AFTER_S: Final = 30.0
-"""Seconds without any record after which reading is given up."""
-
-_FETCH_BYTES: Final = 4 * 1024 * 1024
-
-Spans = Mapping[int, range]
-"""The offsets of each partition to read."""
-
-
-class DlqError(Exception):
-    """The dead letters can't be read or re-submitted; the text is a sentence."""
-
-
-async def partition_count(settings: Settings, topic: str, setting: str) -> int:
-    """Give the partitions of a topic, which a setting names. Raises DlqError if it is missing."""
-    admin = AIOKafkaAdminClient(**settings.kafka_client())
-    try:
-        await admin.start()
-        (described,) = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
-    if described["error_code"] != 0:
-        raise DlqError(
-            f"There is no topic {setting}={topic} at KAFKA_BOOTSTRAP_SERVERS="
-            f"{settings.KAFKA_BOOTSTRAP_SERVERS}. `dedup topics create` makes it; the worker does "
-            "too when it starts."
-        )
-    return len(described["partitions"])
+DlqError = ReadError
+"""The dead letters can't be read or re-submitted; the text is a sentence."""
 
 
 class DeadLetters:
     """The dead-letter topic, open for reading. `open_dead_letters` makes one."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, spans: Spans) -> None:
-        self._consumer = consumer
-        self._topic = topic
-        self.spans = spans
+    def __init__(self, reader: TopicReader) -> None:
+        self._reader = reader
+
+    @property
+    def spans(self) -> Spans:
         """What stood on the topic when it was opened."""
+        return self._reader.spans
 
     async def read(self, spans: Spans | None = None) -> AsyncIterator[Letter]:
-        """Give the letters in these spans, by default all; a partition's are in order.
-
-        What is no longer there, or was not yet when the topic was opened, is left out.
-        """
-        ends = self._seek(self.spans if spans is None else spans)
-        read_last = asyncio.get_running_loop().time()
-        while ends:
-            found = await self._consumer.getmany(*ends, timeout_ms=200)
-            for tp, records in found.items():
-                for record in records:
-                    if record.offset < ends[tp]:
-                        yield _letter(record)
-            ends = {tp: end for tp, end in ends.items() if await self._consumer.position(tp) < end}
-            now = asyncio.get_running_loop().time()
-            if found:
-                read_last = now
-            elif now - read_last > STALLED_AFTER_S:
-                raise DlqError(
-                    f"The brokers have sent nothing of {self._topic} for {STALLED_AFTER_S:.0f} s. "
-                    "Try again once all of its partitions have a leader."
-                )
-
-    def _seek(self, spans: Spans) -> dict[TopicPartition, int]:
-        """Go to the begin of every span that holds anything; give the ends."""
-        ends = {}
-        for partition, wanted in spans.items():
-            there = self.spans.get(partition, range(0))
-            span = range(max(wanted.start, there.start), min(wanted.stop, there.stop))
-            if span:
-                tp = TopicPartition(self._topic, partition)
-                ends[tp] = span.stop
-                self._consumer.seek(tp, span.start)
-        return ends
+        """Give the letters in these spans, by default all: see `TopicReader.read`."""
+        async for _, records in self._reader.read(spans):
+            for record in records:
+                yield _letter(record)
 
 
 @asynccontextmanager
 async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     """Open the dead-letter topic. Raises DlqError; so does what Kafka refuses inside the block."""
-    fault = await connection_fault(settings)
-    if fault is not None:
-        raise DlqError(fault.sentence)
+    rights = f", and to replay also to write {settings.KAFKA_PRODUCT_TOPIC}"
     topic = settings.KAFKA_DLQ_TOPIC
-    try:
-        count = await partition_count(settings, topic, "KAFKA_DLQ_TOPIC")
-        consumer = AIOKafkaConsumer(
-            **settings.kafka_client(),
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-        )
-        async with consumer:
-            partitions = [TopicPartition(topic, number) for number in range(count)]
-            consumer.assign(partitions)
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            spans = {tp.partition: range(begins[tp], ends[tp]) for tp in partitions}
-            yield DeadLetters(consumer, topic, spans)
-    except KafkaError as error:
-        raise DlqError(
-            f"Kafka refused at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
-            f"{error!r}. The user must be allowed to read {topic}, and to replay also to write "
-            f"{settings.KAFKA_PRODUCT_TOPIC}."
-        ) from error
+    async with open_topic(settings, topic, "KAFKA_DLQ_TOPIC", rights=rights) as reader:
+        yield DeadLetters(reader)
 
 
 def _letter(record: Any) -> Letter:

@@ -29,7 +29,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dedup.core.decide import Rules
 from dedup.core.event import CONTENT_FIELDS
+from dedup.core.fingerprint import FingerprintScheme
 
 _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
@@ -119,6 +121,14 @@ class Settings(BaseSettings):
         "exactly_once",
         description="Whether source offsets are part of the output's transaction.",
     )
+    DEDUP_DRY_RUN: bool = Field(
+        False,
+        description=(
+            "Observe only: the worker decides, counts and shows, beside a worker or a Flink job "
+            "that goes on; it writes nothing to any topic, and its group and data directory are "
+            "its own."
+        ),
+    )
     DEDUP_PARTITIONS: int = Field(4, ge=1, description="Partitions of topics the worker creates.")
     DEDUP_REPLICATION_FACTOR: int = Field(
         1, ge=1, description="Replicas of topics the worker creates."
@@ -169,6 +179,26 @@ class Settings(BaseSettings):
         if not is_loopback(self.DEDUP_WEB_HOST) and self.DEDUP_WEB_TOKEN is None:
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
+
+    def rules(self) -> Rules:
+        """Give the rules of the decision that these settings choose."""
+        refresh_after = self.DEDUP_REFRESH_AFTER
+        return Rules(
+            scheme=FingerprintScheme(self.DEDUP_CONTENT_FIELDS),
+            order=self.DEDUP_ORDER,
+            refresh_after_us=None if refresh_after is None else int(refresh_after * 1_000_000),
+            unknown_actions=self.DEDUP_UNKNOWN_ACTION,
+        )
+
+    def of_the_worker(self) -> "Settings":
+        """Give the settings a worker uses: those of a dry run have its own group and directory."""
+        if not self.DEDUP_DRY_RUN:
+            return self
+        own = {
+            "DEDUP_APP_ID": f"{self.DEDUP_APP_ID}-dry-run",
+            "DEDUP_DATA_DIR": self.DEDUP_DATA_DIR / "dry-run",
+        }
+        return self.model_copy(update=own)
 
     @property
     def web_url(self) -> str:

@@ -8,9 +8,8 @@ from typing import Any, Final
 import faust
 from faust.types.auth import CredentialsT
 
-from dedup.core.decide import Rules
-from dedup.core.fingerprint import FingerprintScheme
 from dedup.metrics import Metrics
+from dedup.reading import ReadError
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import (
@@ -20,6 +19,7 @@ from dedup.streaming.application import (
 )
 from dedup.streaming.batching import BatchSchema
 from dedup.streaming.datadir import Origin
+from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.ending import DedupWorker
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
@@ -27,7 +27,7 @@ from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.trail import Trail
-from dedup.topics import TopicError, TopicFacts, check_group, ensure_topics
+from dedup.topics import TopicError, TopicFacts, check_group, check_topics, ensure_topics
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"
@@ -51,18 +51,15 @@ def build_app(
 
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
+    production, settings = settings, settings.of_the_worker()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
-    rules = Rules(
-        scheme=FingerprintScheme(settings.DEDUP_CONTENT_FIELDS),
-        order=settings.DEDUP_ORDER,
-        refresh_after_us=_microseconds(settings),
-        unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
-    )
+    rules = settings.rules()
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
     app.trail, app.history = Trail(), History()
-    kafka = KafkaPublisher(settings)
+    dry_run = settings.DEDUP_DRY_RUN
+    kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
     app.deduplicator = Deduplicator(
         rules,
@@ -72,13 +69,16 @@ def build_app(
         key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
         now=now,
     )
-    app.changelog_reader = ChangelogReader(settings, table, rules.scheme, app.metrics, now=now)
+    reader = SeedReader if dry_run else ChangelogReader
+    app.changelog_reader = reader(settings, table, rules.scheme, app.metrics, now=now)
 
     async def prepare() -> None:
         try:
-            facts = await ensure_topics(settings)
+            facts = await (check_topics if dry_run else ensure_topics)(settings)
             await check_group(settings)
-        except TopicError as error:
+            if dry_run:
+                await observe_from_known_states(production, settings)
+        except (TopicError, ReadError) as error:
             raise WorkerError(str(error)) from error
         _use(app, settings, facts)
 
@@ -104,11 +104,6 @@ def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
     app.deduplicator.refuse_rows_beyond(facts.states_batch_bytes)
     app.deduplicator.keep_deleted_markers(facts.delete_retention_ms * 1000)
     app.changelog_reader.deleted_marker_us = facts.delete_retention_ms * 1000
-
-
-def _microseconds(settings: Settings) -> int | None:
-    seconds = settings.DEDUP_REFRESH_AFTER
-    return None if seconds is None else int(seconds * 1_000_000)
 
 
 def _state_table(app: DedupApp, settings: Settings) -> StateTable:

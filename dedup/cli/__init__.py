@@ -13,11 +13,17 @@ from dedup import __version__
 
 _COMMANDS: Final = {
     "demo": "dedup.cli.demo",
-    "dlq": "dedup.cli.dlq",
     "kafka": "dedup.cli.kafka",
     "sink": "dedup.cli.sink",
-    "topics": "dedup.cli.topics",
     "worker": "dedup.cli.worker",
+    "topics": "dedup.cli.topics",
+    "inspect": "dedup.cli.inspect",
+    "tail": "dedup.cli.tail",
+    "stats": "dedup.cli.stats",
+    "check": "dedup.cli.check",
+    "verify": "dedup.cli.verify",
+    "dlq": "dedup.cli.dlq",
+    "config": "dedup.cli.config",
 }
 """Each command and its module, which has it under the same name."""
 
@@ -29,14 +35,21 @@ Examples:
   dedup demo --events 0 --follow   the same, one event every 1-3 s, until Ctrl-C
   dedup topics create              make the topics before the first worker
   dedup worker                     deduplicate, until SIGTERM or Ctrl-C
+  dedup inspect 42                 what is known of product 42, and why
+  dedup tail                       decisions as they are made, with the difference
+  dedup stats                      how many events said nothing new
+  dedup check events.jsonl         what would become of these events; no broker
+  dedup verify                     audit src_products against the events
   dedup dlq list                   show the events that could not be applied
   dedup sink postgres              keep a PostgreSQL table in step with src_products
+  dedup config show                the settings as they are read
 
 \b
 Exit codes:
   0    done
   1    it failed, or the demo's oracle disagrees; a sentence says why
   2    wrong usage
+  3    `check` found events that can't be applied, `verify` found faults
   130  stopped by Ctrl-C before it was done
 
 Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092) and others.

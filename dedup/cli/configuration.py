@@ -51,6 +51,8 @@ def _default(field: FieldInfo) -> str:
     default = field.default
     if default is None or default is PydanticUndefined:
         return "-"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return f"`{', '.join(default) if isinstance(default, tuple) else default}`"
 
 

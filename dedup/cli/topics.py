@@ -1,10 +1,8 @@
 """`dedup topics`: the topics, made and checked without a worker."""
 
-import asyncio
-import logging
-import os
-import sys
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -30,8 +28,12 @@ def topics() -> None:
     """Create or check the topics the worker needs."""
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
 @topics.command()
-def create() -> None:
+@_json
+def create(as_json: bool) -> None:
     """Make the missing topics, with the settings they need, and check all.
 
     The worker does the same when it starts. DEDUP_PARTITIONS (4) and DEDUP_REPLICATION_FACTOR (1)
@@ -39,35 +41,31 @@ def create() -> None:
     """
     from dedup.topics import ensure_topics  # noqa: PLC0415 - aiokafka takes longer than --help may
 
-    _report(ensure_topics)
+    _report(ensure_topics, as_json)
 
 
 @topics.command()
-def check() -> None:
+@_json
+def check(as_json: bool) -> None:
     """Check that the topics exist and can be worked with; change nothing."""
     from dedup.topics import check_topics  # noqa: PLC0415 - as above
 
-    _report(check_topics)
+    _report(check_topics, as_json)
 
 
-def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]]) -> None:
+def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]], as_json: bool) -> None:
     """Do it with the settings of the environment; say what was found, or exit with 1."""
-    from dedup.settings import SettingsError, load_settings  # noqa: PLC0415 - as above
-    from dedup.topics import TopicError  # noqa: PLC0415
+    from dedup.cli.environment import run  # noqa: PLC0415 - as above
 
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    async def act(settings: "Settings") -> tuple["Settings", "TopicFacts"]:
+        return settings, await action(settings)
 
-    async def act(settings: "Settings") -> "TopicFacts":
-        return await action(settings)
-
-    try:
-        settings = load_settings(os.environ)
-        facts = asyncio.run(act(settings))
-    except (SettingsError, TopicError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    settings, facts = run(act)
     names = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
+    if as_json:
+        topics = {"source": names[0], "states": names[1], "dead_letters": settings.KAFKA_DLQ_TOPIC}
+        click.echo(json.dumps({"topics": topics, **asdict(facts)}))
+        return
     click.echo(
         f"{' and '.join(names)} have {facts.partitions} partitions, {names[1]} is compacted, "
         f"{settings.KAFKA_DLQ_TOPIC} is there."

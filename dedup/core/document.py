@@ -7,7 +7,9 @@ turned into an integer - and so do many digits: 1.000...0 with a million of them
 
 import json
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 LARGEST_EXPONENT: Final = 40
 """Beyond the largest number any field takes (2^63), and small enough to compute with."""
@@ -44,3 +46,12 @@ def _number(text: str) -> Decimal | float:
     if not number:
         return Decimal(0)
     return number if abs(number.adjusted()) < LARGEST_EXPONENT else float("nan")
+
+
+def key_named_in(event: bytes) -> bytes:
+    """Give the record key that an event should have; empty when it names no product."""
+    try:
+        document: Any = msgspec.json.decode(event)
+        return str(document["product"]["product_id"]).encode()
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return b""

@@ -28,6 +28,7 @@ from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
 from dedup.streaming.datadir import DataDirectory, grown
+from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.publisher import (
@@ -69,7 +70,7 @@ class DedupApp(faust.App):
     prepare: Callable[[], Awaitable[None]]
     """Called once before anything starts; raises WorkerError to refuse."""
 
-    publisher_service: KafkaPublisher
+    publisher_service: KafkaPublisher | DryRunPublisher
     settings: Settings
     partitions: int = 0
     """Partitions of the source topic when the worker started; 0 before it knows."""

@@ -1,10 +1,9 @@
 """What would happen to an event, without applying it."""
 
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from dedup.core.decide import Clock, Position
+from dedup.core.document import key_named_in
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.streaming.agent import Deduplicator, wall_clock
@@ -30,7 +29,7 @@ class Checks:
 
         Without a key it is the product_id that the event names.
         """
-        record_key = _key_of(value) if key is None else key.encode("utf-8", "surrogateescape")
+        record_key = key_named_in(value) if key is None else key.encode("utf-8", "surrogateescape")
         event = read_event(record_key, value)
         partition, state = 0, None
         if isinstance(event, Event):
@@ -48,12 +47,3 @@ class Checks:
         owner = self._owners.url_of(self._owners.partition_of(product_id))
         found = await self._owners.ask(owner, "/api/check", value, key=key.decode())
         return Verdict.model_validate(found)
-
-
-def _key_of(value: bytes) -> bytes:
-    """Give the key that an event should have; empty when it names no product."""
-    try:
-        event: Any = msgspec.json.decode(value)
-        return str(event["product"]["product_id"]).encode()
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):  # whatever it is
-        return b""

@@ -5,13 +5,14 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
+from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
-from dedup.streaming.application import DedupApp
+from dedup.streaming.application import DedupApp, StateTableManager
 from dedup.streaming.table import StateTable
 from dedup.web.lookup import read_source_record, verdict_from_record
 from dedup.web.models import PastVerdict, Product, ProductLine, ProductList
@@ -20,6 +21,7 @@ from dedup.web.verdicts import past_verdict
 
 PAGE: Final = 50
 DECISIONS_SHOWN: Final = 20
+LOOKED_UP_KEPT: Final = 64
 MAX_PRODUCT_ID: Final = 2**63 - 1
 
 SCANNED_AT_ONCE: Final = 500
@@ -38,6 +40,7 @@ class Products:
         self._app = app
         self._table = table
         self._owners = owners
+        self._looked_up: dict[int, tuple[State, PastVerdict | None]] = {}
 
     async def page(
         self, *, after: int = 0, before: int | None = None, search: str = ""
@@ -91,7 +94,10 @@ class Products:
         """Give partition and state of a product; None if another worker owns it.
 
         A producer may place keys in another way than Kafka's own: all partitions here are asked.
+        Raises HTTPServiceUnavailable while the states are being recovered: some would be old.
         """
+        if not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
+            raise HTTPServiceUnavailable(text="The state is being recovered. See /readyz.")
         data, home = self._table.data, self._owners.partition_of(product_id)
         for partition in sorted(data.open_partitions, key=lambda p: p != home):
             state = data.partition(partition).read([product_id]).get(product_id)
@@ -134,12 +140,24 @@ class Products:
         gone = "This worker remembers no decision on this product"
         if state.partition == UNKNOWN_SOURCE:
             return [], f"{gone}, and the record on src_products names no source event."
-        record = await read_source_record(self._app.settings, state.partition, state.offset)
-        if record is not None:
-            told = verdict_from_record(record, product_id, state, self._app.deduplicator)
-            if told is not None:
-                return [told], f"{gone}; the last event applied was read from the source topic."
+        told = await self._look_up(product_id, state)
+        if told is not None:
+            return [told], f"{gone}; the last event applied was read from the source topic."
         return [], f"{gone}, and its last event can't be read from the source topic any more."
+
+    async def _look_up(self, product_id: int, state: State) -> PastVerdict | None:
+        """Read the event a state names, once for all who look at a product."""
+        known = self._looked_up.get(product_id)
+        if known is not None and known[0] == state:
+            return known[1]
+        record = await read_source_record(self._app.settings, state.partition, state.offset)
+        if record is None:
+            return None
+        told = verdict_from_record(record, product_id, state, self._app.deduplicator)
+        if len(self._looked_up) >= LOOKED_UP_KEPT:
+            self._looked_up.clear()
+        self._looked_up[product_id] = (state, told)
+        return told
 
 
 def _product_id(scanned: _Scanned) -> int:

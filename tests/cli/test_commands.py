@@ -13,7 +13,10 @@ from dedup import __version__, topics
 from dedup.cli import cli
 from tests.workers import free_port
 
-COMMANDS = ("demo", "dlq", "kafka", "sink", "topics", "worker")
+COMMANDS = (
+    *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats"),
+    *("check", "verify", "dlq", "config", "sink"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,13 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         (("topics",), ("create", "check", "Exit codes:")),
         (("topics", "create"), ("DEDUP_PARTITIONS",)),
         (("worker",), ("faust -A dedup worker --help", "Example")),
+        (("inspect",), ("PRODUCT_ID", "--json", "Examples", "Exit codes:")),
+        (("tail",), ("--outcome", "--product", "--json", "Examples", "Exit codes:")),
+        (("stats",), ("--json", "Examples", "Exit codes:")),
+        (("check",), ("--json", "Examples", "Exit codes:", "3")),
+        (("verify",), ("--json", "not judged", "Examples", "Exit codes:", "3")),
+        (("config", "show"), ("--json", "Examples", "Exit codes:")),
+        (("config", "check"), ("Examples", "Exit codes:")),
     ],
 )
 def test_each_command_has_help_with_examples(

@@ -5,11 +5,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import NO_FINGERPRINT
 from dedup.core.state import State
 from dedup.settings import load_settings
+from dedup.streaming.application import StateTableManager
 from dedup.streaming.store import PartitionStore
 from dedup.streaming.table import StateTable
 from dedup.web.models import ProductList
@@ -32,6 +34,7 @@ class Shelf:
     def __init__(self, directory: Path) -> None:
         app = build_app(load_settings({"DEDUP_DATA_DIR": str(directory)}))
         app.partitions = 4
+        self.app = app
         table = app.tables[TABLE_NAME]
         assert isinstance(table, StateTable)
         self.table = table
@@ -124,6 +127,11 @@ async def test_a_page_costs_what_it_shows_and_a_search_is_bounded(
 async def test_a_product_in_another_than_its_hashed_partition_is_found(shelf: Shelf) -> None:
     """A producer may choose partitions in its own way."""
     owners = shelf.products._owners
+    with pytest.raises(HTTPServiceUnavailable):
+        shelf.products.find(1)  # before the states are recovered
+    tables = shelf.app.tables
+    assert isinstance(tables, StateTableManager)
+    tables.recovery.completed.set()
     product_id = next(i for i in range(1, 100) if owners.partition_of(i) == 1)
     shelf.table.data.partition(1)
     shelf.table.write(3, {product_id: state(product_id, "x")}, next_offset=1, now_us=0)

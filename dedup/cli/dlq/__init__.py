@@ -1,21 +1,11 @@
 """`dedup dlq`: dead letters listed, shown and re-submitted."""
 
-import asyncio
 import json
-import logging
-import os
-import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
 from dedup.core.deadletter import Reason
-
-if TYPE_CHECKING:
-    from dedup.settings import Settings
-
-T = TypeVar("T")
 
 _EXIT_CODES: Final = """\b
 Exit codes:
@@ -83,8 +73,9 @@ Examples:
 def list_(reason: str | None, limit: int, as_json: bool) -> None:
     """Print the newest dead letters, the newest last; with --json an object on each line."""
     from dedup.cli.dlq import choosing, display  # noqa: PLC0415 - aiokafka is slower than --help
+    from dedup.cli.environment import run  # noqa: PLC0415 - as above
 
-    letters, found = _run(lambda settings: choosing.newest(settings, reason, limit))
+    letters, found = run(lambda settings: choosing.newest(settings, reason, limit))
     if as_json:
         for letter in letters:
             click.echo(json.dumps(letter.summary()))
@@ -114,8 +105,9 @@ def show(partition: int, offset: int, as_json: bool) -> None:
     the JSON, in base64.
     """
     from dedup.cli.dlq import choosing, display  # noqa: PLC0415 - as above
+    from dedup.cli.environment import run  # noqa: PLC0415 - as above
 
-    letter = _run(lambda settings: choosing.letter_at(settings, (partition, offset)))
+    letter = run(lambda settings: choosing.letter_at(settings, (partition, offset)))
     if as_json:
         click.echo(json.dumps(letter.details()))
     else:
@@ -154,37 +146,20 @@ def replay(
     the value and the headers that it came with.
     """
     from dedup.cli.dlq import choosing  # noqa: PLC0415 - as above
+    from dedup.cli.environment import run  # noqa: PLC0415 - as above
 
     if (bool(positions), reason is not None, everything).count(True) != 1:
         raise click.UsageError("Give one of: PARTITION:OFFSET ..., --reason REASON, --all.")
     choice = choosing.Choice(frozenset(positions), reason)
 
     # Asked between two runs of the loop: inside one, Ctrl-C would not end the question.
-    count, spans = _run(lambda settings: choosing.find(settings, choice))
+    count, spans = run(lambda settings: choosing.find(settings, choice))
     if count and not yes:
         click.confirm(f"Re-submit {_letters(count)}?", abort=True, err=True)
     if count:
-        count = _run(lambda settings: choosing.replay(settings, choice, spans))
+        count = run(lambda settings: choosing.replay(settings, choice, spans))
     click.echo(json.dumps({"replayed": count}) if as_json else f"Re-submitted {_letters(count)}.")
 
 
 def _letters(count: int) -> str:
     return "1 dead letter" if count == 1 else f"{count:,} dead letters"
-
-
-def _run(action: Callable[["Settings"], Awaitable[T]]) -> T:
-    """Do it with the settings of the environment, or exit with 1 and a sentence."""
-    from dedup.letters import DlqError  # noqa: PLC0415 - as above
-    from dedup.settings import SettingsError, load_settings  # noqa: PLC0415
-
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-
-    async def act() -> T:
-        return await action(load_settings(os.environ))
-
-    try:
-        return asyncio.run(act())
-    except (SettingsError, DlqError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from dedup.cli.dlq.replay import resubmit
 from dedup.letter import Letter
-from dedup.letters import DeadLetters, DlqError, Spans, open_dead_letters
+from dedup.letters import DeadLetters, DlqError, open_dead_letters
+from dedup.reading import Spans
 from dedup.settings import Settings
 
 Position = tuple[int, int]

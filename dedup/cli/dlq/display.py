@@ -1,20 +1,12 @@
 """Dead letters for people, on stdout: a table of many, everything about one."""
 
-import sys
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dedup.cli.terminal import console
 from dedup.letter import Letter, printable
-
-_UNBOUNDED = 1_000_000
-
-
-def _console() -> Console:
-    """Stdout; lines of a pipe are never broken, for other programs read them."""
-    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False)
 
 
 def show_table(letters: Iterable[Letter]) -> None:
@@ -29,7 +21,7 @@ def show_table(letters: Iterable[Letter]) -> None:
         time = letter.time[:19].replace("T", " ")
         cells = (letter.position, letter.reason, _source(letter), time, key, letter.message)
         table.add_row(*map(Text, cells))  # Text: what looks like markup in an event is no markup
-    _console().print(table)
+    console().print(table)
 
 
 def show_letter(letter: Letter) -> None:
@@ -48,7 +40,7 @@ def show_letter(letter: Letter) -> None:
     lines.append(f"value     ({size})")
     lines += [] if value is None else [printable(line) for line in value.split(b"\n")]
     for line in lines:
-        _console().print(Text(line), soft_wrap=True)
+        console().print(Text(line), soft_wrap=True)
 
 
 def _source(letter: Letter) -> str:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
 from dedup.letter import Letter
-from dedup.letters import DlqError, partition_count
+from dedup.reading import ReadError, partition_count
 from dedup.settings import Settings
 
 ACKNOWLEDGE_WITHIN_S: Final = 60.0
@@ -33,7 +33,7 @@ def partition_of(letter: Letter, partitions: int) -> int:
 async def resubmit(settings: Settings, letters: AsyncIterable[Letter]) -> int:
     """Append letters to `products` as the events they were; give how many once all are durable.
 
-    Raises DlqError; the sentence says how many were re-submitted before.
+    Raises ReadError; the sentence says how many were re-submitted before.
     """
     topic = settings.KAFKA_PRODUCT_TOPIC
     partitions = await partition_count(settings, topic, "KAFKA_PRODUCT_TOPIC")
@@ -89,7 +89,7 @@ async def _acknowledged(pending: list[Any], topic: str, before: int) -> int:
     failed = [error for error in results if isinstance(error, BaseException)]
     if failed:
         done = before + len(results) - len(failed)
-        raise DlqError(
+        raise ReadError(
             f"{topic} did not accept {len(failed)} events ({failed[0]!r}); {done} were "
             "re-submitted. Those may be replayed once more without harm."
         )

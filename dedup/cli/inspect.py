@@ -1,0 +1,49 @@
+"""`dedup inspect`: everything the topics tell of one product."""
+
+import json
+from typing import Final
+
+import click
+
+_EPILOG: Final = """\b
+Examples:
+  dedup inspect 42
+  dedup inspect 42 --events 1000
+  dedup inspect 42 --json | jq '.events[-1].why'
+
+\b
+Exit codes:
+  0    done
+  1    it failed, or nothing is known of the product; a sentence on stderr says which
+  2    wrong usage
+  130  stopped by Ctrl-C
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("product_id", type=click.IntRange(1, 2**63 - 1))
+@click.option(
+    "--events",
+    "limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many events at most, the newest; and as many records.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
+def inspect(product_id: int, limit: int, as_json: bool) -> None:
+    """Print the row of PRODUCT_ID, where it comes from, and what became of each of its events.
+
+    Only the partition of the product is read. The events are decided on again by the worker's own
+    rules; those that retention has taken off the topic are missing, and it is said when there may
+    be such.
+    """
+    from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
+    from dedup.cli.observing import product_display  # noqa: PLC0415 - as above
+    from dedup.cli.observing.inspecting import inspect_product  # noqa: PLC0415 - as above
+
+    product = run(lambda settings: inspect_product(settings, product_id))
+    if as_json:
+        click.echo(json.dumps(product_display.as_json(product, limit)))
+    else:
+        product_display.show(product, limit)

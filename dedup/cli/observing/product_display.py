@@ -1,0 +1,121 @@
+"""One product for people and for programs: row, headers, history, events with verdicts."""
+
+import json
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from dedup.cli.observing import verdicts
+from dedup.cli.observing.inspecting import Emission, Product
+from dedup.cli.terminal import console, harmless
+from dedup.core.explain import instant
+from dedup.core.row import read_product
+from dedup.core.state import UNKNOWN_SOURCE
+from dedup.letter import printable
+
+
+def as_json(product: Product, limit: int) -> dict[str, Any]:
+    """Give what `dedup inspect --json` prints; the last of each list is the newest."""
+    events = [
+        verdicts.as_json(verdict, product.rules) | {"emitted_at": product.emitted_at(verdict)}
+        for verdict in product.verdicts[-limit:]
+    ]
+    return {
+        "product_id": product.product_id,
+        "partition": product.partition,
+        "row": _row(product.emissions[-1]) if product.emissions else None,
+        "fingerprint_matches": product.fingerprint_matches(),
+        "events_complete": product.complete,
+        "history": [_emission(emission) for emission in product.emissions[-limit:]],
+        "events": events,
+    }
+
+
+def show(product: Product, limit: int) -> None:
+    """Print it; the newest stands last."""
+    out = console()
+    out.print(Text(f"Product {product.product_id}, partition {product.partition}", "bold"))
+    _show_row(product)
+    if product.emissions:
+        out.print(Text("\nOn src_products", "bold"), _history(product, limit), sep="\n")
+    if product.verdicts:
+        out.print(Text("\nEvents, as they are decided on", "bold"))
+        for verdict in product.verdicts[-limit:]:
+            place = f"{verdict.at.partition}:{verdict.at.offset}"
+            line = verdicts.as_line(verdict, product.rules, place=place)
+            emitted = product.emitted_at(verdict)
+            if emitted is not None:
+                line.append(f"  → src_products {verdict.at.partition}:{emitted}", "dim")
+            out.print(line, soft_wrap=True)
+    left_out = len(product.verdicts) - limit
+    if left_out > 0:
+        out.print(f"{left_out:,} older events are not shown; --events shows more.")
+    if not product.complete:
+        out.print("Older events are no longer on the topic: the first verdicts may lack them.")
+
+
+def _show_row(product: Product) -> None:
+    out = console()
+    row = _row(product.emissions[-1]) if product.emissions else None
+    if row is None:
+        gone = "was deleted: its newest record is a tombstone" if product.emissions else "has none"
+        out.print(f"row  {gone}")
+        return
+    for name, value in row.items():
+        out.print(Text(f"  {name:<21} {harmless(value)}"), soft_wrap=True)
+    for name, value in _emission(product.emissions[-1])["headers"].items():
+        out.print(Text(f"  {harmless(name):<21} {value}", "dim"), soft_wrap=True)
+    match product.fingerprint_matches():
+        case True:
+            out.print("The fingerprint in its headers is that of the row.")
+        case False:
+            out.print(Text("The fingerprint in its headers is NOT that of the row.", "red"))
+        case None:
+            out.print("Its headers hold no fingerprint of these settings.")
+
+
+def _history(product: Product, limit: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("offset", "time (UTC)", "of event", "event time", "action", "event id"):
+        table.add_column(heading, overflow="fold")
+    for emission in product.emissions[-limit:]:
+        told = _emission(emission)
+        row = told["row"] or {}
+        cells = (
+            told["offset"],
+            told["time"],
+            told["source"],
+            told["event_time"],
+            row.get("last_action", "tombstone" if told["row"] is None else None),
+            row.get("last_event_id"),
+        )
+        table.add_row(*(Text(harmless(cell)) for cell in cells))
+    return table
+
+
+def _emission(emission: Emission) -> dict[str, Any]:
+    record, state = emission.record, emission.state
+    headers = {name: printable(value or b"") for name, value in record.headers}
+    source = None
+    if state is not None and state.partition != UNKNOWN_SOURCE:
+        source = f"{state.partition}:{state.offset}"
+    return {
+        "offset": record.offset,
+        "time": instant(record.timestamp * 1000),
+        "source": source,
+        "event_time": None if state is None else instant(state.event_time),
+        "headers": headers,
+        "row": _row(emission),
+    }
+
+
+def _row(emission: Emission) -> dict[str, Any] | None:
+    """Give the row as it stands there; of one that can't be read, its text."""
+    value = emission.record.value
+    if value is None:
+        return None
+    if read_product(value) is None:
+        return {"unreadable": printable(value)}
+    row: dict[str, Any] = json.loads(value)
+    return row

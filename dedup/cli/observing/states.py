@@ -1,0 +1,116 @@
+"""Known states of products for a command: in RocksDB in a temporary directory, or in memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.row import read_output_key, state_from_record
+from dedup.core.state import NO_EVENT_TIME, State
+from dedup.reading import TopicReader
+from dedup.streaming.store import PartitionStore, new_block_cache
+
+
+class States(Protocol):
+    """States by partition and product_id."""
+
+    def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
+        """Give the states of those products that are known."""
+
+    def write(self, partition: int, states: Mapping[int, State]) -> None:
+        """Keep states."""
+
+
+class StatesInMemory:
+    """States in a dictionary."""
+
+    def __init__(self) -> None:
+        self._states: dict[tuple[int, int], State] = {}
+
+    def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
+        """See `States`."""
+        found = {i: self._states.get((partition, i)) for i in product_ids}
+        return {i: state for i, state in found.items() if state is not None}
+
+    def write(self, partition: int, states: Mapping[int, State]) -> None:
+        """See `States`."""
+        self._states |= {(partition, i): state for i, state in states.items()}
+
+
+class StatesOnDisk:
+    """States in a database per partition: many products take no more memory than few."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._cache = new_block_cache()
+        self._stores: dict[int, PartitionStore] = {}
+
+    def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
+        """See `States`."""
+        return self._store(partition).read(product_ids)
+
+    def write(self, partition: int, states: Mapping[int, State]) -> None:
+        """See `States`."""
+        self._store(partition).write(states, next_offset=None, now_us=0)
+
+    def items(self, partition: int) -> Iterator[tuple[int, State]]:
+        """Give the states of a partition by product_id, deleted ones included."""
+        return self._store(partition).items()
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Partitions of which anything was read or written."""
+        return sorted(self._stores)
+
+    def close(self) -> None:
+        """Close the databases."""
+        for store in self._stores.values():
+            store.close()
+
+    def _store(self, partition: int) -> PartitionStore:
+        if partition not in self._stores:
+            self._stores[partition] = PartitionStore(self._directory / str(partition), self._cache)
+        return self._stores[partition]
+
+
+@contextmanager
+def states_on_disk() -> Iterator[StatesOnDisk]:
+    """Make states in a temporary directory that goes with the block."""
+    with TemporaryDirectory(prefix="dedup-") as directory:
+        states = StatesOnDisk(Path(directory))
+        try:
+            yield states
+        finally:
+            states.close()
+
+
+def state_of_record(
+    record: Any, scheme: FingerprintScheme, known: State | None
+) -> tuple[int, State] | None:
+    """Read a record of `src_products`; None when it is no product row.
+
+    One that names no event time, such as Flink's tombstone, has the time known before.
+    """
+    product_id = read_output_key(record.key)
+    state = state_from_record(record.value, record.headers, record.timestamp, scheme)
+    if product_id is None or state is None:
+        return None
+    if state.event_time == NO_EVENT_TIME and known is not None:
+        state = replace(state, event_time=known.event_time)
+    return product_id, state
+
+
+async def load(reader: TopicReader, states: States, scheme: FingerprintScheme) -> None:
+    """Read the states that stand on `src_products`."""
+    async for partition, records in reader.read():
+        ids = {i for i in (read_output_key(record.key) for record in records) if i is not None}
+        known = states.read(partition, list(ids))
+        for record in records:
+            found = state_of_record(record, scheme, known.get(read_output_key(record.key) or 0))
+            if found is not None:
+                known[found[0]] = found[1]
+        states.write(partition, known)

@@ -1,0 +1,118 @@
+"""Verdicts of the core on records, and how they are told: as a line, or as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from rich.text import Text
+
+from dedup.cli.observing.states import States
+from dedup.cli.terminal import harmless
+from dedup.core.deadletter import DeadLetter
+from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.event import Event, time_text
+from dedup.core.explain import Explanation, explain, instant
+from dedup.core.read import read_event
+from dedup.core.state import State
+
+COLOURS: Final[Mapping[Outcome, str]] = {
+    Outcome.CHANGE: "green",
+    Outcome.REFRESH: "cyan",
+    Outcome.TOMBSTONE: "magenta",
+    Outcome.DUPLICATE: "dim",
+    Outcome.STALE: "yellow",
+    Outcome.REPLAYED: "blue",
+    Outcome.DEAD_LETTER: "red",
+}
+_OUTCOME_WIDTH: Final = max(map(len, Outcome))
+
+
+class Verdict(NamedTuple):
+    """A record, what was known before it, and what becomes of it."""
+
+    record: Any
+    event: Event | DeadLetter
+    before: State | None
+    decision: Decision
+    at: Position
+
+    @property
+    def product_id(self) -> int | None:
+        """The product; None when the event can't be read."""
+        return self.event.product_id if isinstance(self.event, Event) else None
+
+    def explain(self, rules: Rules) -> Explanation:
+        """Say why."""
+        return explain(self.event, self.before, self.decision, self.at, rules)
+
+
+def judge(
+    records: Sequence[Any], partition: int, states: States, rules: Rules
+) -> Iterator[Verdict]:
+    """Decide on records of a partition in order, as the worker does, and keep what is known then.
+
+    The time of a record stands for the time at which it was worked on.
+    """
+    events = [read_event(record.key, record.value) for record in records]
+    ids = {event.product_id for event in events if isinstance(event, Event)}
+    known = states.read(partition, list(ids))
+    for event, record in zip(events, records, strict=True):
+        before = known.get(event.product_id) if isinstance(event, Event) else None
+        at = Position(partition, record.offset)
+        now_us = record.timestamp * 1000
+        decision = decide(event, before, at, Clock(now_us, instant(now_us) or ""), rules)
+        if decision.state is not None and isinstance(event, Event):
+            known[event.product_id] = decision.state
+        yield Verdict(record, event, before, decision, at)
+    states.write(partition, known)
+
+
+def with_markers(rules: Rules, delete_retention_ms: int) -> Rules:
+    """Give the rules with deleted markers kept as long as the topic keeps tombstones."""
+    return replace(rules, deleted_marker_us=delete_retention_ms * 1000)
+
+
+def as_json(verdict: Verdict, rules: Rules) -> dict[str, Any]:
+    """Give a verdict as the commands' `--json` prints it."""
+    explanation = verdict.explain(rules)
+    event = verdict.event if isinstance(verdict.event, Event) else None
+    letter = verdict.decision.dead_letter
+    return {
+        "partition": verdict.at.partition,
+        "offset": verdict.at.offset,
+        "outcome": verdict.decision.outcome,
+        "reason": letter and letter.reason,
+        "why": explanation.why,
+        "emits": verdict.decision.outcome in EMITTING,
+        "product_id": event and event.product_id,
+        "event_id": event and event.event_id,
+        "action": event and event.action,
+        "event_time": event and event.timestamp and time_text(event.timestamp),
+        "comparisons": [comparison._asdict() for comparison in explanation.comparisons],
+    }
+
+
+def as_line(verdict: Verdict, rules: Rules, *, place: str) -> Text:
+    """Give a verdict as a coloured line: place, product, outcome, action, difference or why."""
+    outcome = verdict.decision.outcome
+    event = verdict.event
+    product = harmless(event.product_id) if isinstance(event, Event) else "?"
+    action = harmless(event.action) if isinstance(event, Event) else "-"
+    return Text.assemble(
+        (f"{place:>10}  ", "dim"),
+        (f"{product:>7}  ", "bold"),
+        (f"{outcome:<{_OUTCOME_WIDTH}}  ", COLOURS[outcome]),
+        f"{action:<13}  ",
+        told(verdict, rules),
+    )
+
+
+def told(verdict: Verdict, rules: Rules) -> str:
+    """Say what is different where something was known and is changed, else why."""
+    explanation = verdict.explain(rules)
+    differing = [c for c in explanation.comparisons if c.differs]
+    known = verdict.before is not None and verdict.before.row is not None
+    if verdict.decision.outcome is Outcome.CHANGE and known:
+        return ", ".join(f"{c.field} {harmless(c.known)} → {harmless(c.event)}" for c in differing)
+    letter = verdict.decision.dead_letter
+    return harmless(explanation.why if letter is None else f"{letter.reason}: {letter.message}")

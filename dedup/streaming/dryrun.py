@@ -1,0 +1,85 @@
+"""The dry run: what a worker needs in place of its publisher and its recovery to observe only.
+
+Guarantees: nothing is written to `src_products` or the dead letters, and no offset but of the dry
+run's own group is committed. Each start begins anew where the production's known states end: they
+are read from `src_products` into a RocksDB of the dry run's own, which from then on holds what the
+dry run decided.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError
+from mode import Service, get_logger
+
+from dedup.positions import positions_of_states
+from dedup.refusals import refusal
+from dedup.settings import Settings
+from dedup.streaming.publisher import MAX_BATCH_BYTES, Output
+from dedup.streaming.recovery import ChangelogReader
+from dedup.topics import TopicError
+
+logger = get_logger(__name__)
+
+
+class DryRunPublisher(Service):
+    """Drops every output."""
+
+    batch_bytes: int = MAX_BATCH_BYTES
+    commits_offsets = False
+
+    async def own(self, partitions: Collection[int]) -> None:
+        """Fence nobody off: the production goes on."""
+
+    async def publish(self, output: Output) -> int | None:
+        """Do nothing."""
+        return None
+
+
+class SeedReader(ChangelogReader):
+    """Reads each partition of `src_products` once, when the partition comes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeded: set[int] = set()
+
+    async def restore(self, partitions: Sequence[int]) -> int:
+        """See `ChangelogReader.restore`; what is seeded already keeps the dry run's own states."""
+        self._seeded &= set(partitions)
+        fresh = sorted(set(partitions) - self._seeded)
+        for partition in fresh:
+            self._table.data.rebuild(partition)
+        read = await super().restore(fresh)
+        self._seeded.update(fresh)
+        for partition in partitions:
+            self._table.data.partition(partition)
+        return read
+
+
+async def observe_from_known_states(production: Settings, dry_run: Settings) -> None:
+    """Put the dry run's group where the known states end. Raises ReadError, TopicError.
+
+    A group that another dry run is in stays where it is.
+    """
+    positions = await positions_of_states(production)
+    source = dry_run.KAFKA_PRODUCT_TOPIC
+    offsets = {TopicPartition(source, partition): at for partition, at in positions.items()}
+    group = dry_run.DEDUP_APP_ID
+    try:
+        async with AIOKafkaConsumer(
+            **dry_run.kafka_client(), group_id=group, enable_auto_commit=False
+        ) as consumer:
+            consumer.assign(list(offsets))
+            await consumer.commit(offsets)
+    except CommitFailedError:
+        logger.info("Dry run: the group %s is at work already and is joined.", group)
+    except KafkaError as error:
+        why = refusal(error, dry_run, right="READ")
+        raise TopicError(f"The dry run can't begin: {why}") from error
+    logger.info(
+        "Dry run: nothing is written. %s is observed as the group %s from %s on.",
+        source,
+        group,
+        positions,
+    )
