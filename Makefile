@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test lint types format docs chaos fuzz soak bench parity lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,18 @@ format: .venv/dev.installed ## write the format ruff checks
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+# PyFlink pins old packages and carries a whole Flink: it never shares the worker's environment.
+FLINK := .venv-flink
+$(FLINK)/flink.installed: requirements/flink.txt deploy/flink/connector.py .venv/dev.installed
+	@echo "Setting up: Flink"
+	@test -x $(FLINK)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(FLINK)
+	@VIRTUAL_ENV=$(CURDIR)/$(FLINK) $(UV) pip install --quiet --require-hashes -r requirements/flink.txt
+	@$(BIN)/python deploy/flink/connector.py $$($(FLINK)/bin/python -c 'import pyflink; print(pyflink.__path__[0])')/lib
+	@touch $@
+
+parity: .venv/dev.installed $(FLINK)/flink.installed ## worker and Flink SQL, held against each other; SEED=1
+	@$(BIN)/python -m tests.parity --seed $(or $(SEED),1)
+
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: | $(UV) ## write the locked, hashed requirements anew
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
@@ -50,6 +62,7 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+	@$(COMPILE) --group flink -o requirements/flink.txt
 
 docs: .venv/dev.installed ## write docs/configuration.md from the settings
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
@@ -67,4 +80,4 @@ bench: .venv/bench.installed ## events/s of one worker, in both guarantees
 	@$(BIN)/python -m benchmarks.worker
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-flink .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

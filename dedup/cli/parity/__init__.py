@@ -1,0 +1,1 @@
+"""Comparing the worker with the Flink reference."""
