@@ -44,11 +44,11 @@ format: .venv/dev.installed ## write the format ruff checks
 
 # PyFlink pins old packages and carries a whole Flink: it never shares the worker's environment.
 FLINK := .venv-flink
-$(FLINK)/flink.installed: requirements/flink.txt deploy/flink/connector.py .venv/dev.installed
+$(FLINK)/flink.installed: requirements/flink.txt deploy/flink/jars.py deploy/flink/ProductPartitioner.java .venv/dev.installed
 	@echo "Setting up: Flink"
 	@test -x $(FLINK)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(FLINK)
 	@VIRTUAL_ENV=$(CURDIR)/$(FLINK) $(UV) pip install --quiet --require-hashes -r requirements/flink.txt
-	@$(BIN)/python deploy/flink/connector.py $$($(FLINK)/bin/python -c 'import pyflink; print(pyflink.__path__[0])')/lib
+	@$(BIN)/python deploy/flink/jars.py $$($(FLINK)/bin/python -c 'import pyflink; print(pyflink.__path__[0])')/lib
 	@touch $@
 
 parity: .venv/dev.installed $(FLINK)/flink.installed ## worker and Flink SQL, held against each other; SEED=1

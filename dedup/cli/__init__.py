@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "demo": "dedup.cli.demo",
     "dlq": "dedup.cli.dlq",
     "kafka": "dedup.cli.kafka",
+    "parity": "dedup.cli.parity",
     "topics": "dedup.cli.topics",
     "worker": "dedup.cli.worker",
 }

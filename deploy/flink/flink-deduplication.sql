@@ -23,6 +23,8 @@ CREATE TABLE product_events_raw (
         created_at STRING,
         updated_at STRING>,
     old_price STRING,
+    source_partition INT METADATA FROM 'partition' VIRTUAL,
+    source_offset BIGINT METADATA FROM 'offset' VIRTUAL,
     arrival AS PROCTIME()
 ) WITH (
     'connector' = 'kafka',
@@ -67,6 +69,8 @@ SELECT
     r.product.created_at AS created_at,
     r.product.updated_at AS updated_at,
     TRY_CAST(r.old_price AS DECIMAL(10, 2)) AS old_price,
+    source_partition,
+    source_offset,
     arrival
 FROM product_events_raw AS r
 WHERE event_id IS NOT NULL
@@ -79,7 +83,7 @@ CREATE VIEW product_events_flattened AS
 SELECT
     event_id, `action`, TIMESTAMPADD(MINUTE, offset_minutes, local_time) AS event_timestamp,
     product_id, product_name, description, price, stock_quantity, discount, created_at, updated_at,
-    old_price, arrival
+    old_price, source_partition, source_offset, arrival
 FROM product_events_typed
 WHERE record_key = CAST(product_id AS STRING)
     AND product_id > 0
@@ -120,7 +124,7 @@ FROM (
 CREATE VIEW product_events_deduplicated AS
 SELECT
     event_id, `action`, event_timestamp, product_id, product_name, description, price,
-    stock_quantity, discount, old_price, arrival, outcome,
+    stock_quantity, discount, old_price, source_partition, source_offset, arrival, outcome,
     TIMESTAMPADD(
         MINUTE,
         -COALESCE(
@@ -147,10 +151,12 @@ FROM product_events_decided
 WHERE outcome IN ('change', 'tombstone');
 
 -- 4. Output. Written as plain records, for upsert-kafka writes no tombstone from an append-only
--- query: a null value is one. Key and value are the bytes upsert-kafka reads.
+-- query: a null value is one. Key and value are the bytes upsert-kafka reads. A tombstone says in the
+-- worker's headers what a row says in its fields: when it was, and where it comes from.
 CREATE TABLE src_products_records (
     record_key STRING,
-    record_value STRING
+    record_value STRING,
+    headers MAP<STRING, BYTES> METADATA
 ) WITH (
     'connector' = 'kafka',
     'topic' = 'src_products',
@@ -230,5 +236,11 @@ SELECT
         KEY 'last_event_timestamp' VALUE REPLACE(CAST(event_timestamp AS STRING), ' ', 'T') || 'Z',
         KEY 'last_old_price' VALUE CAST(old_price AS STRING),
         KEY 'processing_time' VALUE REPLACE(CAST(CAST(arrival AS TIMESTAMP(3)) AS STRING), ' ', 'T') || 'Z'
-        NULL ON NULL) END
+        NULL ON NULL) END,
+    CASE WHEN outcome = 'tombstone' THEN MAP[
+        'dedup.event_time', ENCODE(CAST(
+            TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', event_timestamp) AS STRING)
+            || SUBSTRING(CAST(event_timestamp AS STRING), 21, 6), 'UTF-8'),
+        'dedup.source', ENCODE(
+            CAST(source_partition AS STRING) || '/' || CAST(source_offset AS STRING), 'UTF-8')] END
 FROM product_events_deduplicated;

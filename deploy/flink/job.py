@@ -17,7 +17,7 @@ from typing import TextIO
 
 from pyflink.common import RowKind
 from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
-from statements import LATEST, SINK, SQL, SettingError, script
+from statements import LATEST, SINK, SQL, SettingError, emitted_from, script
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,6 +35,11 @@ def _arguments() -> argparse.Namespace:
     )
     end.add_argument(
         "--until", metavar="OFFSETS", help="end before these: partition:0,offset:42;partition:1,..."
+    )
+    parser.add_argument(
+        "--continue-from",
+        metavar="OFFSETS",
+        help="rebuild the state from the events before these offsets, emit nothing for them",
     )
     parser.add_argument("--parallelism", type=int, help="default: that of the cluster, or 1")
     parser.add_argument("--checkpoints", help="directory; switches exactly-once output on")
@@ -80,7 +85,11 @@ def _execute(tables: TableEnvironment, statement: str) -> TableResult | None:
     return tables.execute_sql(statement)
 
 
-def _exactly_once(tables: TableEnvironment) -> None:
+def _sink(tables: TableEnvironment, chosen: argparse.Namespace) -> None:
+    """Write where a worker would: in the partition of the product's events."""
+    tables.execute_sql(f"ALTER TABLE {SINK} SET ('sink.partitioner' = 'ProductPartitioner')")
+    if not chosen.checkpoints:
+        return
     tables.execute_sql(
         f"ALTER TABLE {SINK} SET ('sink.delivery-guarantee' = 'exactly-once', "
         "'sink.transactional-id-prefix' = 'product-dedup-flink', "
@@ -111,16 +120,17 @@ def main() -> None:
     _configure(tables, chosen)
     try:
         statements = script(chosen.sql.read_text("utf-8"), os.environ, chosen.until)
+        emitted = emitted_from(chosen.continue_from) if chosen.continue_from else None
     except SettingError as error:
         sys.exit(f"Error: {error}")
     for statement in statements:
         if not statement.startswith("INSERT"):
             _execute(tables, statement)
-    if chosen.checkpoints:
-        _exactly_once(tables)
+    if SINK in tables.list_tables():
+        _sink(tables, chosen)
     for statement in statements:
         if statement.startswith("INSERT"):
-            inserted = tables.execute_sql(statement)
+            inserted = tables.execute_sql(f"{statement} WHERE {emitted}" if emitted else statement)
             if chosen.until:
                 inserted.wait()
     if chosen.query:  # settled rows instead of every step to them

@@ -18,6 +18,7 @@ SQL: Final = Path(__file__).with_name("flink-deduplication.sql")
 SOURCE: Final = "product_events_raw"
 SINK: Final = "src_products_records"
 TABLE: Final = "src_products"
+_OFFSETS: Final = re.compile(r"partition:\d+,offset:\d+(?:;partition:\d+,offset:\d+)*")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MODULES: Final = {"PLAIN": "plain.PlainLoginModule"}
 _SHADED: Final = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security."
@@ -105,12 +106,34 @@ def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
     ]
 
 
+def emitted_from(offsets: str) -> str:
+    """Give a condition for the events from `partition:0,offset:42;partition:1,...` on."""
+    found = _OFFSETS.fullmatch(offsets) and re.findall(r"partition:(\d+),offset:(\d+)", offsets)
+    if not found:
+        raise SettingError(
+            f"{offsets!r} are no offsets: expected partition:0,offset:42;partition:1,offset:17"
+        )
+    known = " OR ".join(
+        f"(source_partition = {partition} AND source_offset < {offset})"
+        for partition, offset in found
+    )
+    return f"NOT ({known})"
+
+
 def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> list[str]:
-    """Give all statements in order, the settings before the INSERT. Raises SettingError."""
+    """Give all statements in order, the settings of its tables before the INSERT.
+
+    Raises SettingError.
+    """
     statements = split(sql)
     inserts = [s for s in statements if s.startswith("INSERT")]
     tables = [s for s in statements if not s.startswith("INSERT")]
-    return [*tables, *settings(environ, until), *inserts]
+    made = [
+        setting
+        for setting in settings(environ, until)
+        if any(s.startswith(f"CREATE TABLE {setting.split()[2]} ") for s in tables)
+    ]
+    return [*tables, *made, *inserts]
 
 
 def main() -> None:

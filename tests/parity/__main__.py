@@ -9,13 +9,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from dedup.cli.parity.engine import FlinkError
 from dedup.localkafka import LocalKafka
 from tests.parity.changed_rules import CHANGED_RULES, changed_sql
+from tests.parity.seed import seed_query_goes_wrong
 from tests.parity.suite import Engines, make_events
+from tests.parity.takeover import flink_after_worker, worker_after_flink
 
-_SHOWN = 20
+_SHOWN: Final = 20
+PARTS: Final = ("equal", "moves", "seed-query", "changed-rules")
 
 
 def _say(text: str) -> None:
@@ -47,17 +51,43 @@ async def _changed(kafka: str, directory: Path) -> list[str]:
     for name in CHANGED_RULES:
         sql = directory / "changed.sql"
         sql.write_text(changed_sql(name), encoding="utf-8")
-        seen = (await engines.compare(sql)).failures
+        seen = await engines.differences(sql)
         _say(f"with {name}: {len(seen)} differences, such as {seen[0] if seen else 'none'}")
         if not seen:
             failures.append(f"nobody noticed {name}")
     return failures
 
 
+async def _moves(kafka: str, directory: Path) -> list[str]:
+    """Take over from Flink and hand over to it."""
+    failures = []
+    for move in (worker_after_flink, flink_after_worker):
+        found = await move(kafka, directory)
+        _say(f"{move.__name__.replace('_', ' ')}: {len(found)} differences")
+        failures += found
+    return failures
+
+
+async def _seed_query(kafka: str) -> list[str]:
+    """Look at the seed's query going wrong."""
+    unseen = await seed_query_goes_wrong(kafka)
+    _say(f"the seed's query: {len(unseen)} of its faults not seen")
+    return unseen
+
+
 async def _run(kafka: str, directory: Path, chosen: argparse.Namespace) -> int:
-    failures = await _equal(kafka, directory / "equal", chosen)
-    if chosen.change_rules:
-        failures += await _changed(kafka, directory / "changed")
+    failures: list[str] = []
+    for part in chosen.parts or PARTS:
+        (directory / part).mkdir()
+        match part:
+            case "equal":
+                failures += await _equal(kafka, directory / part, chosen)
+            case "moves":
+                failures += await _moves(kafka, directory / part)
+            case "seed-query":
+                failures += await _seed_query(kafka)
+            case "changed-rules":
+                failures += await _changed(kafka, directory / part)
     for failure in failures[:_SHOWN]:
         _say(f"DIFFERENT {failure}")
     return len(failures)
@@ -70,12 +100,10 @@ def main() -> None:
     parser.add_argument("--walks", type=int, default=1_000)
     parser.add_argument("--events", type=int, default=10_000, help="events of the producer")
     parser.add_argument("--parallelism", type=int, default=2)
-    parser.add_argument("--no-change-rules", dest="change_rules", action="store_false")
+    parser.add_argument("--part", dest="parts", action="append", choices=PARTS, help="default: all")
     chosen = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dedup-parity-") as directory, LocalKafka() as kafka:
-        for name in ("equal", "changed"):
-            (Path(directory) / name).mkdir()
         try:
             failed = asyncio.run(_run(kafka.bootstrap_servers, Path(directory), chosen))
         except FlinkError as error:

@@ -11,7 +11,7 @@ Make = Callable[..., Event]
 DAY: Final = "2026-01-01T"
 
 
-def _maker(product_id: int) -> Make:
+def event_maker(product_id: int) -> Make:
     """Give a function that makes the next event of a product; every id is new."""
     number = 0
 
@@ -206,6 +206,6 @@ CASES: Final[Mapping[str, Callable[[Make], list[Event]]]] = {
 def named_cases(first_id: int) -> dict[int, tuple[str, list[Event]]]:
     """Give each case a product of its own: its name and its events."""
     return {
-        product_id: (name, make(_maker(product_id)))
+        product_id: (name, make(event_maker(product_id)))
         for product_id, (name, make) in enumerate(CASES.items(), start=first_id)
     }

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup.cli.parity.compare import Difference, Story, differences, stories
+from dedup.cli.parity.compare import Difference, Row, Story, differences, stories
 from dedup.cli.parity.engine import Rows, run_flink
 from dedup.core.row import ROW_FIELDS
 from dedup.oracle import Oracle
@@ -101,21 +101,12 @@ class Engines:
         agrees = oracle.emitted == emissions(output)
         return [] if agrees else ["the worker's output is not what the oracle expects"]
 
-    async def compare(self, sql: Path | None = None, *, parallelism: int = 1) -> Result:
-        """Run Flink on the same events, with another SQL file if given, and compare."""
-        names, flink = self._names, Names.fresh()
-        environ = {"KAFKA_BOOTSTRAP_SERVERS": self._kafka} | names.settings
-        environ["KAFKA_SRC_PRODUCTS_TOPIC"] = flink.states
-        await create_output_topic(self._kafka, flink.states)
-        of_worker = f"{_TABLE} /*+ OPTIONS('topic' = '{names.states}') */"
-        stats, table_of_flink, table_of_worker = run_flink(
-            environ,
-            sql=sql,
-            queries=(_STATS, _TABLE, of_worker),
-            options=("--parallelism", str(parallelism)),
+    async def compare(self, *, parallelism: int = 1) -> Result:
+        """Run Flink on the same events; compare sequences, tables and statistics."""
+        of_worker = f"{_TABLE} /*+ OPTIONS('topic' = '{self._names.states}') */"
+        emitted, (stats, table_of_flink, table_of_worker) = await self._run_flink(
+            None, queries=(_STATS, _TABLE, of_worker), parallelism=parallelism
         )
-        output = await read_topic(self._kafka, flink.states)
-        emitted = stories(record for records in output.values() for record in records)
         result = Result(self._worker, emitted, self._counted)
         result.failures += self._told(differences(self._worker, emitted))
         result.failures += _statistics(self._counted, stats)
@@ -125,6 +116,26 @@ class Engines:
             result.failures.append("the tables read through the upsert-kafka DDL differ")
         return result
 
+    async def differences(self, sql: Path) -> list[str]:
+        """Run Flink on the same events with other SQL; say whose sequence differs."""
+        emitted, _ = await self._run_flink(sql, queries=(), parallelism=1)
+        return self._told(differences(self._worker, emitted))
+
+    async def _run_flink(
+        self, sql: Path | None, *, queries: tuple[str, ...], parallelism: int
+    ) -> tuple[dict[int, list[Row | None]], list[Rows]]:
+        output = Names.fresh().states
+        await create_topic(self._kafka, output, "compact")
+        environ = {"KAFKA_BOOTSTRAP_SERVERS": self._kafka} | self._names.settings
+        tables = run_flink(
+            environ | {"KAFKA_SRC_PRODUCTS_TOPIC": output},
+            sql=sql,
+            queries=queries,
+            options=("--parallelism", str(parallelism)),
+        )
+        written = await read_topic(self._kafka, output)
+        return stories(record for records in written.values() for record in records), tables
+
     def _told(self, found: list[Difference]) -> list[str]:
         return [
             f"{self.events.cases.get(d.product_id, 'random history')} (product {d.product_id}): "
@@ -133,13 +144,13 @@ class Engines:
         ]
 
 
-async def create_output_topic(kafka: str, name: str) -> None:
-    """Make a compacted topic of four partitions."""
+async def create_topic(kafka: str, name: str, cleanup_policy: str) -> None:
+    """Make a topic of four partitions."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
         await admin.create_topics(
-            [NewTopic(name, 4, 1, topic_configs={"cleanup.policy": "compact"})]
+            [NewTopic(name, 4, 1, topic_configs={"cleanup.policy": cleanup_policy})]
         )
     finally:
         await admin.close()
