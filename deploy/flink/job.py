@@ -44,7 +44,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parallelism", type=int, help="default: that of the cluster, or 1")
     parser.add_argument("--checkpoints", help="directory; switches exactly-once output on")
     parser.add_argument("--checkpoint-interval-s", type=int, default=10)
-    parser.add_argument("--state-ttl-h", type=int, default=0, help="forget silent products; 0: never")
+    parser.add_argument(
+        "--state-ttl-h", type=int, default=0, help="forget silent products; 0: never"
+    )
     parser.add_argument(
         "--query",
         action="append",
@@ -107,8 +109,7 @@ def _write_final(result: TableResult, output: TextIO) -> None:
             row = json.dumps(dict(zip(names, change, strict=True)), default=str)
             rows[row] = rows.get(row, 0) + (-1 if gone else 1)
     for row, count in rows.items():
-        for _ in range(count):
-            output.write(row + "\n")
+        output.writelines(row + "\n" for _ in range(count))
     output.write("\n")
 
 

@@ -138,7 +138,9 @@ def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> li
 
 def main() -> None:
     """Print the script, or say in a sentence which setting is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--bounded", action="store_true", help="end at the latest offsets")
     parser.add_argument("--without-insert", action="store_true", help="tables and views only")
     chosen = parser.parse_args()

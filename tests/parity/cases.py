@@ -44,7 +44,7 @@ def event_maker(product_id: int) -> Make:
             "processed": False,
             "product": {name: given[name] for name in given if name not in lacking},
             "old_price": None,
-        } | (extra or {})
+        } | dict(extra or {})
         return b"%d" % product_id, json.dumps(event, ensure_ascii=False).encode()
 
     return make

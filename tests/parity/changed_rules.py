@@ -8,7 +8,7 @@ CHANGED_RULES: Final = {
     "late events judged as others": ("WHEN late THEN 'stale'", "WHEN FALSE THEN 'stale'"),
     "ties taken for late": ("event_timestamp < MAX(", "event_timestamp <= MAX("),
     "late events among the known states": ("product_id, late ORDER", "product_id ORDER"),
-    "the stock no content": ("stock_quantity, CAST(discount AS STRING)\n", "CAST(discount AS STRING)\n"),
+    "the stock no content": ("stock_quantity, CAST(discount", "CAST(discount"),
     "prices rounded": ("price = given_price AND price >= 0", "price >= 0"),
     "deletes taken for updates": ("CASE WHEN `action` <> 'deleted' THEN", "CASE WHEN TRUE THEN"),
 }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,8 +36,8 @@ def run_flink(
     """
     if not PYTHON.exists() or not JOB.exists():
         raise FlinkError(
-            f"Flink is not there: {PYTHON} is missing. It is part of a clone of the project, not of "
-            "the package; `make .venv-flink/flink.installed` in the clone installs it."
+            f"Flink is not there: {PYTHON} is missing. It is part of a clone of the project, not "
+            "of the package; `make .venv-flink/flink.installed` in the clone installs it."
         )
     command = [str(PYTHON), str(JOB), *(["--until", until] if until else ["--bounded"])]
     command += ["--sql", str(sql)] if sql else []

@@ -42,7 +42,8 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     if not any(until.values()):
         raise ParityError(
             f"The group {settings.DEDUP_APP_ID} has committed nothing of "
-            f"{settings.KAFKA_PRODUCT_TOPIC}: run the worker first, or set DEDUP_APP_ID to its group."
+            f"{settings.KAFKA_PRODUCT_TOPIC}: run the worker first, or set "
+            "DEDUP_APP_ID to its group."
         )
     settings = settings.model_copy(update={"DEDUP_PARTITIONS": len(until)})
     async with _scratch_topic(settings) as scratch:
@@ -60,8 +61,8 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     found = differences(worker, flink, compacted=True)
     _print(found[:show])
     click.echo(
-        f"{len(flink):,} products by Flink, {len(worker):,} on {settings.KAFKA_SRC_PRODUCTS_TOPIC}: "
-        f"{len(found) or 'none'} of them differ."
+        f"{len(flink):,} products by Flink, {len(worker):,} on "
+        f"{settings.KAFKA_SRC_PRODUCTS_TOPIC}: {len(found) or 'none'} of them differ."
     )
     return len(found)
 
@@ -81,7 +82,9 @@ async def _committed(settings: Settings) -> Offsets:
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
     if topic not in await consumer.topics():
-        raise ParityError(f"There is no topic {topic}: set KAFKA_PRODUCT_TOPIC to the events' topic.")
+        raise ParityError(
+            f"There is no topic {topic}: set KAFKA_PRODUCT_TOPIC to the events' topic."
+        )
     return consumer.partitions_for_topic(topic) or set()
 
 
