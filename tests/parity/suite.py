@@ -16,7 +16,7 @@ from dedup.cli.parity.engine import Rows, run_flink
 from dedup.core.row import ROW_FIELDS
 from dedup.oracle import Oracle
 from producer.events import EventGenerator, Mix
-from tests.parity.cases import Event, named_cases
+from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
 from tests.parity.walks import PRODUCTS, interleaved, walk
 from tests.workers import (
     Names,
@@ -59,10 +59,17 @@ class Result:
     failures: list[str] = field(default_factory=list)
 
 
+def known_differences() -> Events:
+    """Give the events of the documented differences."""
+    cases = named_cases(KNOWN_DIFFERENCES, FIRST_CASE)
+    events = [event for _, events in cases.values() for event in events]
+    return Events(events, {product_id: name for product_id, (name, _) in cases.items()}, 0)
+
+
 def make_events(seed: int, walks: int, generated: int) -> Events:
     """Give the named cases, random walks and events of the producer, mixed into one stream."""
     random = Random(seed)
-    cases = named_cases(FIRST_CASE)
+    cases = named_cases(CASES, FIRST_CASE)
     generator = EventGenerator(seed, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX)
     histories = [
         *(events for _, events in cases.values()),
@@ -116,7 +123,7 @@ class Engines:
             result.failures.append("the tables read through the upsert-kafka DDL differ")
         return result
 
-    async def differences(self, sql: Path) -> list[str]:
+    async def differences(self, sql: Path | None = None) -> list[str]:
         """Run Flink on the same events with other SQL; say whose sequence differs."""
         emitted, _ = await self._run_flink(sql, queries=(), parallelism=1)
         return self._told(differences(self._worker, emitted))
