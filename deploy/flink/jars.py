@@ -1,4 +1,4 @@
-"""Puts beside PyFlink's own jars what the job needs: the Kafka connector and our partitioner.
+"""Puts beside PyFlink's own jars what is needed: Kafka connector, SQL gateway, our partitioner.
 
     python jars.py DIRECTORY_OF_PYFLINK_LIB
 
@@ -28,12 +28,23 @@ class Jar(NamedTuple):
     version: str
     sha256: str
 
+    @property
+    def filename(self) -> str:
+        """The name of the file."""
+        return f"{self.artifact}-{self.version}.jar"
+
 
 CONNECTOR: Final = Jar(
     "org.apache.flink",
     "flink-sql-connector-kafka",
     "4.0.1-2.0",
     "c7127a6518fba5d6b75eb4692229192e7147ea378e69c7b7cf16d0494057b0c3",
+)
+GATEWAY: Final = Jar(
+    "org.apache.flink",
+    "flink-sql-gateway",
+    "2.1.1",
+    "2c05bd99f3caaf620a4b900173fba061decdd36847ffff31149b131c10305643",
 )
 COMPILER: Final = Jar(
     "org.eclipse.jdt",
@@ -73,8 +84,9 @@ def compile_partitioner(lib: Path, target: Path) -> None:
 
 
 def install(lib: Path) -> None:
-    """Put both into `lib`, over what is there."""
-    fetch(CONNECTOR, lib / f"{CONNECTOR.artifact}-{CONNECTOR.version}.jar")
+    """Put all into `lib`, the SQL client's into `opt`, over what is there."""
+    fetch(CONNECTOR, lib / CONNECTOR.filename)
+    fetch(GATEWAY, lib.parent / "opt" / GATEWAY.filename)
     compile_partitioner(lib, lib / "product-partitioner.jar")
 
 

@@ -41,7 +41,9 @@ def _arguments() -> argparse.Namespace:
         metavar="OFFSETS",
         help="rebuild the state from the events before these offsets, emit nothing for them",
     )
-    parser.add_argument("--parallelism", type=int, help="default: that of the cluster, or 1")
+    parser.add_argument(
+        "--parallelism", type=int, help="default: the cluster's, or the number of cores"
+    )
     parser.add_argument("--checkpoints", help="directory; switches exactly-once output on")
     parser.add_argument("--checkpoint-interval-s", type=int, default=10)
     parser.add_argument(

@@ -14,12 +14,13 @@ from typing import Final
 from dedup.cli.parity.engine import FlinkError
 from dedup.localkafka import LocalKafka
 from tests.parity.changed_rules import CHANGED_RULES, changed_sql
+from tests.parity.command import parity_command
 from tests.parity.seed import seed_query_goes_wrong
 from tests.parity.suite import Engines, known_differences, make_events
 from tests.parity.takeover import flink_after_worker, worker_after_flink
 
 _SHOWN: Final = 20
-PARTS: Final = ("equal", "moves", "known-differences", "seed-query", "changed-rules")
+PARTS: Final = ("equal", "moves", "command", "known-differences", "seed-query", "changed-rules")
 
 
 def _say(text: str) -> None:
@@ -68,6 +69,13 @@ async def _moves(kafka: str, directory: Path) -> list[str]:
     return failures
 
 
+async def _command(kafka: str, directory: Path) -> list[str]:
+    """Call `dedup parity` as a user does."""
+    failures = await parity_command(kafka, directory)
+    _say(f"dedup parity: {len(failures)} wrong answers")
+    return failures
+
+
 async def _known_differences(kafka: str, directory: Path) -> list[str]:
     """Look at every documented difference; one that is none any more is a failure."""
     engines = Engines(kafka, directory, known_differences())
@@ -98,6 +106,8 @@ async def _run(kafka: str, directory: Path, chosen: argparse.Namespace) -> int:
                 failures += await _equal(kafka, directory / part, chosen)
             case "moves":
                 failures += await _moves(kafka, directory / part)
+            case "command":
+                failures += await _command(kafka, directory / part)
             case "known-differences":
                 failures += await _known_differences(kafka, directory / part)
             case "seed-query":
