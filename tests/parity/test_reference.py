@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dedup.cli import cli
+from dedup.cli.parity import engine
 from dedup.cli.parity.compare import Row, differences
 from dedup.core.row import ROW_FIELDS
 from deploy.flink.statements import LATEST, SQL, SettingError, emitted_from, script, split
@@ -181,3 +184,24 @@ def test_a_walk_has_what_tells_rules_apart() -> None:
     assert len(set(events)) < len(events), "nothing is redelivered"
     assert any(key is None for key, _ in events)
     assert any(b'"deleted"' in (value or b"") for _, value in events)
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "No broker answers at 127.0.0.1:1"),
+        ({"DEDUP_PARTITION": "4"}, "DEDUP_PARTITION is not a setting"),
+    ],
+)
+def test_the_command_says_in_a_sentence_what_is_wrong(
+    environ: Mapping[str, str], named: str
+) -> None:
+    done = CliRunner(env=environ).invoke(cli, ["parity"])
+    assert done.exit_code == 1
+    assert named in done.stderr
+
+
+def test_without_pyflink_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PYTHON", tmp_path / "python")
+    with pytest.raises(engine.FlinkError, match=r"make \.venv-flink/flink\.installed"):
+        engine.run_flink({})

@@ -18,6 +18,7 @@ from dedup.cli.parity.engine import run_flink
 from dedup.connecting import connection_fault
 from dedup.core.row import SOURCE_HEADER
 from dedup.settings import Settings
+from dedup.topics import TopicError, check_topics
 
 Offsets = dict[int, int]
 """The offset after the last event that counts, by partition."""
@@ -33,19 +34,22 @@ async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
         raise ParityError(fault.sentence)
     try:
         return await _compare(settings, show, parallelism)
+    except TopicError as error:
+        raise ParityError(str(error)) from error
     except (KafkaError, TimeoutError) as error:
         raise ParityError(f"The topics can't be read: {error or type(error).__name__}") from error
 
 
 async def _compare(settings: Settings, show: int, parallelism: int) -> int:
-    until = await _committed(settings)
+    partitions = (await check_topics(settings)).partitions
+    settings = settings.model_copy(update={"DEDUP_PARTITIONS": partitions})
+    until = await _committed(settings, partitions)
     if not any(until.values()):
         raise ParityError(
             f"The group {settings.DEDUP_APP_ID} has committed nothing of "
             f"{settings.KAFKA_PRODUCT_TOPIC}: run the worker first, or set "
             "DEDUP_APP_ID to its group."
         )
-    settings = settings.model_copy(update={"DEDUP_PARTITIONS": len(until)})
     async with _scratch_topic(settings) as scratch:
         click.echo(f"Running Flink on {sum(until.values()):,} offsets ...")
         bound = ";".join(f"partition:{p},offset:{offset}" for p, offset in until.items())
@@ -67,25 +71,16 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     return len(found)
 
 
-async def _committed(settings: Settings) -> Offsets:
+async def _committed(settings: Settings, partitions: int) -> Offsets:
     """Give what the worker's group has done of each partition of the source."""
     async with AIOKafkaConsumer(
         **settings.kafka_client(), group_id=settings.DEDUP_APP_ID, enable_auto_commit=False
     ) as consumer:
         topic = settings.KAFKA_PRODUCT_TOPIC
-        partitions = consumer.partitions_for_topic(topic) or await _partitions(consumer, topic)
         return {
             partition: await consumer.committed(TopicPartition(topic, partition)) or 0
-            for partition in sorted(partitions)
+            for partition in range(partitions)
         }
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    if topic not in await consumer.topics():
-        raise ParityError(
-            f"There is no topic {topic}: set KAFKA_PRODUCT_TOPIC to the events' topic."
-        )
-    return consumer.partitions_for_topic(topic) or set()
 
 
 def _counts(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:
