@@ -40,6 +40,17 @@ _STATS: Final = "SELECT * FROM deduplication_stats"
 _TABLE: Final = f"SELECT {_COLUMNS} FROM src_products"  # noqa: S608 - constants
 
 
+_LATEST: Final = (
+    "SELECT product_id, `action`, event_timestamp FROM product_events_flattened "
+    "ORDER BY event_timestamp DESC LIMIT 10"
+)
+_COUNTS: Final = (
+    "SELECT 'Raw Events' AS source, COUNT(*) AS events FROM product_events_flattened "
+    "UNION ALL SELECT 'Deduplicated', COUNT(*) FROM product_events_deduplicated"
+)
+_ALIVE: Final = "SELECT COUNT(*) AS products FROM current_product_state"
+
+
 @dataclass(frozen=True)
 class Events:
     """What is put on `products`: the events, and whose product is whose."""
@@ -111,14 +122,15 @@ class Engines:
     async def compare(self, *, parallelism: int = 1) -> Result:
         """Run Flink on the same events; compare sequences, tables and statistics."""
         of_worker = f"{_TABLE} /*+ OPTIONS('topic' = '{self._names.states}') */"
-        emitted, (stats, table_of_flink, table_of_worker) = await self._run_flink(
-            None, queries=(_STATS, _TABLE, of_worker), parallelism=parallelism
-        )
+        queries = (_STATS, _TABLE, of_worker, _LATEST, _COUNTS, _ALIVE)
+        emitted, tables = await self._run_flink(None, queries=queries, parallelism=parallelism)
+        stats, table_of_flink, table_of_worker, *monitoring = tables
         result = Result(self._worker, emitted, self._counted)
         result.failures += self._told(differences(self._worker, emitted))
         result.failures += _statistics(self._counted, stats)
         result.failures += _tables(self._worker, table_of_worker, "the worker's")
         result.failures += _tables(emitted, table_of_flink, "Flink's")
+        result.failures += _monitoring(self._counted, len(table_of_flink), *monitoring)
         if _by_product(table_of_flink) != _by_product(table_of_worker):
             result.failures.append("the tables read through the upsert-kafka DDL differ")
         return result
@@ -178,6 +190,21 @@ def _statistics(counted: Counter[str], rows: Rows) -> list[str]:
     if rows[0]["total_events"] != sum(wanted.values()):
         failures.append(f"valid events: worker {sum(wanted.values())}, Flink {rows[0]}")
     return failures
+
+
+def _monitoring(
+    counted: Counter[str], alive: int, latest: Rows, counts: Rows, products: Rows
+) -> list[str]:
+    """Compare what the seed's monitoring queries say with what was counted."""
+    emitted = counted["change"] + counted["tombstone"]
+    total = sum(counted[outcome] for outcome in OUTCOMES)
+    said = {
+        "10 latest events": len(latest) == 10,
+        "raw and deduplicated": {row["source"]: row["events"] for row in counts}
+        == {"Raw Events": total, "Deduplicated": emitted},
+        "current_product_state": products == [{"products": alive}],
+    }
+    return [f"monitoring, {name}: wrong" for name, right in said.items() if not right]
 
 
 def _tables(emitted: Mapping[int, Story], rows: Rows, whose: str) -> list[str]:
