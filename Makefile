@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -58,6 +58,18 @@ format: .venv/dev.installed ## write the format ruff checks
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+# PyFlink pins old packages and carries a whole Flink: it never shares the worker's environment.
+FLINK := .venv-flink
+$(FLINK)/flink.installed: requirements/flink.txt deploy/flink/jars.py deploy/flink/ProductPartitioner.java .venv/dev.installed
+	@echo "Setting up: Flink"
+	@test -x $(FLINK)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(FLINK)
+	@VIRTUAL_ENV=$(CURDIR)/$(FLINK) $(UV) pip install --quiet --require-hashes -r requirements/flink.txt
+	@$(BIN)/python deploy/flink/jars.py $$($(FLINK)/bin/python -c 'import pyflink; print(pyflink.__path__[0])')/lib
+	@touch $@
+
+parity: .venv/dev.installed $(FLINK)/flink.installed ## worker and Flink SQL, held against each other; SEED=1
+	@$(BIN)/python -m tests.parity --seed $(or $(SEED),1)
+
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: | $(UV) ## write the locked, hashed requirements anew
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
@@ -69,6 +81,7 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group deploy -o requirements/deploy.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group bench -o requirements/bench.txt
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
+	@$(COMPILE) --group flink -o requirements/flink.txt
 
 docs: .venv/dev.installed ## write docs that come from the code and from results
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
@@ -99,7 +112,7 @@ soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=500
 	@VIRTUAL_ENV=$(CURDIR)/.venv-peers $(UV) pip install --quiet --require-hashes -r requirements/peers.txt
 	@touch $@
 
-bench: .venv/bench.installed .venv-peers/peers.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
+bench: .venv/bench.installed .venv-peers/peers.installed $(FLINK)/flink.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100 to 20,000 events/s
@@ -112,4 +125,4 @@ bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--s
 	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-peers .uv .promtool benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "demo": "dedup.cli.demo",
     "kafka": "dedup.cli.kafka",
     "sink": "dedup.cli.sink",
+    "parity": "dedup.cli.parity",
     "worker": "dedup.cli.worker",
     "topics": "dedup.cli.topics",
     "inspect": "dedup.cli.inspect",

@@ -186,12 +186,12 @@ def _events(draw: st.DrawFn, flaws: Sequence[tuple[str, str | None]]) -> Item:
         "old_price": draw(st.sampled_from(("null", '"1.00"', "1"))),
     }
     if flaw:
-        _break(event, *flaw)
+        break_field(event, *flaw)
     meaning = None if flaw else Meaning(product_id, action, time, "%", given)
     return Item(b"%d" % product_id, json_text(event).encode(), meaning)
 
 
-def _break(event: dict[str, Token], path: str, token: str | None) -> None:
+def break_field(event: dict[str, Token], path: str, token: str | None) -> None:
     where, _, field = path.rpartition(".")
     target = event[where] if where else event
     if not isinstance(target, dict):

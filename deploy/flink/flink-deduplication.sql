@@ -1,0 +1,246 @@
+-- The rules of the deduplicator in plain Flink SQL: the parity reference, and the engine for those
+-- who outgrow one group of workers. Runs as it stands in `sql-client.sh -f`, and by
+-- run-flink-dedup.sh and job.py, which set topics, brokers and the like from the environment.
+-- Needs Flink 2.1 or newer with flink-sql-connector-kafka. docs/flink.md says what it does not do.
+
+SET 'execution.runtime-mode' = 'streaming';  -- batch mode sorts: nothing would be late
+SET 'table.local-time-zone' = 'UTC';
+SET 'pipeline.name' = 'product-dedup';
+
+-- 1. Source. Everything is text, so that what breaks a limit can be told from what is absent.
+CREATE TABLE product_events_raw (
+    record_key STRING,
+    event_id STRING,
+    `action` STRING,
+    `timestamp` STRING,
+    product ROW<
+        product_id STRING,
+        product_name STRING,
+        description STRING,
+        price STRING,
+        stock_quantity STRING,
+        discount STRING,
+        created_at STRING,
+        updated_at STRING>,
+    old_price STRING,
+    source_partition INT METADATA FROM 'partition' VIRTUAL,
+    source_offset BIGINT METADATA FROM 'offset' VIRTUAL,
+    arrival AS PROCTIME()
+) WITH (
+    'connector' = 'kafka',
+    'topic' = 'products',
+    'properties.bootstrap.servers' = 'localhost:9092',
+    'properties.group.id' = 'product-dedup-flink',
+    'properties.isolation.level' = 'read_committed',
+    'scan.startup.mode' = 'earliest-offset',
+    'key.format' = 'raw',
+    'key.fields' = 'record_key',
+    'value.format' = 'json',
+    'value.json.ignore-parse-errors' = 'true',
+    'value.fields-include' = 'EXCEPT_KEY'
+);
+
+-- 2. Typed and valid events. No JSON timestamp type of Flink reads +00:00, so the offset is cut off
+-- and subtracted (`offset_minutes` is negative east of UTC). A cast to DECIMAL(10, 2) rounds; comparing with a wider one tells.
+CREATE VIEW product_events_typed AS
+SELECT
+    record_key,
+    event_id,
+    `action`,
+    `timestamp`,
+    -COALESCE(
+        60 * CAST(REGEXP_EXTRACT(`timestamp`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+        + COALESCE(CAST(
+            REGEXP_EXTRACT(`timestamp`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+            || REGEXP_EXTRACT(`timestamp`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+        0) AS offset_minutes,
+    TRY_CAST(
+        REPLACE(REGEXP_REPLACE(`timestamp`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
+        AS TIMESTAMP(6)) AS local_time,
+    TRY_CAST(r.product.product_id AS BIGINT) AS product_id,
+    r.product.product_name AS product_name,
+    r.product.description AS description,
+    TRY_CAST(r.product.price AS DECIMAL(10, 2)) AS price,
+    TRY_CAST(r.product.price AS DECIMAL(38, 18)) AS given_price,
+    r.product.price AS price_text,
+    TRY_CAST(COALESCE(r.product.stock_quantity, '0') AS INT) AS stock_quantity,
+    TRY_CAST(COALESCE(r.product.discount, '0') AS DECIMAL(10, 2)) AS discount,
+    TRY_CAST(COALESCE(r.product.discount, '0') AS DECIMAL(38, 18)) AS given_discount,
+    r.product.created_at AS created_at,
+    r.product.updated_at AS updated_at,
+    TRY_CAST(r.old_price AS DECIMAL(10, 2)) AS old_price,
+    source_partition,
+    source_offset,
+    arrival
+FROM product_events_raw AS r
+WHERE event_id IS NOT NULL
+    AND `action` IS NOT NULL
+    AND REGEXP(
+        `timestamp`,
+        '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$');
+
+CREATE VIEW product_events_flattened AS
+SELECT
+    event_id, `action`, TIMESTAMPADD(MINUTE, offset_minutes, local_time) AS event_timestamp,
+    product_id, product_name, description, price, stock_quantity, discount, created_at, updated_at,
+    old_price, source_partition, source_offset, arrival
+FROM product_events_typed
+WHERE record_key = CAST(product_id AS STRING)
+    AND product_id > 0
+    AND CAST(CAST(local_time AS DATE) AS STRING) = SUBSTRING(`timestamp`, 1, 10)  -- no 30 February
+    AND (`action` = 'deleted' OR (price_text IS NOT NULL AND product_name IS NOT NULL))
+    AND (price_text IS NULL OR (price = given_price AND price >= 0))
+    AND (product_name IS NULL OR CHAR_LENGTH(product_name) BETWEEN 1 AND 255)
+    AND stock_quantity >= 0
+    AND discount = given_discount
+    AND discount >= 0;
+
+-- 3. The decision. `products` is keyed by product, so the order of arrival is that of the partition,
+-- at every parallelism. Late events keep to themselves, so they neither are nor hide the known state.
+CREATE VIEW product_events_ordered AS
+SELECT
+    *,
+    event_timestamp < MAX(event_timestamp) OVER (
+        PARTITION BY product_id ORDER BY arrival
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS late,
+    CASE WHEN `action` <> 'deleted' THEN JSON_ARRAY(
+        product_name, description, CAST(price AS STRING), stock_quantity, CAST(discount AS STRING)
+        NULL ON NULL) END AS content
+FROM product_events_flattened;
+
+CREATE VIEW product_events_decided AS
+SELECT
+    *,
+    CASE
+        WHEN late THEN 'stale'
+        WHEN content IS NOT DISTINCT FROM known_content THEN 'duplicate'
+        WHEN content IS NULL THEN 'tombstone'
+        ELSE 'change'
+    END AS outcome
+FROM (
+    SELECT *, LAG(content) OVER (PARTITION BY product_id, late ORDER BY arrival) AS known_content
+    FROM product_events_ordered);
+
+CREATE VIEW product_events_deduplicated AS
+SELECT
+    event_id, `action`, event_timestamp, product_id, product_name, description, price,
+    stock_quantity, discount, old_price, source_partition, source_offset, arrival, outcome,
+    TIMESTAMPADD(
+        MINUTE,
+        -COALESCE(
+            60 * CAST(REGEXP_EXTRACT(created_at, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            + COALESCE(CAST(
+                REGEXP_EXTRACT(created_at, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(created_at, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+            0),
+        TRY_CAST(
+            REPLACE(REGEXP_REPLACE(created_at, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
+            AS TIMESTAMP(6))) AS created_at,
+    TIMESTAMPADD(
+        MINUTE,
+        -COALESCE(
+            60 * CAST(REGEXP_EXTRACT(updated_at, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            + COALESCE(CAST(
+                REGEXP_EXTRACT(updated_at, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(updated_at, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+            0),
+        TRY_CAST(
+            REPLACE(REGEXP_REPLACE(updated_at, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
+            AS TIMESTAMP(6))) AS updated_at
+FROM product_events_decided
+WHERE outcome IN ('change', 'tombstone');
+
+-- 4. Output. Written as plain records, for upsert-kafka writes no tombstone from an append-only
+-- query: a null value is one. Key and value are the bytes upsert-kafka reads. A tombstone says in the
+-- worker's headers what a row says in its fields: when it was, and where it comes from.
+CREATE TABLE src_products_records (
+    record_key STRING,
+    record_value STRING,
+    headers MAP<STRING, BYTES> METADATA
+) WITH (
+    'connector' = 'kafka',
+    'topic' = 'src_products',
+    'properties.bootstrap.servers' = 'localhost:9092',
+    'key.format' = 'raw',
+    'key.fields' = 'record_key',
+    'value.format' = 'raw',
+    'value.fields-include' = 'EXCEPT_KEY'
+);
+
+-- The same topic as a table: the latest row of every product that is not deleted.
+CREATE TABLE src_products (
+    product_id BIGINT,
+    product_name STRING,
+    description STRING,
+    price DECIMAL(10, 2),
+    stock_quantity INT,
+    discount DECIMAL(10, 2),
+    created_at TIMESTAMP_LTZ(6),
+    updated_at TIMESTAMP_LTZ(6),
+    last_event_id STRING,
+    last_action STRING,
+    last_event_timestamp TIMESTAMP_LTZ(6),
+    last_old_price DECIMAL(10, 2),
+    processing_time TIMESTAMP_LTZ(6),
+    PRIMARY KEY (product_id) NOT ENFORCED
+) WITH (
+    'connector' = 'upsert-kafka',
+    'topic' = 'src_products',
+    'properties.bootstrap.servers' = 'localhost:9092',
+    'properties.isolation.level' = 'read_committed',
+    'key.format' = 'json',
+    'value.format' = 'json',
+    'value.json.timestamp-format.standard' = 'ISO-8601',
+    'value.json.encode.decimal-as-plain-number' = 'true'
+);
+
+-- 5. What can be asked while it runs:
+--   SELECT * FROM deduplication_stats;
+--   SELECT * FROM current_product_state;
+--   SELECT product_id, `action`, event_timestamp FROM product_events_flattened
+--     ORDER BY event_timestamp DESC LIMIT 10;
+--   SELECT 'Raw Events' AS source, COUNT(*) AS events FROM product_events_flattened
+--     UNION ALL SELECT 'Deduplicated', COUNT(*) FROM product_events_deduplicated;
+CREATE VIEW deduplication_stats AS
+SELECT
+    COUNT(*) AS total_events,
+    COUNT(DISTINCT product_id) AS unique_products,
+    COUNT(*) FILTER (WHERE outcome = 'change') AS changes,
+    COUNT(*) FILTER (WHERE outcome = 'duplicate') AS duplicates,
+    COUNT(*) FILTER (WHERE outcome = 'stale') AS stale,
+    COUNT(*) FILTER (WHERE outcome = 'tombstone') AS tombstones,
+    CAST(100.0 * COUNT(*) FILTER (WHERE outcome = 'duplicate') / COUNT(*) AS DECIMAL(5, 2))
+        AS duplicate_percentage
+FROM product_events_decided;
+
+CREATE VIEW current_product_state AS
+SELECT
+    product_id, product_name, description, price, stock_quantity, discount,
+    last_action, last_event_timestamp
+FROM src_products;
+
+INSERT INTO src_products_records
+SELECT
+    '{"product_id":' || CAST(product_id AS STRING) || '}',
+    CASE WHEN outcome = 'change' THEN JSON_OBJECT(
+        KEY 'product_id' VALUE product_id,
+        KEY 'product_name' VALUE product_name,
+        KEY 'description' VALUE description,
+        KEY 'price' VALUE CAST(price AS STRING),
+        KEY 'stock_quantity' VALUE stock_quantity,
+        KEY 'discount' VALUE CAST(discount AS STRING),
+        KEY 'created_at' VALUE REPLACE(CAST(created_at AS STRING), ' ', 'T') || 'Z',
+        KEY 'updated_at' VALUE REPLACE(CAST(updated_at AS STRING), ' ', 'T') || 'Z',
+        KEY 'last_event_id' VALUE event_id,
+        KEY 'last_action' VALUE `action`,
+        KEY 'last_event_timestamp' VALUE REPLACE(CAST(event_timestamp AS STRING), ' ', 'T') || 'Z',
+        KEY 'last_old_price' VALUE CAST(old_price AS STRING),
+        KEY 'processing_time' VALUE REPLACE(CAST(CAST(arrival AS TIMESTAMP(3)) AS STRING), ' ', 'T') || 'Z'
+        NULL ON NULL) END,
+    CASE WHEN outcome = 'tombstone' THEN MAP[
+        'dedup.event_time', ENCODE(CAST(
+            TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', event_timestamp) AS STRING)
+            || SUBSTRING(CAST(event_timestamp AS STRING), 21, 6), 'UTF-8'),
+        'dedup.source', ENCODE(
+            CAST(source_partition AS STRING) || '/' || CAST(source_offset AS STRING), 'UTF-8')] END
+FROM product_events_deduplicated;

@@ -1,0 +1,142 @@
+"""`make parity`: named cases and random histories, equal through the worker and through Flink.
+
+Then one rule of the SQL after the other is changed, and each time a difference must be seen.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from dedup.cli.parity.engine import FlinkError
+from dedup.localkafka import LocalKafka
+from tests.parity.changed_rules import CHANGED_RULES, changed_sql
+from tests.parity.command import parity_command
+from tests.parity.seed import seed_query_goes_wrong
+from tests.parity.suite import Engines, known_differences, make_events
+from tests.parity.takeover import flink_after_worker, worker_after_flink
+
+_SHOWN: Final = 20
+PARTS: Final = ("equal", "moves", "command", "known-differences", "seed-query", "changed-rules")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def _equal(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
+    """Compare the engines as they are."""
+    events = make_events(chosen.seed, chosen.walks, chosen.events)
+    engines = Engines(kafka, directory, events)
+    failures = await engines.run_worker()
+    begun = time.monotonic()
+    result = await engines.compare(parallelism=chosen.parallelism)
+    failures += result.failures
+    _say(
+        f"{len(events.cases)} named cases, {events.walks:,} random histories and "
+        f"{chosen.events:,} events of the producer: {len(events.events):,} events, "
+        f"{len(result.worker):,} products, {dict(result.outcomes)}; "
+        f"Flink took {time.monotonic() - begun:.0f} s"
+    )
+    return failures
+
+
+async def _changed(kafka: str, directory: Path) -> list[str]:
+    """Change a rule of the SQL at a time; give the changes that nobody noticed."""
+    engines = Engines(kafka, directory, make_events(1, walks=0, generated=0))
+    failures = await engines.run_worker()
+    for name in CHANGED_RULES:
+        sql = directory / "changed.sql"
+        sql.write_text(changed_sql(name), encoding="utf-8")
+        seen = await engines.differences(sql)
+        _say(f"with {name}: {len(seen)} differences, such as {seen[0] if seen else 'none'}")
+        if not seen:
+            failures.append(f"nobody noticed {name}")
+    return failures
+
+
+async def _moves(kafka: str, directory: Path) -> list[str]:
+    """Take over from Flink and hand over to it."""
+    failures = []
+    for move in (worker_after_flink, flink_after_worker):
+        found = await move(kafka, directory)
+        _say(f"{move.__name__.replace('_', ' ')}: {len(found)} differences")
+        failures += found
+    return failures
+
+
+async def _command(kafka: str, directory: Path) -> list[str]:
+    """Call `dedup parity` as a user does."""
+    failures = await parity_command(kafka, directory)
+    _say(f"dedup parity: {len(failures)} wrong answers")
+    return failures
+
+
+async def _known_differences(kafka: str, directory: Path) -> list[str]:
+    """Look at every documented difference; one that is none any more is a failure."""
+    engines = Engines(kafka, directory, known_differences())
+    await engines.run_worker()  # the oracle does not see every flaw either
+    seen = await engines.differences()
+    gone = [
+        f"documented as a difference, but equal: {name}"
+        for name in engines.events.cases.values()
+        if not any(difference.startswith(name) for difference in seen)
+    ]
+    _say(f"{len(engines.events.cases)} documented differences: {len(gone)} not seen")
+    return gone
+
+
+async def _seed_query(kafka: str) -> list[str]:
+    """Look at the seed's query going wrong."""
+    unseen = await seed_query_goes_wrong(kafka)
+    _say(f"the seed's query: {len(unseen)} of its faults not seen")
+    return unseen
+
+
+async def _run(kafka: str, directory: Path, chosen: argparse.Namespace) -> int:
+    failures: list[str] = []
+    for part in chosen.parts or PARTS:
+        (directory / part).mkdir()
+        match part:
+            case "equal":
+                failures += await _equal(kafka, directory / part, chosen)
+            case "moves":
+                failures += await _moves(kafka, directory / part)
+            case "command":
+                failures += await _command(kafka, directory / part)
+            case "known-differences":
+                failures += await _known_differences(kafka, directory / part)
+            case "seed-query":
+                failures += await _seed_query(kafka)
+            case "changed-rules":
+                failures += await _changed(kafka, directory / part)
+    for failure in failures[:_SHOWN]:
+        _say(f"DIFFERENT {failure}")
+    return len(failures)
+
+
+def main() -> None:
+    """Exit with 0 if everything is equal and every changed rule was noticed."""
+    parser = argparse.ArgumentParser(prog="make parity", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--walks", type=int, default=1_000)
+    parser.add_argument("--events", type=int, default=10_000, help="events of the producer")
+    parser.add_argument("--parallelism", type=int, default=2)
+    parser.add_argument("--part", dest="parts", action="append", choices=PARTS, help="default: all")
+    chosen = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dedup-parity-") as directory, LocalKafka() as kafka:
+        try:
+            failed = asyncio.run(_run(kafka.bootstrap_servers, Path(directory), chosen))
+        except FlinkError as error:
+            sys.exit(f"Error: {error}")
+    _say(f"{failed or 'No'} differences; {time.monotonic() - begun:.0f} s")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
