@@ -34,8 +34,11 @@ async def test_the_shown_consumer_keeps_the_table(
         while stocks(products) != {i: row[3] for i, row in history.table.items()}:
             assert not following.done(), following.exception()
             await asyncio.sleep(0.05)
+    printed = ""
+    while not printed.endswith(f"{len(history.table)} products\n"):
+        assert not following.done(), following.exception()
+        await asyncio.sleep(0.05)
+        printed += capsys.readouterr().out
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
-
-    assert f"{len(history.table)} products" in capsys.readouterr().out
