@@ -40,7 +40,8 @@ def postgres(*, once: bool, rebuild: bool) -> None:
     the partitions. PostgreSQL and brokers that go away are waited for.
     """
     try:
-        from dedup.sink.consuming import SinkError, run_sink  # noqa: PLC0415 - see dedup.cli
+        from dedup.sink.connecting import SinkError  # noqa: PLC0415 - see dedup.cli
+        from dedup.sink.consuming import run_sink  # noqa: PLC0415
         from dedup.sink.settings import load_sink_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "psycopg":

@@ -19,8 +19,9 @@ from psycopg import DatabaseError, Error, InterfaceError, OperationalError
 from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.refusals import brokers_away, refusal
+from dedup.sink.connecting import Connecting, SinkError, refused
 from dedup.sink.database import Chunk, Database, Position
-from dedup.sink.schema import TableError, ensure_tables, tables_named
+from dedup.sink.schema import TableError, ensure_tables
 from dedup.sink.settings import SinkSettings
 from dedup.topicid import topic_id_of
 from dedup.topics import StatesTopic, check_group, describe_states_topic
@@ -32,16 +33,11 @@ POLL_MS: Final = 500
 READ_AGAIN_S: Final = 60.0
 """How often it is noted that a quiet partition was read to its end."""
 
-START_WITHIN_S: Final = 30.0
-PAUSES_S: Final = (0.2, 0.5, 1, 2, 5)
+PAUSE_S: Final = 0.2
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
-
-
-class SinkError(Exception):
-    """The sink can't go on; the text is a sentence with the cure."""
 
 
 async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool = False) -> None:
@@ -99,56 +95,6 @@ async def _prepare(database: Database, settings: SinkSettings, *, rebuild: bool)
         raise SinkError(refused(error, table)) from error
 
 
-def refused(error: Error, table: str) -> str:
-    """Say what PostgreSQL does not do for us, in its own words."""
-    named = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    hint = ""
-    if error.sqlstate == "42501":
-        hint = (
-            f" Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON {table}, {table}_offsets TO the "
-            "user; and CREATE on the schema if the tables are to be made."
-        )
-    return f"PostgreSQL refuses to write {table}: {named}{detail}.{hint}"
-
-
-class Connecting:
-    """Connects to PostgreSQL: at the start within `START_WITHIN_S`, later as soon as it can."""
-
-    def __init__(self, settings: SinkSettings) -> None:
-        self._settings = settings
-
-    async def first(self) -> Database:
-        """Connect; wait for a server that is being started. Raises SinkError."""
-        try:
-            async with asyncio.timeout(START_WITHIN_S):
-                return await self.again(quiet=True)
-        except TimeoutError:
-            raise SinkError(
-                f"PostgreSQL can't be connected to ({self._why}). Start it, or correct "
-                "POSTGRES_DSN (its password may stand in PGPASSWORD)."
-            ) from None
-
-    async def again(self, *, quiet: bool = False) -> Database:
-        """Connect, however long it takes; tell each reason once."""
-        self._why = "no answer"
-        attempt = 0
-        while True:
-            try:
-                return await Database.connect(
-                    self._settings.POSTGRES_DSN.get_secret_value(),
-                    tables_named(self._settings.POSTGRES_TABLE),
-                    self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
-                )
-            except OperationalError as error:
-                why = (str(error).splitlines() or ["no answer"])[0]
-                if not quiet and why != self._why:
-                    logger.warning("PostgreSQL can't be connected to (%s); waiting.", why)
-                self._why = why
-            await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
-            attempt += 1
-
-
 class Sink:
     """Applies what a consumer reads. `rebalances` is to be the listener of its subscription."""
 
@@ -189,7 +135,7 @@ class Sink:
             except KafkaError as error:
                 if not brokers_away(error):
                     raise
-                await asyncio.sleep(PAUSES_S[0])
+                await asyncio.sleep(PAUSE_S)
             if once and await self._reached(ends):
                 return
 
@@ -204,7 +150,7 @@ class Sink:
         self._next.clear()
         await self.close()
         self._database = None
-        await asyncio.sleep(PAUSES_S[0])
+        await asyncio.sleep(PAUSE_S)
 
     async def _connected(self) -> Database:
         if self._database is None:

@@ -31,14 +31,14 @@ async def test_the_shown_consumer_keeps_the_table(
     following = asyncio.ensure_future(shown["follow"](products))
     for _ in range(2):
         await write(kafka, topic, history.records(600))
-        printed = ""
-        while (
-            stocks(products) != {i: row[3] for i, row in history.table.items()}
-            or f"{len(history.table)} products" not in printed
-        ):
+        while stocks(products) != {i: row[3] for i, row in history.table.items()}:
             assert not following.done(), following.exception()
             await asyncio.sleep(0.05)
-            printed += capsys.readouterr().out
+    printed = ""
+    while not printed.endswith(f"{len(history.table)} products\n"):
+        assert not following.done(), following.exception()
+        await asyncio.sleep(0.05)
+        printed += capsys.readouterr().out
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following

@@ -10,8 +10,9 @@ import pytest
 
 from dedup.cli.configuration import sink_table
 from dedup.settings import SettingsError
-from dedup.sink import consuming
-from dedup.sink.consuming import SinkError, run_sink
+from dedup.sink import connecting, consuming
+from dedup.sink.connecting import SinkError
+from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
 from dedup.topics import TopicError
 from tests.sink.running import environ, process, running, settings, table, until_equal
@@ -177,7 +178,7 @@ async def test_a_topic_that_is_not_there_is_named(kafka: str, postgres: Postgres
 async def test_a_postgres_that_is_not_there_is_named_and_no_secret_is(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consuming, "START_WITHIN_S", 0.5)
+    monkeypatch.setattr(connecting, "START_WITHIN_S", 0.5)
     own = {"POSTGRES_DSN": f"postgresql://sink:s3cret@127.0.0.1:{free_port()}/x"}
     own |= {"KAFKA_BOOTSTRAP_SERVERS": kafka}
     own |= {"KAFKA_SRC_PRODUCTS_TOPIC": await make_topic(kafka)}
