@@ -18,6 +18,7 @@ from typing import IO, Final
 from aiokafka.partitioner import murmur2
 from mode import get_logger
 
+from dedup.core.row import output_key
 from dedup.streaming.store import StoreError
 
 LOCK_NAME: Final = "worker.lock"
@@ -123,11 +124,38 @@ def partitions_before(product_ids: Sequence[int], partition: int, partitions: in
     not choose partitions as Kafka's own do. One partition is never given: producers may have
     reasons to put everything into the first.
     """
-    hashes = [int(murmur2(b"%d" % i)) & 0x7FFFFFFF for i in product_ids]
+    hashes = [_hash(b"%d" % i) for i in product_ids]
     if len(hashes) < ENOUGH_PRODUCTS or all(h % partitions == partition for h in hashes):
         return None
     fewer = range(partitions - 1, 1, -1)
     return next((n for n in fewer if all(h % n == partition for h in hashes)), None)
+
+
+def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: int) -> bool:
+    """Whether these products stand where Kafka's partitioner puts their JSON keys.
+
+    That is where a Flink job puts its rows when nothing tells it where the events stand. False for
+    too few products to tell, and for one partition, where it makes no difference.
+    """
+    if len(product_ids) < ENOUGH_PRODUCTS or partitions == 1:
+        return False
+    keys = (output_key(product_id, "json") for product_id in product_ids)
+    return all(_hash(key) % partitions == partition for key in keys)
+
+
+def _hash(key: bytes) -> int:
+    """Give the hash of a record key as Kafka's partitioner takes it."""
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def misplaced(states: str) -> str:
+    """Say what to do about rows that do not stand in the partitions of their events."""
+    return (
+        f"The rows of {states} stand where the hash of their JSON keys puts them, as a Flink job "
+        "writes them, and not in the partitions of their products' events: every product would "
+        "stand there twice. Set KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names, and the "
+        "products are read from their events; or see docs/flink.md."
+    )
 
 
 def grown(source: str, before: int, now: int) -> str:

@@ -31,7 +31,7 @@ from dedup.core.state import NO_EVENT_TIME, State
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
-from dedup.streaming.datadir import grown, partitions_before
+from dedup.streaming.datadir import grown, misplaced, partitions_before, placed_by_json_key
 from dedup.streaming.store import DamagedError, PartitionStore, StoreError
 from dedup.streaming.table import StateTable
 from dedup.topics import missing_topics
@@ -120,21 +120,25 @@ class ChangelogReader:
                 read,
                 seconds,
             )
-            self._refuse_if_grown(partitions)
+            self._refuse_other_places(partitions)
             return read
         finally:
             await consumer.stop()
 
-    def _refuse_if_grown(self, partitions: Sequence[int]) -> None:
-        """Raise StoreError if the states tell that the topics had fewer partitions.
+    def _refuse_other_places(self, partitions: Sequence[int]) -> None:
+        """Raise StoreError if the states are not those of the products whose events come here.
 
-        The data directory remembers the number; this is for one that was lost.
+        The topics had fewer partitions - the data directory remembers the number; this is for one
+        that was lost -, or a Flink job placed its rows by their own keys.
         """
         for partition in partitions:
             states = islice(self._table.data.partition(partition).items(), SAMPLE)
-            before = partitions_before([i for i, _ in states], partition, self.partitions)
+            product_ids = [product_id for product_id, _ in states]
+            before = partitions_before(product_ids, partition, self.partitions)
             if before is not None:
                 raise StoreError(grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self.partitions))
+            if placed_by_json_key(product_ids, partition, self.partitions):
+                raise StoreError(misplaced(self._settings.KAFKA_SRC_PRODUCTS_TOPIC))
 
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:
         """Give the offset to go on from; rebuild the store when it can't be gone on with."""

@@ -14,7 +14,12 @@ import pytest
 from aiokafka.partitioner import murmur2
 
 from dedup.core.state import State
-from dedup.streaming.datadir import DataDirectory, Origin, partitions_before
+from dedup.streaming.datadir import (
+    DataDirectory,
+    Origin,
+    partitions_before,
+    placed_by_json_key,
+)
 from dedup.streaming.store import (
     DamagedError,
     PartitionStore,
@@ -267,6 +272,18 @@ def test_the_products_of_a_partition_tell_how_many_there_were(before: int, now: 
 def test_products_placed_by_another_rule_tell_nothing() -> None:
     assert partitions_before(list(range(1, 200)), 1, 4) is None
     assert partitions_before(products_in(1, 4, 5), 1, 6) is None
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 4, 6])
+def test_products_placed_by_their_json_keys_are_told_from_those_of_their_events(
+    partitions: int,
+) -> None:
+    for partition in range(partitions):
+        keys = ((i, b'{"product_id":%d}' % i) for i in range(1, 2_000))
+        placed = [i for i, key in keys if (murmur2(key) & 0x7FFFFFFF) % partitions == partition]
+        assert placed_by_json_key(placed[:50], partition, partitions)
+        assert not placed_by_json_key(placed[:5], partition, partitions)
+        assert not placed_by_json_key(products_in(partition, partitions), partition, partitions)
 
 
 async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> None:

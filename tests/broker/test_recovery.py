@@ -173,6 +173,19 @@ async def test_states_that_were_made_with_fewer_partitions_are_refused_without_a
             await found.restore()
 
 
+async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Taken over, they would stand in the topic for ever beside the rows of their products."""
+    names = Names.fresh()
+    await _make_topics(kafka, names)
+    await produce(kafka, [(key(i), row(i)) for i in range(1, 201)], names.states)
+    async with reader(kafka, names, tmp_path / "state") as found:
+        found.app.changelog_reader.partitions = 4
+        with pytest.raises(StoreError, match=f"The rows of {names.states} stand where the hash"):
+            await found.restore()
+
+
 async def test_a_topic_that_is_gone_ends_in_a_sentence(kafka: str, tmp_path: Path) -> None:
     async with reader(kafka, Names.fresh(), tmp_path / "state") as found:
         with pytest.raises((RecoveryError, StoreError)):
