@@ -47,9 +47,10 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) pyproject.toml --extra local --group build -o requirements/local.txt
-	@$(COMPILE) pyproject.toml --extra local --group dev -o requirements/dev.txt
-	@$(COMPILE) pyproject.toml --extra local --group fuzz -o requirements/fuzz.txt
-	@$(COMPILE) pyproject.toml --extra local --group bench -o requirements/bench.txt
+	@$(COMPILE) pyproject.toml --extra postgres -o requirements/postgres.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group fuzz -o requirements/fuzz.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group bench -o requirements/bench.txt
 
 docs: .venv/dev.installed ## write docs/configuration.md from the settings
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md

@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -188,9 +188,17 @@ def open_door(option: str, host: str) -> str:
     )
 
 
+SomeSettings = TypeVar("SomeSettings", bound=Settings)
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings from an environment. Raises SettingsError, a sentence per fault."""
-    known = set(Settings.model_fields)
+    return read_settings(environ, Settings)
+
+
+def read_settings(environ: Mapping[str, str], kind: type[SomeSettings]) -> SomeSettings:
+    """Read settings of one kind, as `load_settings` does the worker's."""
+    known = set(kind.model_fields)
     faults = [
         _unknown(name, known)
         for name in sorted(environ)
@@ -198,9 +206,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     ]
     values = {name: environ[name] for name in known if environ.get(name)}
     try:
-        settings = Settings.model_validate(values)
+        settings = kind.model_validate(values)
     except ValidationError as error:
-        faults += [_bad_value(fault) for fault in error.errors(include_url=False)]
+        faults += [_bad_value(fault, kind) for fault in error.errors(include_url=False)]
     if faults:
         raise SettingsError("\n".join(faults))
     return settings
@@ -212,11 +220,14 @@ def _unknown(name: str, known: set[str]) -> str:
     return f"{name} is not a setting{hint}"
 
 
-def _bad_value(fault: Any) -> str:
+def _bad_value(fault: Any, kind: type[Settings]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:
         return message
     name = str(fault["loc"][0])
-    secret = SecretStr in get_args(Settings.model_fields[name].annotation)
+    field = kind.model_fields[name]
+    if fault["type"] == "missing":
+        return f"{name} is not set: {field.description}"
+    secret = SecretStr in (field.annotation, *get_args(field.annotation))
     value = "" if secret else f"={fault['input']}"
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"

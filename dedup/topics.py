@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -22,6 +23,7 @@ from aiokafka.protocol.group import HeartbeatRequest
 from dedup.connecting import explain_connection
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
+from dedup.topicid import topic_id_of
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DLQ_RETENTION_MS: Final = 14 * DAY_MS
@@ -51,6 +53,14 @@ class TopicFacts:
     delete_retention_ms: int
     states_batch_bytes: int
     smallest_batch_bytes: int
+
+
+@dataclass(frozen=True)
+class StatesTopic:
+    """What a reader of the output topic has to know: its identity, and how long tombstones stay."""
+
+    topic_id: UUID
+    delete_retention_ms: int
 
 
 def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
@@ -101,6 +111,21 @@ async def check_topics(settings: Settings) -> TopicFacts:
                 f"{', '.join(sorted(missing))}. `dedup topics create` makes them."
             )
         return await _check(admin, settings)
+
+
+async def describe_states_topic(settings: Settings) -> StatesTopic:
+    """Find the output topic for a reader of it. Raises TopicError with a sentence."""
+    name = settings.KAFKA_SRC_PRODUCTS_TOPIC
+    async with _admin(settings) as admin:
+        topic_id = await topic_id_of(admin._client, name)  # noqa: SLF001
+        if topic_id is None:
+            raise TopicError(
+                f"There is no topic KAFKA_SRC_PRODUCTS_TOPIC={name} at KAFKA_BOOTSTRAP_SERVERS="
+                f"{settings.KAFKA_BOOTSTRAP_SERVERS}, or it is not to be seen. `dedup topics "
+                "create` makes it; the worker does too when it starts."
+            )
+        config = await _states_config(admin, settings)
+        return StatesTopic(topic_id, int(config.get("delete.retention.ms", DAY_MS)))
 
 
 async def check_group(settings: Settings) -> None:
@@ -218,19 +243,8 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
             f"Set KAFKA_SRC_PRODUCTS_TOPIC to a new name (it is then made with "
             f"{counts[source]} partitions) or make {states} anew."
         )
-    try:
-        config = await _config(admin, states)
-        letters = await _config(admin, settings.KAFKA_DLQ_TOPIC)
-    except TopicAuthorizationFailedError as error:
-        why = refusal(error, settings, right="DESCRIBE_CONFIGS")
-        raise TopicError(f"The settings of a topic can't be read: {why}") from error
-    policy = config.get("cleanup.policy", "")
-    if policy != "compact":
-        raise TopicError(
-            f"{states} has cleanup.policy={policy}. It must be compact, or states would be lost "
-            f"with time. Change it: kafka-configs.sh --alter --entity-type topics --entity-name "
-            f"{states} --add-config cleanup.policy=compact"
-        )
+    config = await _states_config(admin, settings)
+    letters = await _readable(admin, settings.KAFKA_DLQ_TOPIC, settings)
     states_bytes = int(config.get("max.message.bytes", _DEFAULT_MAX_BYTES))
     letter_bytes = int(letters.get("max.message.bytes", _DEFAULT_MAX_BYTES))
     cluster = await admin.describe_cluster()
@@ -241,6 +255,31 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
         states_batch_bytes=states_bytes,
         smallest_batch_bytes=min(states_bytes, letter_bytes),
     )
+
+
+async def _states_config(admin: AIOKafkaAdminClient, settings: Settings) -> Mapping[str, str]:
+    """Give the settings of the output topic, which must be compacted."""
+    states = settings.KAFKA_SRC_PRODUCTS_TOPIC
+    config = await _readable(admin, states, settings)
+    policy = config.get("cleanup.policy", "")
+    if policy != "compact":
+        raise TopicError(
+            f"{states} has cleanup.policy={policy}. It must be compact, or states would be lost "
+            f"with time. Change it: kafka-configs.sh --alter --entity-type topics --entity-name "
+            f"{states} --add-config cleanup.policy=compact"
+        )
+    return config
+
+
+async def _readable(
+    admin: AIOKafkaAdminClient, topic: str, settings: Settings
+) -> Mapping[str, str]:
+    """Give the settings of a topic. Raises TopicError when we may not see them."""
+    try:
+        return await _config(admin, topic)
+    except TopicAuthorizationFailedError as error:
+        why = refusal(error, settings, right="DESCRIBE_CONFIGS")
+        raise TopicError(f"The settings of a topic can't be read: {why}") from error
 
 
 async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:

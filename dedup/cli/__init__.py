@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "demo": "dedup.cli.demo",
     "dlq": "dedup.cli.dlq",
     "kafka": "dedup.cli.kafka",
+    "sink": "dedup.cli.sink",
     "topics": "dedup.cli.topics",
     "worker": "dedup.cli.worker",
 }
@@ -29,6 +30,7 @@ Examples:
   dedup topics create              make the topics before the first worker
   dedup worker                     deduplicate, until SIGTERM or Ctrl-C
   dedup dlq list                   show the events that could not be applied
+  dedup sink postgres              keep a PostgreSQL table in step with src_products
 
 \b
 Exit codes:

@@ -1,11 +1,13 @@
 """Writes docs/configuration.md from the settings: `python -m dedup.cli.configuration`."""
 
+from collections.abc import Mapping
 from typing import Final, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from dedup.settings import Settings
+from dedup.sink.settings import SinkSettings
 
 _HEAD: Final = """\
 # Configuration
@@ -19,10 +21,28 @@ accepted. An empty value counts as not set. The producer reads the `KAFKA_*` set
 """
 
 
+_SINK: Final = """
+## The sink
+
+`dedup sink postgres` reads the `KAFKA_*` settings and `DEDUP_LOG_FORMAT` too.
+
+"""
+
+
 def settings_table() -> str:
-    """Give the table of all settings in Markdown."""
+    """Give the table of all settings of the worker in Markdown."""
+    return _table(Settings.model_fields)
+
+
+def sink_table() -> str:
+    """Give the table of the settings that only the sink has."""
+    own = SinkSettings.model_fields.items()
+    return _table({name: field for name, field in own if name not in Settings.model_fields})
+
+
+def _table(fields: Mapping[str, FieldInfo]) -> str:
     rows = ["| setting | default | what it is |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
+    for name, field in fields.items():
         rows.append(f"| `{name}` | {_default(field)} | {field.description}{_choices(field)} |")
     return "\n".join(rows) + "\n"
 
@@ -40,4 +60,4 @@ def _choices(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    print(_HEAD + settings_table(), end="")  # noqa: T201 - this is the output
+    print(_HEAD + settings_table() + _SINK + sink_table(), end="")  # noqa: T201 - this is the output

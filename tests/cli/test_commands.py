@@ -13,7 +13,7 @@ from dedup import __version__, topics
 from dedup.cli import cli
 from tests.workers import free_port
 
-COMMANDS = ("demo", "dlq", "kafka", "topics", "worker")
+COMMANDS = ("demo", "dlq", "kafka", "sink", "topics", "worker")
 
 
 @pytest.fixture(autouse=True)

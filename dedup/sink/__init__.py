@@ -1,0 +1,1 @@
+"""Keeps tables of other systems in step with `src_products`."""

@@ -1,0 +1,347 @@
+"""The sink's only loop: committed records of `src_products`, batch by batch, into PostgreSQL.
+
+*Guarantees.* Where to read on is what the offsets table says, never what the group committed: that
+is only shown to whoever watches the lag. A partition is placed there when it is assigned and
+whenever PostgreSQL was lost or says that another sink went on. See `dedup.sink.database` for what
+makes a record take effect once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from psycopg import DatabaseError, Error, InterfaceError, OperationalError
+
+from dedup.core.event import NormalProduct
+from dedup.core.row import read_output_key, read_product
+from dedup.refusals import brokers_away, refusal
+from dedup.sink.database import Chunk, Database, Position
+from dedup.sink.schema import TableError, ensure_tables, tables_named
+from dedup.sink.settings import SinkSettings
+from dedup.topicid import topic_id_of
+from dedup.topics import StatesTopic, check_group, describe_states_topic
+
+MAX_RECORDS: Final = 10_000
+"""Records applied in one transaction at most."""
+
+POLL_MS: Final = 500
+READ_AGAIN_S: Final = 60.0
+"""How often it is noted that a quiet partition was read to its end."""
+
+START_WITHIN_S: Final = 30.0
+PAUSES_S: Final = (0.2, 0.5, 1, 2, 5)
+
+_FETCH_BYTES: Final = 4 * 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class SinkError(Exception):
+    """The sink can't go on; the text is a sentence with the cure."""
+
+
+async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool = False) -> None:
+    """Keep the table in step until cancelled; with `once` until the end the topic has now.
+
+    Raises SinkError, and TopicError for a topic that can't be read.
+    """
+    topic = await describe_states_topic(settings)
+    await check_group(settings)
+    connecting = Connecting(settings)
+    database = await connecting.first()
+    try:
+        await _prepare(database, settings, rebuild=rebuild)
+    finally:
+        await database.close()
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(),
+        group_id=settings.SINK_GROUP,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    sink = Sink(settings, consumer, connecting, topic)
+    consumer.subscribe([settings.KAFKA_SRC_PRODUCTS_TOPIC], listener=sink.rebalances)
+    try:
+        await consumer.start()
+        await sink.run(once=once)
+    except KafkaError as error:
+        raise SinkError(
+            f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} can't be read: "
+            f"{refusal(error, settings, right='READ')}"
+        ) from error
+    finally:
+        await consumer.stop()
+        await sink.close()
+
+
+async def _prepare(database: Database, settings: SinkSettings, *, rebuild: bool) -> None:
+    """Make or check the tables; empty them when they are to be rebuilt."""
+    table = settings.POSTGRES_TABLE
+    try:
+        await ensure_tables(database.connection, database.tables)
+        if rebuild:
+            await database.forget()
+            logger.info("%s is empty now and is filled anew.", table)
+        elif await database.has_foreign_rows():
+            raise SinkError(
+                f"{table} has rows that do not come from {settings.KAFKA_SRC_PRODUCTS_TOPIC}. Set "
+                "POSTGRES_TABLE to another name, or start once with --rebuild, which deletes them."
+            )
+    except TableError as error:
+        raise SinkError(str(error)) from error
+    except Error as error:
+        raise SinkError(refused(error, table)) from error
+
+
+def refused(error: Error, table: str) -> str:
+    """Say what PostgreSQL does not do for us, in its own words."""
+    named = error.diag.message_primary or (str(error).splitlines() or [type(error).__name__])[0]
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    hint = ""
+    if error.sqlstate == "42501":
+        hint = (
+            f" Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON {table}, {table}_offsets TO the "
+            "user; and CREATE on the schema if the tables are to be made."
+        )
+    return f"PostgreSQL refuses to write {table}: {named}{detail}.{hint}"
+
+
+class Connecting:
+    """Connects to PostgreSQL: at the start within `START_WITHIN_S`, later as soon as it can."""
+
+    def __init__(self, settings: SinkSettings) -> None:
+        self._settings = settings
+
+    async def first(self) -> Database:
+        """Connect; wait for a server that is being started. Raises SinkError."""
+        try:
+            async with asyncio.timeout(START_WITHIN_S):
+                return await self.again(quiet=True)
+        except TimeoutError:
+            raise SinkError(
+                f"PostgreSQL can't be connected to ({self._why}). Start it, or correct "
+                "POSTGRES_DSN (its password may stand in PGPASSWORD)."
+            ) from None
+
+    async def again(self, *, quiet: bool = False) -> Database:
+        """Connect, however long it takes; tell each reason once."""
+        self._why = "no answer"
+        attempt = 0
+        while True:
+            try:
+                return await Database.connect(
+                    self._settings.POSTGRES_DSN.get_secret_value(),
+                    tables_named(self._settings.POSTGRES_TABLE),
+                    self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
+                )
+            except OperationalError as error:
+                why = (str(error).splitlines() or ["no answer"])[0]
+                if not quiet and why != self._why:
+                    logger.warning("PostgreSQL can't be connected to (%s); waiting.", why)
+                self._why = why
+            await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            attempt += 1
+
+
+class Sink:
+    """Applies what a consumer reads. `rebalances` is to be the listener of its subscription."""
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        consumer: AIOKafkaConsumer,
+        connecting: Connecting,
+        topic: StatesTopic,
+    ) -> None:
+        self._settings = settings
+        self._name = settings.KAFKA_SRC_PRODUCTS_TOPIC
+        self._consumer = consumer
+        self._connecting = connecting
+        self._topic = topic
+        self._database: Database | None = None
+        self._next: dict[int, int] = {}
+        """For each partition in its place, the offset the next batch must begin at."""
+        self.rebalances = _Forgetting(self._next)
+
+    async def run(self, *, once: bool) -> None:
+        """Read and apply, until cancelled or, with `once`, at the end."""
+        loop = asyncio.get_running_loop()
+        read_again_at = loop.time() + READ_AGAIN_S
+        ends = await self._ends() if once else {}
+        while True:
+            try:
+                await self._place()
+                found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+                await self._apply(found)
+                if loop.time() >= read_again_at:
+                    await self._note_quiet()
+                    read_again_at = loop.time() + READ_AGAIN_S
+            except (OperationalError, InterfaceError) as error:
+                await self._lost(error)
+            except DatabaseError as error:
+                raise SinkError(refused(error, self._settings.POSTGRES_TABLE)) from error
+            except KafkaError as error:
+                if not brokers_away(error):
+                    raise
+                await asyncio.sleep(PAUSES_S[0])
+            if once and await self._reached(ends):
+                return
+
+    async def close(self) -> None:
+        """Close the connection to PostgreSQL."""
+        if self._database is not None:
+            await self._database.close()
+
+    async def _lost(self, error: Error) -> None:
+        """Give up the connection: whether the last commit took place, the offsets will tell."""
+        logger.warning("PostgreSQL: %s; connecting again.", " ".join(str(error).split()))
+        self._next.clear()
+        await self.close()
+        self._database = None
+        await asyncio.sleep(PAUSES_S[0])
+
+    async def _connected(self) -> Database:
+        if self._database is None:
+            self._database = await self._connecting.again()
+        return self._database
+
+    async def _place(self) -> None:
+        """Go to where the offsets table says, in every partition that is newly ours."""
+        new = {tp for tp in self._consumer.assignment() if tp.partition not in self._next}
+        if not new:
+            return
+        database = await self._connected()
+        topic_id = await topic_id_of(self._consumer._client, self._name)  # noqa: SLF001
+        if topic_id is None:
+            return  # it is being made anew, or moved
+        self._topic = replace(self._topic, topic_id=topic_id)
+        places = await database.positions([tp.partition for tp in new], topic_id)
+        ends = await self._consumer.end_offsets(new)
+        for tp in sorted(new & self._consumer.assignment()):
+            self._check(tp.partition, places[tp.partition], ends[tp])
+            self._consumer.seek(tp, places[tp.partition].next_offset)
+            self._next[tp.partition] = places[tp.partition].next_offset
+        logger.info(
+            "Reading on: %s",
+            ", ".join(f"{self._name}-{p} at {offset}" for p, offset in sorted(self._next.items())),
+        )
+
+    def _check(self, partition: int, place: Position, end: int) -> None:
+        """Refuse to read on where the table can't become what the topic says."""
+        table = self._settings.POSTGRES_TABLE
+        cure = f"Start once with --rebuild, which empties {table} and fills it from the topic."
+        if place.topic_id != self._topic.topic_id or place.next_offset > end:
+            raise SinkError(
+                f"{self._name} is not the topic that {table} was filled from: it was made anew, or "
+                f"has lost records. {cure}"
+            )
+        kept_ms = self._topic.delete_retention_ms
+        age_ms = place.age.total_seconds() * 1000
+        if 0 < place.next_offset < end and age_ms > kept_ms:
+            raise SinkError(
+                f"{self._name}-{partition} was last read {place.age} ago, and its tombstones stay "
+                f"for delete.retention.ms={kept_ms}: deletes may be missed. {cure}"
+            )
+
+    async def _apply(self, found: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+        chunks: dict[int, Chunk] = {}
+        products: dict[int, NormalProduct | None] = {}
+        for tp, records in found.items():
+            begin = self._next.get(tp.partition)
+            if begin is None:
+                continue  # assigned in this moment: read again, once it is in its place
+            if records[0].offset < begin:
+                self._next.pop(tp.partition)  # the consumer went back by itself: why, is asked anew
+                continue
+            chunks[tp.partition] = Chunk(begin, records[-1].offset + 1)
+            products.update(_products(records))
+        if chunks:
+            await self._write(chunks, products)
+
+    async def _write(
+        self, chunks: Mapping[int, Chunk], products: Mapping[int, NormalProduct | None]
+    ) -> None:
+        database = await self._connected()
+        if not await database.apply(self._topic.topic_id, chunks, products):
+            logger.info("Another sink went on; reading on from where it is.")
+            for partition in chunks:
+                self._next.pop(partition, None)
+            return
+        for partition, chunk in chunks.items():
+            if self._next.get(partition) == chunk.begin:  # else it was taken from us meanwhile
+                self._next[partition] = chunk.next_offset
+        await self._show_progress(chunks)
+
+    async def _show_progress(self, chunks: Mapping[int, Chunk]) -> None:
+        """Commit to the group what was applied, for whoever watches its lag."""
+        offsets = {TopicPartition(self._name, p): chunk.next_offset for p, chunk in chunks.items()}
+        try:
+            await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            logger.debug("A rebalance came between; the next owner commits.")
+
+    async def _note_quiet(self) -> None:
+        """Note of partitions without news that they were read to their end just now."""
+        ends = await self._ends()
+        quiet = {
+            p: Chunk(offset, offset)
+            for p, offset in self._next.items()
+            if await self._at_end(TopicPartition(self._name, p), ends)
+        }
+        if quiet:
+            await self._write(quiet, {})
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(
+            self._consumer.assignment()
+        )
+        return ends
+
+    async def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        ours: Iterable[TopicPartition] = ends.keys() & self._consumer.assignment()
+        return all([await self._at_end(tp, ends) for tp in ours])
+
+    async def _at_end(self, tp: TopicPartition, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether all before an end is applied; behind the last record there may be markers."""
+        if tp.partition not in self._next or tp not in ends:
+            return False
+        return bool(await self._consumer.position(tp) >= ends[tp])
+
+
+class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Forgets every place at a rebalance: partitions that come back are placed anew."""
+
+    def __init__(self, places: dict[int, int]) -> None:
+        self._places = places
+
+    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - aiokafka's signature
+        """Forget; what is in flight is applied or refused by its offset."""
+        self._places.clear()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
+        """Forget what was placed while the group was deciding."""
+        self._places.clear()
+
+
+def _products(records: Iterable[ConsumerRecord]) -> dict[int, NormalProduct | None]:
+    """Give what the records leave of each product: its row, or None when it was deleted."""
+    products: dict[int, NormalProduct | None] = {}
+    for record in records:
+        product_id = read_output_key(record.key)
+        product = None if record.value is None else read_product(record.value)
+        if product_id is None or (product is None and record.value is not None):
+            logger.warning(
+                "%s-%s offset %s is no product row; it is left out.",
+                record.topic,
+                record.partition,
+                record.offset,
+            )
+            continue
+        products[product_id] = product
+    return products

@@ -1,0 +1,152 @@
+"""What the sink does in PostgreSQL: batches of rows and their offsets, in one transaction each.
+
+*Guarantees.* A batch is applied if and only if the offset it begins at is the one that stands in
+the offsets table, whose row is locked meanwhile. So a record takes effect once, whatever was
+killed, whoever else - a second sink, one that was suspended and replaced - applies batches of the
+same partition, and whatever became of a commit whose answer was lost.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from dedup.core.event import NormalProduct
+from dedup.sink.schema import COLUMNS, Tables
+
+CONNECT_WITHIN_S: Final = 10
+
+_UPSERT: Final = SQL("""
+INSERT INTO {products} (product_id, product_name, description, price, stock_quantity, discount,
+                        created_at, updated_at)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::numeric[], %s::integer[],
+                     %s::numeric[], %s::timestamptz[], %s::timestamptz[])
+ON CONFLICT (product_id) DO UPDATE SET (product_name, description, price, stock_quantity, discount,
+                                        created_at, updated_at)
+    = (excluded.product_name, excluded.description, excluded.price, excluded.stock_quantity,
+       excluded.discount, excluded.created_at, excluded.updated_at)""")
+
+_DELETE: Final = SQL("DELETE FROM {products} WHERE product_id = ANY(%s)")
+
+_LOCK: Final = SQL("""
+SELECT partition, next_offset FROM {offsets}
+WHERE topic = %s AND topic_id = %s AND partition = ANY(%s) ORDER BY partition FOR UPDATE""")
+
+_ADVANCE: Final = SQL("""
+UPDATE {offsets} SET next_offset = new.next_offset, read_at = now()
+FROM unnest(%s::integer[], %s::bigint[]) AS new(partition, next_offset)
+WHERE topic = %s AND {offsets}.partition = new.partition""")
+
+_BEGIN: Final = SQL("""
+INSERT INTO {offsets} (topic, partition, topic_id, next_offset)
+SELECT %s, unnest(%s::integer[]), %s, 0 ON CONFLICT DO NOTHING""")
+
+_POSITIONS: Final = SQL("""
+SELECT partition, topic_id, next_offset, now() - read_at FROM {offsets}
+WHERE topic = %s AND partition = ANY(%s)""")
+
+_FOREIGN_ROWS: Final = SQL("""
+SELECT EXISTS (SELECT FROM {products}) AND NOT EXISTS (SELECT FROM {offsets} WHERE topic = %s)""")
+
+
+class Chunk(NamedTuple):
+    """What is to be applied of one partition: the offset it begins at, the one after its end."""
+
+    begin: int
+    next_offset: int
+
+
+class Position(NamedTuple):
+    """How far a partition was applied, of which topic, and how long ago that was known."""
+
+    topic_id: UUID
+    next_offset: int
+    age: timedelta
+
+
+class Database:
+    """A connection to PostgreSQL and the two tables. Every method raises psycopg.Error."""
+
+    def __init__(self, connection: AsyncConnection, tables: Tables, topic: str) -> None:
+        self.connection = connection
+        self.tables = tables
+        self._topic = topic
+
+    @classmethod
+    async def connect(cls, dsn: str, tables: Tables, topic: str) -> "Database":
+        """Connect, to the server that takes writes when the DSN names several."""
+        connection = await AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=CONNECT_WITHIN_S,
+            target_session_attrs="read-write",
+            application_name="product-dedup-sink",
+            tcp_user_timeout=30_000,  # milliseconds until a vanished server is noticed
+        )
+        return cls(connection, tables, topic)
+
+    async def close(self) -> None:
+        """Close the connection, also one that is broken."""
+        await self.connection.close()
+
+    async def has_foreign_rows(self) -> bool:
+        """Whether the table has rows although nothing of the topic was ever applied."""
+        cursor = await self.connection.execute(self.tables.composed(_FOREIGN_ROWS), [self._topic])
+        found = await cursor.fetchone()
+        return bool(found and found[0])
+
+    async def forget(self) -> None:
+        """Empty the table and its offsets: everything is read from the topic's begin again."""
+        async with self.connection.transaction():
+            for statement in (
+                SQL("LOCK TABLE {offsets} IN EXCLUSIVE MODE"),
+                SQL("DELETE FROM {products}"),
+                SQL("DELETE FROM {offsets}"),
+            ):
+                await self.connection.execute(self.tables.composed(statement))
+
+    async def positions(self, partitions: list[int], topic_id: UUID) -> dict[int, Position]:
+        """Give how far these partitions were applied; at 0 what never was."""
+        begin = [self._topic, partitions, topic_id]
+        await self.connection.execute(self.tables.composed(_BEGIN), begin)
+        cursor = await self.connection.execute(
+            self.tables.composed(_POSITIONS), [self._topic, partitions]
+        )
+        return {partition: Position(*rest) for partition, *rest in await cursor.fetchall()}
+
+    async def apply(
+        self,
+        topic_id: UUID,
+        chunks: Mapping[int, Chunk],
+        products: Mapping[int, NormalProduct | None],
+    ) -> bool:
+        """Write rows, delete those that are None, and move the offsets on, all or nothing.
+
+        False, and nothing is written, when the offsets are not those the chunks begin at.
+        """
+        async with self.connection.transaction():
+            cursor = await self.connection.execute(
+                self.tables.composed(_LOCK), [self._topic, topic_id, list(chunks)]
+            )
+            if dict(await cursor.fetchall()) != {p: chunk.begin for p, chunk in chunks.items()}:
+                return False
+            await self._write(products)
+            ends = [chunk.next_offset for chunk in chunks.values()]
+            await self.connection.execute(
+                self.tables.composed(_ADVANCE), [list(chunks), ends, self._topic]
+            )
+        return True
+
+    async def _write(self, products: Mapping[int, NormalProduct | None]) -> None:
+        # In order of the id, so that two sinks which meet in a product wait for each other at most.
+        kept = sorted((i, product) for i, product in products.items() if product is not None)
+        gone = sorted(i for i, product in products.items() if product is None)
+        if kept:
+            ids = [product_id for product_id, _ in kept]
+            columns = [[product[name] for _, product in kept] for name in COLUMNS[1:]]
+            await self.connection.execute(self.tables.composed(_UPSERT), [ids, *columns])
+        if gone:
+            await self.connection.execute(self.tables.composed(_DELETE), [gone])

@@ -1,0 +1,54 @@
+"""Settings of the sink, read from the environment: the worker's for Kafka, and PostgreSQL's."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+
+from dedup.settings import Settings, read_settings
+
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's is 8 longer, of 63 at most
+
+
+def _dsn(value: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(value.get_secret_value())
+    except ProgrammingError:  # its text repeats parts of the value
+        raise ValueError(
+            "expected postgresql://user@host:5432/database, or keywords as in "
+            "'host=db dbname=shop user=sink'"
+        ) from None
+    return value
+
+
+class SinkSettings(Settings):
+    """Every setting of `dedup sink postgres`, by the name of its environment variable."""
+
+    POSTGRES_DSN: Annotated[SecretStr, AfterValidator(_dsn)] = Field(
+        description=(
+            "Where PostgreSQL is, such as `postgresql://user@host/database`; never printed. "
+            "`PGPASSWORD` and libpq's other variables fill in what it leaves out."
+        )
+    )
+    POSTGRES_TABLE: Annotated[
+        str,
+        StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}$"),
+    ] = Field(
+        "products",
+        description=(
+            "Table kept in step, with its schema or without; its offsets are in a table named "
+            "after it, `products_offsets`."
+        ),
+    )
+    SINK_GROUP: str = Field(
+        "product-dedup-sink", description="Consumer group; sinks of one table share it."
+    )
+
+
+def load_sink_settings(environ: Mapping[str, str]) -> SinkSettings:
+    """Read the settings from an environment. Raises SettingsError, a sentence per fault."""
+    settings = read_settings(environ, SinkSettings)
+    # The clients' name and the group in every refusal are those of the application.
+    return settings.model_copy(update={"DEDUP_APP_ID": settings.SINK_GROUP})

@@ -1,0 +1,26 @@
+from collections.abc import Iterator
+
+import pytest
+
+from dedup.localkafka import LocalKafka
+from tests.sink.server import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The addresses of a real broker that the tests of this folder share."""
+    with LocalKafka() as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(shared_server: PostgresServer) -> PostgresServer:
+    """A real PostgreSQL without tables."""
+    shared_server.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return shared_server
