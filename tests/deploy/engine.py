@@ -81,7 +81,7 @@ class Project:
 
     def __call__(self, *arguments: str) -> str:
         """Run a command of compose; give what it wrote to stdout."""
-        return run(COMPOSE, "--project-directory", ROOT, *arguments, environ=self._environ)
+        return run(COMPOSE, "--progress=quiet", *arguments, environ=self._environ)
 
     def rows(self, sql: str) -> list[list[str]]:
         """Ask the demo's PostgreSQL."""

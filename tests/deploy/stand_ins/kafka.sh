@@ -7,8 +7,8 @@ env | sed -n 's/^KAFKA_//p' | while IFS='=' read -r name value; do
   name="${name,,}"
   echo "${name//_/.}=$value"
 done > "$properties"
-run() { /opt/jre/bin/java ${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -cp '/opt/kafka/jars/*' "$@"; }
-run kafka.tools.StorageTool format --ignore-formatted --cluster-id 5L6g3nShT-eMCtK--X86sw \
+read -r -a heap <<< "${KAFKA_HEAP_OPTS:-}"
+java=(/opt/jre/bin/java "${heap[@]}" -XX:+UseSerialGC -cp '/opt/kafka/jars/*')
+"${java[@]}" kafka.tools.StorageTool format --ignore-formatted --cluster-id 5L6g3nShT-eMCtK--X86sw \
   --config "$properties"
-exec /opt/jre/bin/java ${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -cp '/opt/kafka/jars/*' \
-  kafka.Kafka "$properties"
+exec "${java[@]}" kafka.Kafka "$properties"
