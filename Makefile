@@ -6,10 +6,10 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format docs chaos fuzz soak bench lock clean
+.PHONY: help demo test test-deploy lint types format docs chaos fuzz soak bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(UV): requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
@@ -50,6 +50,7 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra postgres -o requirements/postgres.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group fuzz -o requirements/fuzz.txt
+	@$(COMPILE) pyproject.toml --extra local --extra postgres --group deploy -o requirements/deploy.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group bench -o requirements/bench.txt
 
 docs: .venv/dev.installed ## write docs/configuration.md from the settings
@@ -60,6 +61,15 @@ chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S
 
 fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; corpus in .fuzz/
 	@$(BIN)/python -m tests.fuzz.atheris_read
+
+.cache/deploy/%: tests/deploy/kubernetes_tools/go.sum
+	@command -v go >/dev/null || { echo "Go is needed to build $*"; exit 1; }
+	@echo "Setting up: $*"
+	@cd tests/deploy/kubernetes_tools && GOBIN=$(CURDIR)/.cache/deploy go install tool
+	@touch $@
+
+test-deploy: .venv/deploy.installed .cache/deploy/kustomize .cache/deploy/kubeconform ## Kubernetes manifests; needs Go
+	@$(BIN)/python -m pytest -q tests/deploy
 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
