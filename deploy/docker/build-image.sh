@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the images product-dedup (worker and sink) and product-dedup-producer.
+# Builds the images product-dedup (worker and sink), product-dedup-producer and product-dedup-flink.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-Usage: build-image.sh [worker | producer]...   both by default
+Usage: build-image.sh [worker | producer | flink]...   worker and producer by default
 
 Environment:
   ENGINE        docker or podman; the one that is installed by default
@@ -23,7 +23,7 @@ version="$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/dedup/__init__.py")"
 targets=()
 for argument in "$@"; do
   case "$argument" in
-    worker | producer) targets+=("$argument") ;;
+    worker | producer | flink) targets+=("$argument") ;;
     --help | -h) usage && exit 0 ;;
     *) usage >&2 && echo "Error: unknown image $argument" >&2 && exit 2 ;;
   esac
@@ -42,7 +42,9 @@ for target in "${targets[@]}"; do
   name=product-dedup
   [[ $target == worker ]] || name+="-$target"
   image="${IMAGE_PREFIX:-}$name"
-  "$engine" build --file "$root/deploy/docker/Dockerfile" --target "$target" \
+  recipe=(--file "$root/deploy/docker/Dockerfile" --target "$target")
+  [[ $target != flink ]] || recipe=(--file "$root/deploy/docker/flink.Dockerfile")
+  "$engine" build "${recipe[@]}" \
     ${PYTHON_IMAGE:+--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"} \
     --label "org.opencontainers.image.version=$version" \
     --tag "$image:$version" --tag "$image:latest" "$root"

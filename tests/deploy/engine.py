@@ -2,8 +2,8 @@
 
 On a machine without a container registry - IMAGES=stand-in, the default - an engine is started by
 hand, with a data root of its own and stand-ins under the names of the base images; that needs root
-and Debian's `docker.io` and `debootstrap`. With IMAGES=real the machine's own engine runs the
-real images.
+on a Debian, whose `docker.io` and `debootstrap` are installed if they are missing. With IMAGES=real
+the machine's own engine runs the real images.
 """
 
 import os
@@ -39,6 +39,10 @@ def engine() -> Iterator[Mapping[str, str]]:
     if os.environ.get("IMAGES", "stand-in") == "real":
         yield {}
         return
+    if not all(map(shutil.which, ("docker", "dockerd", "debootstrap"))):
+        run("apt-get", "update", "--quiet")
+        install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends"]
+        run(*install, "docker.io", "debootstrap", "iptables")
     directory = Path(tempfile.mkdtemp(prefix="dedup-docker-"))
     try:
         with _daemon(directory) as environ:
@@ -59,7 +63,7 @@ def _daemon(directory: Path) -> Iterator[Mapping[str, str]]:
     log = directory / "dockerd.log"
     with log.open("wb") as output:
         daemon = subprocess.Popen(command, stdout=output, stderr=output)
-    # BuildKit refuses nothing here, but its plugin is no part of Debian's docker.io.
+    # Newer clients build with a plugin that Debian's docker.io does not have.
     environ = {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "0"}
     try:
         deadline = time.monotonic() + _READY_WITHIN_S

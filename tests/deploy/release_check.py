@@ -1,11 +1,13 @@
 """Checks what a release would be: `make release-check`, and RELEASE_TAG=v1.2.3 for a tagged one.
 
 The version is the newest of the changelog, the wheel holds every file of the packages, and its
-commands work from an environment that has nothing but the wheel and what it asks for.
+commands work from an environment that has nothing but the wheel and what it asks for. Wheel and
+source distribution are left in `dist/`.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from typing import Final
 import dedup
 
 ROOT: Final = Path(__file__).parents[2]
+DIST: Final = ROOT / "dist"
 UV: Final = ROOT / ".uv" / "bin" / "uv"
 _HEADING: Final = re.compile(r"^## \[(\d[^]]*)\] - \d{4}-\d{2}-\d{2}$", re.MULTILINE)
 
@@ -78,13 +81,13 @@ def main() -> None:
     version = dedup.__version__
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     check_version(version, changelog, os.environ.get("RELEASE_TAG"))
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        build = (UV, "build", "--quiet", "--no-build-isolation", "--python", sys.executable)
-        _run(*build, "--out-dir", directory, ROOT)
-        (wheel,) = directory.glob("*.whl")
-        check_files(wheel)
-        check_commands(wheel, directory, version)
+    shutil.rmtree(DIST, ignore_errors=True)
+    build = (UV, "build", "--quiet", "--no-build-isolation", "--python", sys.executable)
+    _run(*build, "--out-dir", DIST, ROOT)
+    (wheel,) = DIST.glob("*.whl")
+    check_files(wheel)
+    with tempfile.TemporaryDirectory() as directory:
+        check_commands(wheel, Path(directory), version)
     sys.stdout.write(f"{wheel.name} can be released.\n")
 
 
