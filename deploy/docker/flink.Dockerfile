@@ -5,11 +5,12 @@ ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 FROM ${FLINK_IMAGE} AS flink
 
 FROM ${PYTHON_IMAGE} AS jars
+WORKDIR /job
 COPY requirements/local.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/local.txt
 COPY --from=flink /opt/flink/lib /jars
-COPY deploy/flink /job
-RUN python /job/jars.py /jars
+COPY deploy/flink ./
+RUN python jars.py /jars
 
 FROM flink
 # Of the distribution that the image has; the job needs an interpreter and no packages.

@@ -14,7 +14,12 @@ from tests.deploy.engine import COMPOSE, ROOT
 BIN = ROOT / ".venv" / "bin"
 OURS = {"topics", "producer", "worker-1", "worker-2", "sink", "flink-topics"}
 DOCKERFILES = sorted((ROOT / "deploy").rglob("*Dockerfile"))
-SCRIPTS = [*sorted((ROOT / "deploy").rglob("*.sh")), *sorted((ROOT / "tests").rglob("*.sh"))]
+SCRIPTS = [
+    script
+    for directory in ("deploy", "tests")
+    for script in sorted((ROOT / directory).rglob("*.sh"))
+    if script.is_file()
+]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 

@@ -12,8 +12,10 @@ directory="$1" python="$2"
 system="$directory/system" context="$directory/context"
 mkdir -p "$system" "$context"
 
-debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv,wget bookworm \
-  "$system" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+# It mounts /proc in the system: in a namespace of its own that ends with it, however it ends.
+unshare --mount debootstrap --variant=minbase \
+  --include=ca-certificates,python3,python3-venv,wget bookworm "$system" \
+  "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 printf '#!/bin/sh\nexit 101\n' > "$system/usr/sbin/policy-rc.d" # installing starts nothing
 chmod +x "$system/usr/sbin/policy-rc.d"
 mkdir -p "$system/etc/postgresql-common"
