@@ -48,7 +48,7 @@ cp "$here"/{kafka,postgres,grafana}.* "$context"
 stand_in() { # TARGET NAME...
   docker build --quiet --file "$here/Dockerfile" --target "$1" --tag "$2" "$context"
 }
-root="$here/../.."
+root="$here/../../.."
 named() { sed -n "s|^ *image: \($1:.*\)|\1|p" "$root/docker-compose.yml"; }
 stand_in python "$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$root/deploy/docker/Dockerfile")"
 stand_in kafka "$(named apache/kafka)"
