@@ -13,11 +13,13 @@ COPY deploy/flink ./
 RUN python jars.py /jars
 
 FROM flink
-# Of the distribution that the image has; the job needs an interpreter and no packages.
+# Of the distribution that the image has: it keeps only the newest versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/*
+    && apt-get install --yes --no-install-recommends python3 python3-pip \
+    && rm -rf /var/lib/apt/lists/* \
+    && ln -s python3 /usr/bin/python \
+    && pip3 install --no-cache-dir apache-flink==2.1.1
 COPY --from=jars /jars/flink-sql-connector-kafka-*.jar /jars/product-partitioner.jar /opt/flink/lib/
 COPY deploy/flink /opt/flink/usrlib
 USER 9999:9999
