@@ -42,16 +42,38 @@ def engine() -> Iterator[Mapping[str, str]]:
     if not all(map(shutil.which, ("docker", "dockerd", "debootstrap"))):
         run("apt-get", "update", "--quiet")
         install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends"]
-        run(*install, "docker.io", "debootstrap", "iptables")
+        run(*install, "docker.io", "debootstrap", "iptables", "iproute2")
     directory = Path(tempfile.mkdtemp(prefix="dedup-docker-"))
     try:
-        with _daemon(directory) as environ:
+        with _network_as_before(), _daemon(directory) as environ:
             made = directory / "stand-ins"
             run(ROOT / "tests/deploy/stand_ins/make.sh", made, sys.executable, environ=environ)
             shutil.rmtree(made)
             yield environ
     finally:
         shutil.rmtree(directory)
+
+
+@contextmanager
+def _network_as_before() -> Iterator[None]:
+    """Take away the bridge, the firewall's rules and the forwarding that dockerd leaves behind."""
+    bridge, forwarding = Path("/sys/class/net/docker0"), Path("/proc/sys/net/ipv4/ip_forward")
+    assert not bridge.exists(), (
+        "there is a network docker0: another Docker engine runs, which IMAGES=real would use, or "
+        "one has left it behind: ip link delete docker0"
+    )
+    forwarded, rules = forwarding.read_text(), run("iptables-save")
+    for empty in ("*filter\n:FORWARD ACCEPT\nCOMMIT\n", "*nat\nCOMMIT\n"):
+        if empty.split("\n")[0] not in rules:  # a table without rules is not saved
+            rules += empty
+    try:
+        yield
+    finally:
+        restore = ["iptables-restore"]
+        subprocess.run(restore, input=rules, text=True, check=True)
+        forwarding.write_text(forwarded)
+        if bridge.exists():
+            run("ip", "link", "delete", "docker0")
 
 
 @contextmanager
