@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy parity
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy test-compose release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -74,6 +74,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 lock: | $(UV) ## write the locked, hashed requirements anew
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) --group build -o requirements/build.txt
 	@$(COMPILE) pyproject.toml --extra local --group build -o requirements/local.txt
 	@$(COMPILE) pyproject.toml --extra postgres -o requirements/postgres.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group dev -o requirements/dev.txt
@@ -100,8 +101,23 @@ fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; 
 	@cd tests/deploy/kubernetes_tools && GOBIN=$(CURDIR)/.cache/deploy go install tool
 	@touch $@
 
-test-deploy: .venv/deploy.installed $(PROMTOOL) .cache/deploy/kustomize .cache/deploy/kubeconform ## what deploy/ has, by the tools that read it; needs Go
+.cache/deploy/docker-compose: tests/deploy/compose_tools/go.sum
+	@echo "Setting up: docker-compose"
+	@cd tests/deploy/compose_tools && go build -o $(CURDIR)/$@ github.com/docker/compose/v5/cmd
+
+.cache/deploy/actionlint: tests/deploy/workflow_tools/go.sum
+	@echo "Setting up: actionlint"
+	@cd tests/deploy/workflow_tools && go build -o $(CURDIR)/$@ github.com/rhysd/actionlint/cmd/actionlint
+
+DEPLOY_TOOLS := $(addprefix .cache/deploy/,kustomize kubeconform docker-compose actionlint)
+test-deploy: .venv/deploy.installed $(PROMTOOL) $(DEPLOY_TOOLS) ## manifests, alerts, images' recipes, workflows; needs Go
 	@PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest -q tests/deploy deploy
+
+test-compose: .venv/dev.installed .cache/deploy/docker-compose ## run docker-compose.yml; IMAGES=stand-in|real
+	@IMAGES=$(or $(IMAGES),stand-in) $(BIN)/python -m pytest -q tests/deploy/compose_suite.py
+
+release-check: .venv/dev.installed ## version, changelog, wheel and its commands agree; dist/ then has it
+	@$(BIN)/python -m tests.deploy.release_check
 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
