@@ -14,8 +14,6 @@ from dedup import __version__
 _COMMANDS: Final = {
     "demo": "dedup.cli.demo",
     "kafka": "dedup.cli.kafka",
-    "sink": "dedup.cli.sink",
-    "parity": "dedup.cli.parity",
     "worker": "dedup.cli.worker",
     "topics": "dedup.cli.topics",
     "inspect": "dedup.cli.inspect",
@@ -24,6 +22,8 @@ _COMMANDS: Final = {
     "check": "dedup.cli.check",
     "verify": "dedup.cli.verify",
     "dlq": "dedup.cli.dlq",
+    "sink": "dedup.cli.sink",
+    "parity": "dedup.cli.parity",
     "config": "dedup.cli.config",
 }
 """Each command and its module, which has it under the same name."""

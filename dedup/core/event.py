@@ -69,16 +69,21 @@ def _plain_integer(value: object) -> object:
 def _plain_time(value: object) -> object:
     """Take ISO 8601 text only: a bare number could be seconds or milliseconds.
 
-    RFC 3339 is read as `read.py` reads it; what is finer than a microsecond is rounded.
+    What is finer than a microsecond is cut off.
     """
     if isinstance(value, datetime):
         return value
+    if isinstance(value, str) and _TIME_TEXT.fullmatch(value):
+        return datetime.fromisoformat(value)
+    raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
+
+
+def _time_of_a_row(value: object) -> object:
+    """Take what msgspec takes as it takes it - it rounds to the microsecond -, and the rest."""
     if isinstance(value, str):
         with suppress(msgspec.ValidationError):
             return msgspec.convert(value, datetime)
-        if _TIME_TEXT.fullmatch(value):
-            return datetime.fromisoformat(value)
-    raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
+    return _plain_time(value)
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -124,6 +129,13 @@ UtcTime = Annotated[
     AfterValidator(_in_utc),
     PlainSerializer(time_text, return_type=str, when_used="json"),
 ]
+# No decision depends on it, so the reader of plain events may leave it to msgspec.
+TimeOfRow = Annotated[
+    datetime,
+    BeforeValidator(_time_of_a_row),
+    AfterValidator(_in_utc),
+    PlainSerializer(time_text, return_type=str, when_used="json"),
+]
 
 
 def _price_or_zero(value: object) -> object:
@@ -141,8 +153,8 @@ class Product(BaseModel):
     price: Price
     stock_quantity: StockQuantity = 0
     discount: Annotated[Price, BeforeValidator(_price_or_zero)] = Decimal(0)
-    created_at: UtcTime | None = None
-    updated_at: UtcTime | None = None
+    created_at: TimeOfRow | None = None
+    updated_at: TimeOfRow | None = None
 
 
 class PartialProduct(Product):

@@ -31,7 +31,7 @@ from dedup.core.event import (
 class _PlainEvent(msgspec.Struct, gc=False):
     event_id: str
     action: str
-    timestamp: datetime
+    timestamp: str
     product: NormalProduct
     old_price: str | None
 
@@ -40,6 +40,11 @@ _plain_event: Final = msgspec.json.Decoder(_PlainEvent).decode
 _is_plain_price: Final[Callable[[Any], Any]] = re.compile(
     r"(?:0|[1-9][0-9]{0,7})\.[0-9]{2}"
 ).fullmatch
+_PLAIN_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
+    r"(?:Z|\+00:00)"
+).fullmatch
+_USUAL_TIME_CHARS: Final = len("2023-12-01T10:30:00.123456+00:00")
 _DELETED: Final = "deleted"
 _MAX_PRODUCT_ID: Final = 2**63 - 1
 _MAX_ID_DIGITS: Final = 19
@@ -92,13 +97,14 @@ def _read_plain(value: bytes) -> Event | None:
         if not value.isascii():
             value.decode()  # msgspec does not look at what it passes over
         plain = _plain_event(value)
+        timestamp = datetime.fromisoformat(plain.timestamp)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    product, timestamp, old_price = plain.product, plain.timestamp, plain.old_price
+    product, old_price = plain.product, plain.old_price
     if (
-        timestamp.tzinfo is UTC
-        and _is_plain_time(product.created_at)
-        and _is_plain_time(product.updated_at)
+        _is_plain_time(plain.timestamp)
+        and _is_in_utc(product.created_at)
+        and _is_in_utc(product.updated_at)
         and _is_plain_price(product.price)
         and (product.discount == "0.00" or _is_plain_price(product.discount))
         and (old_price is None or _is_plain_price(old_price))
@@ -116,7 +122,19 @@ def _read_plain(value: bytes) -> Event | None:
     return None
 
 
-def _is_plain_time(value: object) -> bool:
+def _is_plain_time(text: str) -> bool:
+    """Tell the plain form from others that `fromisoformat` takes; the commonest one quickly."""
+    return (
+        len(text) == _USUAL_TIME_CHARS
+        and text[7] == "-"
+        and text[10] == "T"
+        and text[11:13] < "24"
+        and text[19] == "."
+        and text.endswith("+00:00")
+    ) or _PLAIN_TIME(text) is not None
+
+
+def _is_in_utc(value: object) -> bool:
     return isinstance(value, datetime) and value.tzinfo is UTC
 
 

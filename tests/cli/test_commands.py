@@ -15,7 +15,7 @@ from tests.workers import free_port
 
 COMMANDS = (
     *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats"),
-    *("check", "verify", "dlq", "config", "sink", "parity"),
+    *("check", "verify", "dlq", "sink", "parity", "config"),
 )
 
 

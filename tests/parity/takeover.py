@@ -16,7 +16,6 @@ from tests.workers import (
     end_of,
     ends_of,
     judge,
-    lag,
     produce,
     read_topic,
     wait_until_done,
@@ -26,13 +25,15 @@ HALF = 3_000
 
 
 async def worker_after_flink(kafka: str, directory: Path) -> list[str]:
-    """Flink writes the first half and commits to the worker's group; the worker goes on."""
+    """Flink writes the first half and commits to the worker's group; the worker goes on.
+
+    Flink commits when a checkpoint is complete and waits for no answer, so the last events may be
+    read again: to the worker they are stale or duplicates.
+    """
     names, first, second = await _prepared(kafka)
     await produce(kafka, first, names.source)
     environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "FLINK_GROUP_ID": names.group} | names.settings
     run_flink(environ, options=["--checkpoints", (directory / "checkpoints").as_uri()])
-    if left := await lag(kafka, names):
-        return [f"Flink left {left} events of the worker's group uncommitted"]
     if not await end_of(kafka, names.states):
         return ["Flink wrote nothing"]
     await produce(kafka, second, names.source)
