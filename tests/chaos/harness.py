@@ -261,7 +261,10 @@ async def run(
             await feeding
             chaos.over = True
             await watching
-            await wait_until_done(kafka.bootstrap_servers, chaos.names)
+            try:
+                await wait_until_done(kafka.bootstrap_servers, chaos.names)
+            except AssertionError as error:
+                chaos.report.faults += [str(error), *map(_last_words, chaos.workers)]
             return await chaos.conclude()
         finally:
             for worker in chaos.workers:
