@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 from mode import Service
 
 from dedup.core.deadletter import Header
@@ -38,6 +38,12 @@ An idempotent producer never does: it can't know whether what it sent was writte
 """
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
+
+START_WITHIN_S: Final = 30.0
+"""How long the brokers may take to give a partition's producer its id.
+
+The client asks again and again without a word while they have none to give, as after a restart.
+"""
 
 CLOSE_WITHIN_S: Final = 5.0
 
@@ -140,7 +146,13 @@ class KafkaPublisher(Service):
             max_request_size=ANY_REQUEST_BYTES,
         )
         try:
-            await producer.start()
+            async with asyncio.timeout(START_WITHIN_S):
+                await producer.start()
+        except TimeoutError as error:
+            await _close(producer)
+            raise KafkaTimeoutError(
+                f"no producer id for partition {partition} in {START_WITHIN_S:.0f} s"
+            ) from error
         except BaseException:
             await _close(producer)
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from dedup.localkafka import LocalKafka, free_port
 from dedup.refusals import brokers_away
@@ -188,6 +188,20 @@ async def test_partitions_are_taken_over_once_brokers_that_were_away_are_back(
             broker.restart()
             await publisher.own([0, 1])
             assert await publisher.publish(_output(1)) == 1
+
+
+async def test_brokers_that_have_no_producer_id_to_give_are_asked_anew(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the worker would wait in silence, neither ready nor failed."""
+    async with _publisher(kafka, Names.fresh()) as publisher:
+        with monkeypatch.context() as patience:
+            patience.setattr(publishing, "START_WITHIN_S", 0.0)
+            with pytest.raises(KafkaTimeoutError, match="no producer id for partition 1") as late:
+                await publisher.own([0, 1])
+        assert brokers_away(late.value)
+        await publisher.own([0, 1])
+        assert await publisher.publish(_output(1)) == 1
 
 
 async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -> None:
