@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from aiokafka.partitioner import murmur2
 from mode import get_logger
 
 from dedup.core.row import output_key
+from dedup.partitioning import key_hash, partition_of_key
 from dedup.streaming.store import StoreError
 
 LOCK_NAME: Final = "worker.lock"
@@ -124,7 +124,7 @@ def partitions_before(product_ids: Sequence[int], partition: int, partitions: in
     not choose partitions as Kafka's own do. One partition is never given: producers may have
     reasons to put everything into the first.
     """
-    hashes = [_hash(b"%d" % i) for i in product_ids]
+    hashes = [key_hash(b"%d" % i) for i in product_ids]
     if len(hashes) < ENOUGH_PRODUCTS or all(h % partitions == partition for h in hashes):
         return None
     fewer = range(partitions - 1, 1, -1)
@@ -140,12 +140,7 @@ def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: i
     if len(product_ids) < ENOUGH_PRODUCTS or partitions == 1:
         return False
     keys = (output_key(product_id, "json") for product_id in product_ids)
-    return all(_hash(key) % partitions == partition for key in keys)
-
-
-def _hash(key: bytes) -> int:
-    """Give the hash of a record key as Kafka's partitioner takes it."""
-    return int(murmur2(key)) & 0x7FFFFFFF
+    return all(partition_of_key(key, partitions) == partition for key in keys)
 
 
 def misplaced(states: str) -> str:

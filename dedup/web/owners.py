@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
 from aiohttp.web import HTTPMisdirectedRequest, HTTPNotFound, HTTPServiceUnavailable
-from aiokafka.partitioner import murmur2
 
+from dedup.partitioning import partition_of_product
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
 
@@ -38,7 +38,7 @@ class Owners:
         partitions = self._app.partitions
         if not partitions:
             raise HTTPServiceUnavailable(text="The worker is starting.")
-        return (int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF) % partitions
+        return partition_of_product(product_id, partitions)
 
     def workers(self) -> dict[str, list[int]]:
         """Give the partitions of each worker of the group, by its address."""

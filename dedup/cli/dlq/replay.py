@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
 from dedup.letter import Letter
+from dedup.partitioning import partition_of_key
 from dedup.reading import ReadError, partition_count
 from dedup.settings import Settings
 
@@ -27,7 +27,7 @@ def partition_of(letter: Letter, partitions: int) -> int:
     """
     if letter.key is None:
         return (letter.source_partition or 0) % partitions
-    return int(murmur2(letter.key) & 0x7FFFFFFF) % partitions
+    return partition_of_key(letter.key, partitions)
 
 
 async def resubmit(settings: Settings, letters: AsyncIterable[Letter]) -> int:

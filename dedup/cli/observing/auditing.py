@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiokafka.partitioner import murmur2
-
 from dedup.cli.observing.states import StatesOnDisk, state_of_record, states_on_disk
 from dedup.cli.observing.verdicts import judge, with_markers
 from dedup.core.decide import Rules
 from dedup.core.row import read_output_key, read_product
 from dedup.core.state import State
+from dedup.partitioning import partition_of_product
 from dedup.positions import committed_offsets
 from dedup.reading import Spans, TopicReader, open_topic
 from dedup.settings import Settings
@@ -119,7 +118,7 @@ async def _look_at_records(
                 found.records.fault(f"{place} is no product row.")
                 continue
             product_id, state = read
-            home = (murmur2(b"%d" % product_id) & 0x7FFFFFFF) % partitions
+            home = partition_of_product(product_id, partitions)
             for fault in _faults(state, product_id, partition, home, rules):
                 found.records.fault(f"{place}: {fault}")
             found.neighbours.looked_at += 1

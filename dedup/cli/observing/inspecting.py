@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.partitioner import murmur2
-
 from dedup.cli.observing.states import StatesInMemory, state_of_record
 from dedup.cli.observing.verdicts import Verdict, judge, with_markers
 from dedup.core.decide import Position, Rules
 from dedup.core.row import read_output_key, read_product
 from dedup.core.state import State
+from dedup.partitioning import partition_of_product
 from dedup.reading import ReadError, open_topic
 from dedup.settings import Settings
 from dedup.topics import check_topics
@@ -56,7 +55,7 @@ async def inspect_product(settings: Settings, product_id: int) -> Product:
     """Read the product's partition of both topics. Raises ReadError when neither knows it."""
     facts = await check_topics(settings)
     rules = with_markers(settings.rules(), facts.delete_retention_ms)
-    partition = (murmur2(b"%d" % product_id) & 0x7FFFFFFF) % facts.partitions
+    partition = partition_of_product(product_id, facts.partitions)
     emissions = await _emissions(settings, partition, product_id, rules)
     source = settings.KAFKA_PRODUCT_TOPIC
     records: list[Any] = []
