@@ -11,11 +11,14 @@ on the changelog, so it may be deleted at any time: it is rebuilt from there.
 A database that is damaged is never gone on with. What finds the damage leaves a marker beside the
 directory; whoever opens it next gets DamagedError, whether RocksDB would notice again or not.
 
-Memory is bounded for all partitions together by one block cache, and for each by two write buffers.
+Memory is bounded: for all partitions together by one block cache and one budget of write buffers,
+for each by the states it keeps at hand (`RECENT_STATES`). Those are the ones written last - the
+products of which events come again and again need no look into RocksDB.
 """
 
 import shutil
 import struct
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -29,12 +32,18 @@ from rocksdict import (
     Options,
     Rdict,
     WriteBatch,
+    WriteBufferManager,
 )
 
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
 
 BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024
+WRITE_BUFFERS_BYTES: Final = 64 * 1024 * 1024
+"""All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
+
+RECENT_STATES: Final = 8_192
+"""States of a partition that are kept at hand: some 7 MiB."""
 
 _PRODUCT_KEY: Final = struct.Struct(">Q")
 _EXPIRY_KEY: Final = struct.Struct(">BqQ")
@@ -64,6 +73,14 @@ class DamagedError(StoreError):
         self.what = what
 
 
+class Memory:
+    """What all partitions of a worker share: RocksDB's block cache and its write buffers."""
+
+    def __init__(self) -> None:
+        self.block_cache = Cache(BLOCK_CACHE_BYTES)
+        self.write_buffers = WriteBufferManager(WRITE_BUFFERS_BYTES, allow_stall=False)
+
+
 class Progress:
     """How far a partition's database follows its changelog."""
 
@@ -79,8 +96,9 @@ class PartitionStore:
     can't be trusted any more.
     """
 
-    def __init__(self, path: Path, cache: Cache) -> None:
+    def __init__(self, path: Path, memory: Memory) -> None:
         self.path = path
+        self._recent: OrderedDict[int, State] = OrderedDict()
         self._counted = 0
         self._to_count: Iterator[tuple[bytes, bytes]] | None = None
         self._all_counted = False
@@ -89,7 +107,7 @@ class PartitionStore:
                 raise DamagedError(path, "found when it was read")
             path.parent.mkdir(parents=True, exist_ok=True)
             files = {file.name for file in path.glob("*.sst") if _complete(file)}
-            self._db = Rdict(str(path), _options(cache), access_type=AccessType.read_write())
+            self._db = Rdict(str(path), _options(memory), access_type=AccessType.read_write())
             self._refuse_if_files_were_forgotten(files)
 
     def _refuse_if_files_were_forgotten(self, files: set[str]) -> None:
@@ -126,15 +144,18 @@ class PartitionStore:
 
     def read(self, product_ids: Sequence[int]) -> dict[int, State]:
         """Give the states of those products that are known."""
-        with self._explained():
-            found = cast(
-                "list[bytes | None]", self._db.get([_PRODUCT_KEY.pack(i) for i in product_ids])
-            )
-            return {
-                product_id: decode_state(data)
-                for product_id, data in zip(product_ids, found, strict=True)
-                if data is not None
-            }
+        recent = self._recent
+        states = {i: recent[i] for i in product_ids if i in recent}
+        others = [i for i in product_ids if i not in states]
+        if others:
+            with self._explained():
+                found = cast(
+                    "list[bytes | None]", self._db.get([_PRODUCT_KEY.pack(i) for i in others])
+                )
+                for product_id, data in zip(others, found, strict=True):
+                    if data is not None:
+                        states[product_id] = decode_state(data)
+        return states
 
     def write(self, states: Mapping[int, State], *, next_offset: int | None, now_us: int) -> None:
         """Write states, and the changelog offset after them, in one atomic step.
@@ -150,6 +171,15 @@ class PartitionStore:
             batch.put(_OFFSET_KEY, _OFFSET.pack(next_offset, now_us))
         with self._explained():
             self._db.write(batch)
+        self._keep_at_hand(states)
+
+    def _keep_at_hand(self, states: Mapping[int, State]) -> None:
+        recent = self._recent
+        for product_id, state in states.items():
+            recent[product_id] = state
+            recent.move_to_end(product_id)
+        while len(recent) > RECENT_STATES:
+            recent.popitem(last=False)
 
     def progress(self) -> Progress | None:
         """Tell how far the changelog is followed; None for an empty database."""
@@ -171,6 +201,7 @@ class PartitionStore:
             state = self.read([product_id]).get(product_id)
             if state is not None and state.row is None and state.emitted_at == deleted_at:
                 batch.delete(_PRODUCT_KEY.pack(product_id))
+                self._recent.pop(product_id, None)
                 forgotten += 1
         if not batch.is_empty():
             with self._explained():
@@ -267,14 +298,9 @@ def _complete(table: Path) -> bool:
         return file.read() == _TABLE_END
 
 
-def new_block_cache() -> Cache:
-    """Make the one block cache of a worker."""
-    return Cache(BLOCK_CACHE_BYTES)
-
-
-def _options(cache: Cache) -> Options:
+def _options(memory: Memory) -> Options:
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    table.set_block_cache(memory.block_cache)
     table.set_bloom_filter(10, block_based=False)
     table.set_cache_index_and_filter_blocks(True)
     options = Options(raw_mode=True)
@@ -282,6 +308,7 @@ def _options(cache: Cache) -> Options:
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
+    options.set_write_buffer_manager(memory.write_buffers)
     options.set_keep_log_file_num(2)
     options.set_max_open_files(256)
     return options

@@ -26,10 +26,10 @@ from mode import get_logger
 from dedup.core.state import State
 from dedup.streaming.store import (
     DamagedError,
+    Memory,
     PartitionStore,
     StoreError,
     destroy,
-    new_block_cache,
 )
 
 logger = get_logger(__name__)
@@ -44,14 +44,16 @@ class StateStore(Store[int, State]):
     def __init__(self, *args: Any, directory: Callable[[], Path], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._directory = directory
-        self._cache = new_block_cache()
+        self._memory = Memory()
         self._partitions: dict[int, PartitionStore] = {}
 
     def partition(self, partition: int) -> PartitionStore:
         """Give the store of a partition; opened if it is not open. Raises StoreError."""
         store = self._partitions.get(partition)
         if store is None:
-            store = self._partitions[partition] = PartitionStore(self._path(partition), self._cache)
+            store = self._partitions[partition] = PartitionStore(
+                self._path(partition), self._memory
+            )
         return store
 
     def _path(self, partition: int) -> Path:

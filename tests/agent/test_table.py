@@ -1,10 +1,14 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from dedup.core.state import State
-from dedup.streaming.store import PartitionStore, StoreError, new_block_cache
+from dedup.streaming import store as store_module
+from dedup.streaming.store import Memory, PartitionStore, StoreError
 from tests.agent.conftest import Bench
 
 ROW = State(b"f" * 21, 5, 0, 7, 100, 3, b'{"product_id":1}')
@@ -17,11 +21,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     store.write({1: ROW, 2: DELETED}, next_offset=12, now_us=9)
     store.close()
 
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     progress = store.progress()
     assert progress is not None
     assert (progress.next_offset, progress.written_at_us) == (12, 9)
@@ -30,7 +34,7 @@ def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
 
 
 def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     store.write({1: ROW}, next_offset=12, now_us=9)
     store.write({1: structs.replace(ROW, duplicates=4)}, next_offset=None, now_us=10)
 
@@ -42,13 +46,13 @@ def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
 
 
 def test_an_empty_store_follows_nothing(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     assert store.progress() is None
     store.close()
 
 
 def test_items_come_by_product_id_from_any_one_on(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     store.write({300: ROW, 2: DELETED, 2**63 - 1: ROW}, next_offset=1, now_us=1)
 
     assert [i for i, _ in store.items()] == [2, 300, 2**63 - 1]
@@ -57,7 +61,7 @@ def test_items_come_by_product_id_from_any_one_on(path: Path) -> None:
 
 
 def test_old_markers_are_forgotten_and_products_that_came_back_are_not(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     store.write({1: DELETED, 2: DELETED}, next_offset=1, now_us=1)
     store.write({2: ROW}, next_offset=2, now_us=2)
 
@@ -67,10 +71,40 @@ def test_old_markers_are_forgotten_and_products_that_came_back_are_not(path: Pat
     store.close()
 
 
+@given(
+    writes=st.lists(st.dictionaries(st.integers(1, 12), st.integers(0, 9), max_size=6), max_size=8)
+)
+def test_states_at_hand_are_those_that_rocksdb_has(writes: list[dict[int, int]]) -> None:
+    """Few are kept at hand, so that most reads mix both; a second look has none at hand."""
+    with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "RECENT_STATES", 4)
+        path = Path(directory) / "products-0"
+        store, expected = PartitionStore(path, Memory()), dict[int, State]()
+        for number, write in enumerate(writes):
+            states = {
+                i: structs.replace(ROW, duplicates=n, offset=number) for i, n in write.items()
+            }
+            store.write(states, next_offset=number + 1, now_us=1)
+            expected |= states
+            assert store.read(range(1, 14)) == expected
+        store.close()
+        store = PartitionStore(path, Memory())
+        assert store.read(range(1, 14)) == expected
+        store.close()
+
+
+def test_a_forgotten_product_is_not_at_hand_either(path: Path) -> None:
+    store = PartitionStore(path, Memory())
+    store.write({1: DELETED}, next_offset=1, now_us=1)
+    assert store.forget_deleted(before_us=201) == 1
+    assert store.read([1]) == {}
+    store.close()
+
+
 def test_a_directory_in_use_is_refused_with_the_cure(path: Path) -> None:
-    store = PartitionStore(path, new_block_cache())
+    store = PartitionStore(path, Memory())
     with pytest.raises(StoreError, match=r"locked by another process.*DEDUP_DATA_DIR"):
-        PartitionStore(path, new_block_cache())
+        PartitionStore(path, Memory())
     store.close()
 
 

@@ -12,7 +12,7 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
 from dedup.reading import TopicReader
-from dedup.streaming.store import PartitionStore, new_block_cache
+from dedup.streaming.store import Memory, PartitionStore
 
 
 class States(Protocol):
@@ -46,7 +46,7 @@ class StatesOnDisk:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._cache = new_block_cache()
+        self._memory = Memory()
         self._stores: dict[int, PartitionStore] = {}
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
@@ -73,7 +73,7 @@ class StatesOnDisk:
 
     def _store(self, partition: int) -> PartitionStore:
         if partition not in self._stores:
-            self._stores[partition] = PartitionStore(self._directory / str(partition), self._cache)
+            self._stores[partition] = PartitionStore(self._directory / str(partition), self._memory)
         return self._stores[partition]
 
 
