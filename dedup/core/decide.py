@@ -158,7 +158,10 @@ def _apply(
     outcome = Outcome.CHANGE
     if state is not None and state.row is not None:
         duplicates = state.duplicates
-        if fingerprint == _known_fingerprint(state, rules.scheme):
+        if fingerprint == state.fingerprint or (
+            not rules.scheme.made(state.fingerprint)
+            and fingerprint == _fingerprint_of_today(state.row, rules.scheme)
+        ):
             refresh_after = rules.refresh_after_us
             if refresh_after is None or clock.now_us - state.emitted_at < refresh_after:
                 emitted_at, row = state.emitted_at, state.row
@@ -212,9 +215,7 @@ def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
     return replace(NormalProduct.default(event.product_id), **event.product.given())
 
 
-def _known_fingerprint(state: State, scheme: FingerprintScheme) -> bytes | None:
-    """Give the state's fingerprint in the scheme of today; computed anew if it is of another."""
-    if scheme.made(state.fingerprint):
-        return state.fingerprint
-    known = read_product(state.row) if state.row is not None else None
+def _fingerprint_of_today(row: bytes, scheme: FingerprintScheme) -> bytes | None:
+    """Compute the fingerprint of a row in the scheme of today; None when it can't be read."""
+    known = read_product(row)
     return None if known is None else scheme.fingerprint(known)

@@ -233,13 +233,14 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """An event in normal form: what the decision looks at.
 
     `complete` says that no field of the product is UNSET. `event_time` is the timestamp in
-    microseconds since the epoch. A delete by null value has nothing but the id and the action.
+    microseconds since the epoch, `timestamp` its text as `time_text` gives it. A delete by null
+    value has nothing but the id and the action.
     """
 
     product_id: int
     action: str
     event_time: int | None
-    timestamp: datetime | None
+    timestamp: str | None
     event_id: str | None
     product: NormalProduct
     complete: bool

@@ -9,6 +9,7 @@ what is refused and says why. Property tests hold the two against each other.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from dedup.core.event import (
     microseconds,
     normal_product,
     price_text,
+    time_text,
 )
 
 
@@ -40,11 +42,13 @@ _plain_event: Final = msgspec.json.Decoder(_PlainEvent).decode
 _is_plain_price: Final[Callable[[Any], Any]] = re.compile(
     r"(?:0|[1-9][0-9]{0,7})\.[0-9]{2}"
 ).fullmatch
-_PLAIN_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
-    r"(?:Z|\+00:00)"
+_SECOND: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
 ).fullmatch
-_USUAL_TIME_CHARS: Final = len("2023-12-01T10:30:00.123456+00:00")
+_SECOND_CHARS: Final = len("2023-12-01T10:30:00")
+_REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
+_SECONDS_KEPT: Final = 1024
+_BACKSLASH: Final = ord("\\")
 _DELETED: Final = "deleted"
 _MAX_PRODUCT_ID: Final = 2**63 - 1
 _MAX_ID_DIGITS: Final = 19
@@ -69,20 +73,20 @@ def read_event(key: bytes | None, value: bytes | None) -> Event | DeadLetter:
     return event
 
 
-def _read_null_value(key: bytes) -> Event | DeadLetter:
-    if key.isdigit() and len(key) <= _MAX_ID_DIGITS and key[0] != ord("0"):
+def read_key(key: bytes | None) -> int | None:
+    """Read the product_id of a record's key; None when it is none."""
+    if key and key.isdigit() and len(key) <= _MAX_ID_DIGITS and not key.startswith(b"0"):
         product_id = int(key)
         if product_id <= _MAX_PRODUCT_ID:
-            return Event(
-                product_id,
-                _DELETED,
-                None,
-                None,
-                None,
-                NormalProduct.unknown(product_id),
-                False,
-                None,
-            )
+            return product_id
+    return None
+
+
+def _read_null_value(key: bytes) -> Event | DeadLetter:
+    product_id = read_key(key)
+    if product_id is not None:
+        product = NormalProduct.unknown(product_id)
+        return Event(product_id, _DELETED, None, None, None, product, False, None)
     shown = key[:40].decode("utf-8", "backslashreplace")
     return DeadLetter(
         Reason.KEY_MISMATCH, f"The value is null and the key {shown!r} is no product_id."
@@ -91,29 +95,35 @@ def _read_null_value(key: bytes) -> Event | DeadLetter:
 
 def _read_plain(value: bytes) -> Event | None:
     """Read an event in the plain form; None when it is not in that form."""
-    if b"\\" in value and b"\\u0000" in value:  # one byte is found much faster than six
+    if _BACKSLASH in value and b"\\u0000" in value:  # an int is found much faster than bytes
         return None
     try:
         if not value.isascii():
             value.decode()  # msgspec does not look at what it passes over
         plain = _plain_event(value)
-        timestamp = datetime.fromisoformat(plain.timestamp)
+        second = plain.timestamp[:_SECOND_CHARS]
+        second_us = _microseconds_to(second)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     product, old_price = plain.product, plain.old_price
+    rest = _REST(plain.timestamp, _SECOND_CHARS)
+    created_at, updated_at = product.created_at, product.updated_at
     if (
-        _is_plain_time(plain.timestamp)
-        and _is_in_utc(product.created_at)
-        and _is_in_utc(product.updated_at)
+        rest is not None
+        and type(created_at) is datetime
+        and created_at.tzinfo is UTC
+        and type(updated_at) is datetime
+        and updated_at.tzinfo is UTC
         and _is_plain_price(product.price)
         and (product.discount == "0.00" or _is_plain_price(product.discount))
         and (old_price is None or _is_plain_price(old_price))
     ):
+        fraction = f"{rest[1] or '':0<6}"
         return Event(
             product.product_id,
             plain.action,
-            microseconds(timestamp),
-            timestamp,
+            second_us + int(fraction),
+            f"{second}.{fraction}Z",
             plain.event_id,
             product,
             True,
@@ -122,20 +132,15 @@ def _read_plain(value: bytes) -> Event | None:
     return None
 
 
-def _is_plain_time(text: str) -> bool:
-    """Tell the plain form from others that `fromisoformat` takes; the commonest one quickly."""
-    return (
-        len(text) == _USUAL_TIME_CHARS
-        and text[7] == "-"
-        and text[10] == "T"
-        and text[11:13] < "24"
-        and text[19] == "."
-        and text.endswith("+00:00")
-    ) or _PLAIN_TIME(text) is not None
+@lru_cache(_SECONDS_KEPT)
+def _microseconds_to(second: str) -> int:
+    """Give the microseconds from the epoch to a second in UTC; events come by the thousand in one.
 
-
-def _is_in_utc(value: object) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is UTC
+    Raises ValueError when the text is no second in the plain form.
+    """
+    if _SECOND(second) is None:
+        raise ValueError(second)
+    return microseconds(datetime.fromisoformat(second).replace(tzinfo=UTC))
 
 
 def _read_any(value: bytes) -> Event | DeadLetter:
@@ -161,7 +166,7 @@ def _normal_form(event: PartialProductEvent) -> Event | DeadLetter:
         product.product_id,
         event.action,
         microseconds(event.timestamp),
-        event.timestamp,
+        time_text(event.timestamp),
         event.event_id,
         product,
         given.issuperset(STATE_FIELDS),

@@ -75,7 +75,7 @@ class _Row(msgspec.Struct, gc=False):
     updated_at: datetime | str | None
     last_event_id: str | None
     last_action: str
-    last_event_timestamp: datetime | str | None
+    last_event_timestamp: str | None
     last_old_price: str | None
     processing_time: str
 
@@ -98,7 +98,7 @@ def encode_row(event: Event, product: NormalProduct, processing_time: str) -> by
             _in_row(product.updated_at),
             event.event_id,
             event.action,
-            _in_row(event.timestamp),
+            event.timestamp,
             event.old_price,
             processing_time,
         )

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Clock, Outcome
 from dedup.core.state import State
+from dedup.streaming.batching import SourceRecord
 from dedup.streaming.publisher import Output
 
 
@@ -21,7 +21,7 @@ class AppliedBatch:
     """
 
     partition: int
-    records: Sequence[Any]
+    records: Sequence[SourceRecord]
     before: Mapping[int, State]
     after: Mapping[int, State]
     clock: Clock

@@ -23,7 +23,6 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 from mode import Service
 
-from dedup.core.deadletter import Header
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topics import missing_topics
@@ -56,7 +55,7 @@ class OutputRecord(msgspec.Struct, frozen=True, gc=False):
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[Header]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 @dataclass

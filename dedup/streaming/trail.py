@@ -7,7 +7,7 @@ batches and decided on once more - the decision is pure, so it is the same one.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Clock, Decision, Position
@@ -15,6 +15,7 @@ from dedup.core.event import Event
 from dedup.core.read import read_event
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
+from dedup.streaming.batching import SourceRecord
 
 RECORDS_KEPT: Final = 10_000
 """Records that the kept batches may hold together; the newest batch is kept whatever it holds."""
@@ -48,7 +49,7 @@ class _Kept(NamedTuple):
     """What the decisions of a batch can be told again from."""
 
     partition: int
-    records: Sequence[Any]
+    records: Sequence[SourceRecord]
     before: Mapping[int, State]
     clock: Clock
     size_bytes: int

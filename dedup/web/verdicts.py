@@ -2,7 +2,7 @@
 
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
-from dedup.core.event import Event, time_text
+from dedup.core.event import Event
 from dedup.core.explain import explain
 from dedup.core.state import State
 from dedup.streaming.trail import Told
@@ -22,7 +22,7 @@ def verdict(
         product_id=known and known.product_id,
         event_id=known and known.event_id,
         action=known and known.action,
-        event_time=known and known.timestamp and time_text(known.timestamp),
+        event_time=known and known.timestamp,
         comparisons=[Comparison(**each._asdict()) for each in explanation.comparisons],
     )
 

@@ -1,6 +1,7 @@
 """The transport's promises, with the fetching thread replaced by one that gives chosen chunks."""
 
 import asyncio
+import weakref
 from typing import Any
 
 import pytest
@@ -222,6 +223,32 @@ async def test_a_partition_with_enough_undone_batches_is_not_fetched(rig: Rig) -
     batches[0].mark_done()
     await rig.get({})
     assert rig.thread.asked[-1] == {TP0, TP1}
+
+
+async def test_batches_that_are_done_let_their_records_go_before_the_commit(rig: Rig) -> None:
+    batches = []
+    for start in range(0, 30, 3):
+        batch = await rig.batch(TP0, chunk(start, start + 3))
+        batch.mark_done()
+        batches.append(weakref.ref(batch))
+    del batch
+
+    assert sum(each() is not None for each in batches) <= 2
+    assert rig.committable(TP0) == 30
+
+
+async def test_the_wait_for_room_is_one_wait_though_done_batches_are_uncommitted(rig: Rig) -> None:
+    """Done batches would end the wait at once, and the worker would spin until the commit."""
+    done = await rig.batch(TP0, chunk(0, 3))
+    done.mark_done()
+    for start in range(3, 3 + 3 * MAX_UNDONE, 3):
+        await rig.batch(TP0, chunk(start, start + 3))
+    waiting = asyncio.ensure_future(rig.consumer._wait_for_room(timeout=60))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(rig: Rig) -> None:

@@ -56,7 +56,7 @@ def test_the_example_of_the_seed_is_read_by_the_plain_reader() -> None:
         product_id=1,
         action="updated",
         event_time=1_701_426_600_123_456,
-        timestamp=datetime(2023, 12, 1, 10, 30, 0, 123456, UTC),
+        timestamp="2023-12-01T10:30:00.123456Z",
         event_id="evt_1_1640995200_1234",
         product=NormalProduct(
             product_id=1,

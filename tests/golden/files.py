@@ -77,12 +77,11 @@ def golden(kind: str) -> list[Golden]:
 
 def event_document(event: Event) -> dict[str, Any]:
     """Give an event as JSON: of its product the fields that were given, times as text."""
-    times = {name: value for name, value in asdict(event).items() if isinstance(value, datetime)}
     product = {
         name: time_text(value) if isinstance(value, datetime) else value
         for name, value in event.product.given().items()
     }
-    return asdict(event) | {n: time_text(t) for n, t in times.items()} | {"product": product}
+    return asdict(event) | {"product": product}
 
 
 def read_event_document(document: dict[str, Any]) -> Event:
@@ -91,14 +90,8 @@ def read_event_document(document: dict[str, Any]) -> Event:
         name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
         for name, value in document["product"].items()
     }
-    text = document["timestamp"]
-    return Event(
-        **document
-        | {
-            "timestamp": None if text is None else datetime.fromisoformat(text),
-            "product": replace(NormalProduct.unknown(document["product_id"]), **given),
-        }
-    )
+    product = replace(NormalProduct.unknown(document["product_id"]), **given)
+    return Event(**document | {"product": product})
 
 
 def state_document(state: State) -> dict[str, Any]:

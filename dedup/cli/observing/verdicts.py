@@ -10,7 +10,7 @@ from dedup.cli.observing.states import States
 from dedup.cli.terminal import harmless
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
-from dedup.core.event import Event, time_text
+from dedup.core.event import Event
 from dedup.core.explain import Explanation, explain, instant
 from dedup.core.read import read_event
 from dedup.core.state import State
@@ -87,7 +87,7 @@ def as_json(verdict: Verdict, rules: Rules) -> dict[str, Any]:
         "product_id": event and event.product_id,
         "event_id": event and event.event_id,
         "action": event and event.action,
-        "event_time": event and event.timestamp and time_text(event.timestamp),
+        "event_time": event and event.timestamp,
         "comparisons": [comparison._asdict() for comparison in explanation.comparisons],
     }
 
