@@ -122,6 +122,7 @@ class Deduplicator:
     async def apply(self, batch: RecordBatch) -> None:
         """Apply one batch: see the module. Any exception means that nothing was marked done."""
         began = perf_counter()
+        batch.begin()
         now = self._now()
         now_us = microseconds(now)
         clock = Clock(now_us, time_text(now))

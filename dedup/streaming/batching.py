@@ -12,8 +12,8 @@ Guarantees, for each partition:
   commits past records it dropped around a seek (faust-streaming issue 606).
 * **Only what is done is committed.** Batches are done when the agent says so (`mark_done`), and
   the commit covers the unbroken run of done batches at the head of the partition's queue.
-* **Batches arrive in order**, at most `MAX_UNDONE` at a time, so the size of a batch follows the
-  load: what arrives while the agent works is the next batch.
+* **Batches arrive in order**, at most `MAX_UNDONE` at a time, and their size follows the load: what
+  is fetched while the agent works on a batch is the next one, in however many fetches it came.
 
 A crash at any point loses the queue, never an offset: the next owner begins at the last commit.
 """
@@ -34,8 +34,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
 from mode.utils.futures import notify
 
-MAX_UNDONE: Final = 3
-"""Batches of a partition that may be delivered and not done: one worked on, others ready."""
+MAX_UNDONE: Final = 2
+"""Batches of a partition that may be delivered and not done: one worked on, one that grows."""
+
+GROWS_BELOW_BYTES: Final = 512 * 1024
+"""Size of its values up to which a batch that was not begun takes one more fetch."""
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
@@ -68,7 +71,7 @@ class Chunk(NamedTuple):
     Records can be fewer than `end - start`: compaction and transaction markers leave true holes.
     """
 
-    records: Sequence[SourceRecord]
+    records: list[SourceRecord]
     start: int
     end: int
 
@@ -77,15 +80,27 @@ class Chunk(NamedTuple):
 class RecordBatch:
     """Records of one partition, in order, to be worked on as a whole.
 
-    `next_offset` is the source offset after the batch. Call `mark_done` once every effect of the
-    batch is durable; until then nothing of it is committed.
+    `next_offset` is the source offset after the batch. Until `begin` is called, it may grow. Call
+    `mark_done` once every effect of the batch is durable; until then nothing of it is committed.
     """
 
     tp: TP
-    records: Sequence[SourceRecord]
+    records: list[SourceRecord]
     next_offset: int
     done: bool = False
+    begun: bool = False
     on_done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    def begin(self) -> None:
+        """Say that work on this batch has begun: it stays as it is."""
+        self.begun = True
+
+    @property
+    def grows(self) -> bool:
+        """Whether the next records of the partition can become part of this batch."""
+        if self.begun or self.done:
+            return False
+        return sum(len(record.value or b"") for record in self.records) < GROWS_BELOW_BYTES
 
     def mark_done(self) -> None:
         """Say that every effect of this batch is durable."""
@@ -282,7 +297,8 @@ class BatchConsumer(driver.Consumer):
                 yield tp, self._to_message(tp, batch)
 
     def _has_room(self, tp: TP) -> bool:
-        return sum(not batch.done for batch in self._undone.get(tp, ())) < MAX_UNDONE
+        undone = [batch for batch in self._undone.get(tp, ()) if not batch.done]
+        return len(undone) < MAX_UNDONE or undone[-1].grows
 
     async def _wait_for_room(self, timeout: float) -> None:  # noqa: ASYNC109 - the longest wait
         undone = (batch for queue in self._undone.values() for batch in queue if not batch.done)
@@ -320,8 +336,12 @@ class BatchConsumer(driver.Consumer):
                 expected,
             )
         self._expected[tp] = chunk.end
-        batch = RecordBatch(tp, chunk.records, chunk.end, done=not chunk.records)
         queue = self._undone.setdefault(tp, deque())
+        if queue and queue[-1].grows:
+            queue[-1].records += chunk.records
+            queue[-1].next_offset = chunk.end
+            return None
+        batch = RecordBatch(tp, chunk.records, chunk.end, done=not chunk.records)
         queue.append(batch)
         while queue[0].done and len(queue) > 1 and queue[1].done:
             queue.popleft()  # the next one stands for it: its records need not wait for the commit

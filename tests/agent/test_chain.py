@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from faust.types import TP, Message
 
-from dedup.streaming.batching import MAX_UNDONE, BatchConsumer, Chunk, RecordBatch
+from dedup.streaming.batching import (
+    GROWS_BELOW_BYTES,
+    MAX_UNDONE,
+    BatchConsumer,
+    Chunk,
+    RecordBatch,
+)
 from tests.agent.conftest import Bench
 from tests.records import TP0, event, record
 
@@ -78,6 +84,7 @@ class Rig:
         ((found, message),) = await self.get({tp: given})
         assert found == tp
         assert isinstance(message.value, RecordBatch)
+        message.value.begin()
         return message.value
 
     def committable(self, tp: TP) -> Any:
@@ -213,6 +220,28 @@ async def test_letting_go_of_a_message_does_not_make_its_batch_done(rig: Rig) ->
     message.ack(rig.consumer)
 
     assert rig.committable(TP0) is None
+
+
+async def test_what_is_fetched_while_the_agent_works_is_one_batch(rig: Rig) -> None:
+    """In batches of their own, each fetch would wait for the transactions of those before it."""
+    await rig.batch(TP0, chunk(0, 3))
+    ((_, message),) = await rig.get({TP0: chunk(3, 5)})
+    assert await rig.get({TP0: chunk(5, 9)}) == []
+    growing = message.value
+    assert isinstance(growing, RecordBatch)
+
+    assert [record.offset for record in growing.records] == [3, 4, 5, 6, 7, 8]
+    assert growing.next_offset == 9
+    growing.begin()
+    await rig.get({})
+    assert rig.thread.asked[-1] == {TP1}
+
+
+async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
+    large = Chunk([record(0, b"x" * GROWS_BELOW_BYTES)], 0, 1)
+    await rig.get({TP0: large})
+
+    assert len(await rig.get({TP0: chunk(1, 2)})) == 1
 
 
 async def test_a_partition_with_enough_undone_batches_is_not_fetched(rig: Rig) -> None:
