@@ -134,14 +134,12 @@ async def test_a_broker_that_lets_us_in_needs_no_explanation(
 
 
 @pytest.mark.parametrize(("change", "expected"), REFUSALS)
-async def test_a_refusal_that_lasts_is_explained_at_once(
+async def test_a_refusal_that_lasts_is_explained(
     locked: LockedKafka, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], expected: str
 ) -> None:
     monkeypatch.setattr(connecting, "CLOSED_PAUSE_S", 0.1)
-    began = time.monotonic()
     sentence = await explain_connection(load_settings(changed(locked, change)))
-    assert time.monotonic() - began < 15  # waiting for a broker takes twice as long
-    assert sentence is not None
+    assert sentence is not None  # a fault that waiting may mend gives none
     assert expected in sentence
     assert WRONG not in sentence
     assert PASSWORD not in sentence

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +35,11 @@ def test_a_worker_that_is_refused_says_why_at_once_and_ends(
     environ = locked.settings(mechanism) | Names.fresh().settings | change
     if environ["KAFKA_CERT"] == "stranger":
         environ["KAFKA_CERT"] = str(locked.stranger)
-    began = time.monotonic()
     with WorkerProcess(locked.bootstrap_servers, tmp_path / "state", environ) as worker:
         assert worker.wait() == 1
-    assert time.monotonic() - began < 20  # waiting for a broker takes 30 s
     log = worker.log()
     assert expected in log
+    assert "No broker answers" not in log  # what it says when it has waited for one
     assert "Traceback" not in log
     assert PASSWORD not in log
     assert WRONG not in log
