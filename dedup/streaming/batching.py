@@ -80,8 +80,9 @@ class Chunk(NamedTuple):
 class RecordBatch:
     """Records of one partition, in order, to be worked on as a whole.
 
-    `next_offset` is the source offset after the batch. Until `begin` is called, it may grow. Call
-    `mark_done` once every effect of the batch is durable; until then nothing of it is committed.
+    `next_offset` is the source offset after the batch, `size_bytes` that of its values. Until
+    `begin` is called, it may grow. Call `mark_done` once every effect of the batch is durable; no
+    part of it is committed before that.
     """
 
     tp: TP
@@ -89,6 +90,7 @@ class RecordBatch:
     next_offset: int
     done: bool = False
     begun: bool = False
+    size_bytes: int = 0
     on_done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def begin(self) -> None:
@@ -98,9 +100,13 @@ class RecordBatch:
     @property
     def grows(self) -> bool:
         """Whether the next records of the partition can become part of this batch."""
-        if self.begun or self.done:
-            return False
-        return sum(len(record.value or b"") for record in self.records) < GROWS_BELOW_BYTES
+        return not (self.begun or self.done) and self.size_bytes < GROWS_BELOW_BYTES
+
+    def add(self, chunk: Chunk) -> None:
+        """Take what follows in the partition."""
+        self.records += chunk.records
+        self.next_offset = chunk.end
+        self.size_bytes += sum(len(record.value or b"") for record in chunk.records)
 
     def mark_done(self) -> None:
         """Say that every effect of this batch is durable."""
@@ -338,10 +344,10 @@ class BatchConsumer(driver.Consumer):
         self._expected[tp] = chunk.end
         queue = self._undone.setdefault(tp, deque())
         if queue and queue[-1].grows:
-            queue[-1].records += chunk.records
-            queue[-1].next_offset = chunk.end
+            queue[-1].add(chunk)
             return None
-        batch = RecordBatch(tp, chunk.records, chunk.end, done=not chunk.records)
+        batch = RecordBatch(tp, [], chunk.start, done=not chunk.records)
+        batch.add(chunk)
         queue.append(batch)
         while queue[0].done and len(queue) > 1 and queue[1].done:
             queue.popleft()  # the next one stands for it: its records need not wait for the commit
