@@ -21,6 +21,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from dedup.child import spawn
 from dedup.oracle import History, Oracle
 
 Records = dict[int, list[Any]]
@@ -59,7 +60,10 @@ class Names:
 
 
 class WorkerProcess:
-    """`faust -A dedup worker` as its own process, with its own data directory and web port."""
+    """`faust -A dedup worker` as its own process, with its own data directory and web port.
+
+    It dies with us, even when we are killed.
+    """
 
     def __init__(self, bootstrap_servers: str, data_dir: Path, settings: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -97,14 +101,8 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it; does not wait until it is ready."""
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"],
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+        self._process = spawn(command, self.log_path, self._environ)
 
     @property
     def alive(self) -> bool:
