@@ -31,7 +31,8 @@ from dedup.core.read import read_event, read_key
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.batching import RecordBatch, SourceRecord
+from dedup.streaming.batching import RecordBatch
+from dedup.streaming.fetching import SourceRecord
 from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
 from dedup.streaming.table import StateTable
 

@@ -11,9 +11,9 @@ from dedup.streaming.batching import (
     GROWS_BELOW_BYTES,
     MAX_UNDONE,
     BatchConsumer,
-    Chunk,
     RecordBatch,
 )
+from dedup.streaming.fetching import Chunk
 from tests.agent.conftest import Bench
 from tests.records import TP0, event, record
 

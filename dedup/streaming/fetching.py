@@ -1,0 +1,165 @@
+"""The thread that fetches: whole fetches, together with the positions they began and ended at.
+
+It is Faust's consumer thread, with its own loop, so that heartbeats go on while the agent works.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import aiokafka
+from aiokafka.consumer.fetcher import FetchResult
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+FETCH_MAX_WAIT_MS: Final = 100
+"""How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
+
+aiokafka has one fetch to a broker under way. A partition that had unread records when the fetch was
+sent is not in it, and starves until the others have something.
+"""
+
+
+class SourceRecord(Protocol):
+    """A record as it was fetched; `timestamp` is in milliseconds since the epoch."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's words, as are those below
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp_type(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
+
+
+class Chunk(NamedTuple):
+    """What one fetch gave of a partition: the records from position `start` up to `end`.
+
+    Records can be fewer than `end - start`: compaction and transaction markers leave true holes.
+    """
+
+    records: list[SourceRecord]
+    start: int
+    end: int
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that fetches. Every method here runs on the thread's own loop but `wake`."""
+
+    _wake: asyncio.Event | None = None
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+    def _stopped_set(self) -> None:
+        # After a failure the thread has closed its loop by itself before it is told to stop.
+        with suppress(RuntimeError):
+            super()._stopped_set()
+
+    def wake(self) -> None:
+        """End a wait for records early, from any thread: another partition can take some."""
+        if self._wake is not None:
+            self.thread_loop.call_soon_threadsafe(self._wake.set)
+
+    async def fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - not a cancellation, the wait for data
+        """Take what is fetched of these partitions; wait up to `timeout` seconds for some."""
+        return cast("dict[TP, Chunk]", await self.call_thread(self._fetch, tps, timeout))
+
+    async def _fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - as above
+        if self._wake is None:
+            self._wake = asyncio.Event()
+        fetcher = self._ensure_consumer()._fetcher
+        deadline = monotonic() + timeout
+        with fetcher._subscriptions.fetch_context():
+            while self.consumer.flow_active:
+                chunks = await self._take(fetcher, tps)
+                left = deadline - monotonic()
+                if chunks or left <= 0:
+                    return chunks
+                arrived = fetcher._create_fetch_waiter()
+                woken = asyncio.ensure_future(self._wake.wait())
+                await asyncio.wait(
+                    (arrived, woken), timeout=left, return_when=asyncio.FIRST_COMPLETED
+                )
+                woken.cancel()
+                if self._wake.is_set():
+                    self._wake.clear()
+                    break
+                if arrived.done():
+                    arrived.result()  # raises what the fetcher met, such as a refused topic
+        return {}
+
+    async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, Chunk]:
+        assignment = fetcher._subscriptions.subscription.assignment
+        if assignment is None:
+            return {}
+        states = {
+            tp: state
+            for tp in tps & assignment.tps
+            if (state := assignment.state_value(tp)).has_valid_position
+        }
+        starts = {tp: state.position for tp, state in states.items()}
+        for tp in states:
+            _spare_consumer_records(fetcher, tp)
+        # Without a timeout this does not give up control: positions and records belong together.
+        records = await fetcher.fetched_records(states.keys(), timeout=0)
+        return {
+            tp: Chunk(records.get(tp, []), starts[tp], state.position)
+            for tp, state in states.items()
+            if state.has_valid_position and state.position != starts[tp]
+        }
+
+    async def rewind(self, tps: set[TP]) -> dict[TP, int]:
+        """Go to the committed offsets, or to the beginning where none is committed.
+
+        Gives the position of each partition. All others are no longer fetched.
+        """
+        return cast("dict[TP, int]", await self.call_thread(self._rewind, tps))
+
+    async def _rewind(self, tps: set[TP]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        consumer.pause(*(consumer.assignment() - tps))
+        never_committed = []
+        for tp in tps:
+            offset = await consumer.committed(tp)
+            if offset is None:
+                never_committed.append(tp)
+            else:
+                consumer.seek(tp, offset)
+        if never_committed:
+            await consumer.seek_to_beginning(*driver.ensure_aiokafka_TPset(never_committed))
+        return {tp: await consumer.position(tp) for tp in tps}
+
+    async def go_to(self, tp: TP, offset: int) -> None:
+        """Go to an offset of a partition that is still assigned."""
+
+        async def go() -> None:
+            consumer = self._ensure_consumer()
+            if tp in consumer.assignment():
+                consumer.seek(tp, offset)
+
+        await self.call_thread(go)
+
+
+def _spare_consumer_records(fetcher: Any, tp: TP) -> None:
+    """Let a partition's records come as they are decoded.
+
+    aiokafka wraps each in a `ConsumerRecord` that repeats topic and partition; making and freeing
+    it costs more than decoding the record.
+    """
+    fetched = fetcher._records.get(tp)
+    if isinstance(fetched, FetchResult) and fetched.has_more():
+        fetched._partition_records._consumer_record = _as_it_is
+
+
+def _as_it_is(_tp: TP, record: SourceRecord) -> SourceRecord:
+    return record
