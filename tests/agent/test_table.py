@@ -2,7 +2,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -71,6 +71,7 @@ def test_old_markers_are_forgotten_and_products_that_came_back_are_not(path: Pat
     store.close()
 
 
+@settings(deadline=None, max_examples=30)  # each opens two databases
 @given(
     writes=st.lists(st.dictionaries(st.integers(1, 12), st.integers(0, 9), max_size=6), max_size=8)
 )
