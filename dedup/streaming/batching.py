@@ -37,7 +37,9 @@ MAX_UNDONE: Final = 2
 """Batches of a partition that may be delivered and not done: one worked on, one that grows."""
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
-"""Size of its values up to which a batch that was not begun takes one more fetch."""
+GROWS_BELOW_RECORDS: Final = 2_000
+"""What a batch that was not begun may hold to take one more fetch: bytes of values, and records -
+deletes have no value."""
 
 
 @dataclass(eq=False)
@@ -64,7 +66,8 @@ class RecordBatch:
     @property
     def grows(self) -> bool:
         """Whether the next records of the partition can become part of this batch."""
-        return not (self.begun or self.done) and self.size_bytes < GROWS_BELOW_BYTES
+        small = self.size_bytes < GROWS_BELOW_BYTES and len(self.records) < GROWS_BELOW_RECORDS
+        return small and not (self.begun or self.done)
 
     def add(self, chunk: Chunk) -> None:
         """Take what follows in the partition."""

@@ -9,6 +9,7 @@ from faust.types import TP, Message
 
 from dedup.streaming.batching import (
     GROWS_BELOW_BYTES,
+    GROWS_BELOW_RECORDS,
     MAX_UNDONE,
     BatchConsumer,
     RecordBatch,
@@ -242,6 +243,15 @@ async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
     await rig.get({TP0: large})
 
     assert len(await rig.get({TP0: chunk(1, 2)})) == 1
+
+
+async def test_a_batch_of_deletes_stops_growing_too(rig: Rig) -> None:
+    """They have no value to be measured by; while a transaction waits for brokers, more come."""
+    deletes = [record(offset, None) for offset in range(GROWS_BELOW_RECORDS)]
+    await rig.get({TP0: Chunk(deletes, 0, GROWS_BELOW_RECORDS)})
+
+    more = chunk(GROWS_BELOW_RECORDS, GROWS_BELOW_RECORDS + 1)
+    assert len(await rig.get({TP0: more})) == 1
 
 
 async def test_a_partition_with_enough_undone_batches_is_not_fetched(rig: Rig) -> None:
