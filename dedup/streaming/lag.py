@@ -11,6 +11,7 @@ from time import time
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import FetchResult
 
 from dedup.settings import Settings
 
@@ -106,6 +107,17 @@ async def _first_times(
                 tp = TopicPartition(record.topic, record.partition)
                 times[tp] = record.timestamp / 1000
                 consumer.pause(tp)
+                _let_go_of_the_rest(consumer, tp)
     except TimeoutError:
         consumer.pause(*starts)  # such as where nothing but transaction markers is left
     return times
+
+
+def _let_go_of_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+    """Free what was fetched beside the first record: up to a megabyte, once a batch is that large.
+
+    aiokafka's `PartitionRecords` and its generator refer to each other until that is used up.
+    """
+    fetched = consumer._fetcher._records.get(tp)
+    if isinstance(fetched, FetchResult) and fetched.has_more():
+        fetched._partition_records._records_iterator.close()

@@ -1,6 +1,7 @@
 """Two real workers: every product is found from either, and the JSON is what is documented."""
 
 import asyncio
+import gc
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from random import Random
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import OffsetAndMetadata
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
@@ -258,6 +260,34 @@ async def test_lag_is_what_kafka_s_own_tool_says(kafka: str) -> None:
     for age, first in zip(ages[1:], (0, 17, 0), strict=True):
         assert age is not None
         assert 0 <= age - (1_000 - first * 10) < 60
+
+
+async def test_a_look_at_the_lag_keeps_nothing_of_what_it_fetched(kafka: str) -> None:
+    """Without the help of the garbage collector, which the worker seldom runs."""
+    names = Names.fresh()
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    await ensure_topics(settings)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for _ in range(30):
+            await producer.send(names.source, b"x", partition=0)
+    tp = TopicPartition(names.source, 0)
+    reader = LagReader(settings)
+    gc.collect()
+    gc.disable()
+    try:
+        async with AIOKafkaConsumer(
+            bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
+        ) as consumer:
+            consumer.assign([tp])
+            for offset in range(1, 30):
+                await consumer.commit({tp: offset})
+                found = await reader.read([0])
+                assert found[0].records == 30 - offset
+        kept = [each for each in gc.get_objects() if isinstance(each, PartitionRecords)]
+    finally:
+        gc.enable()
+        await reader.close()
+    assert len(kept) <= 3  # the last fetch, and one or two that came when nobody waited any more
 
 
 def test_the_metrics_of_a_worker_agree_with_the_tool_when_all_is_done(site: Site) -> None:
