@@ -38,8 +38,8 @@ from rocksdict import (
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
 
 BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
-WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024
-WRITE_BUFFERS_BYTES: Final = 64 * 1024 * 1024
+WRITE_BUFFER_BYTES: Final = 8 * 1024 * 1024
+WRITE_BUFFERS_BYTES: Final = 32 * 1024 * 1024
 """All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
 
 RECENT_STATES: Final = 8_192
