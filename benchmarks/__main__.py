@@ -13,9 +13,10 @@ from typing import Any
 
 from benchmarks.contender import Contender
 from benchmarks.contenders import CONTENDERS
+from benchmarks.measuring import measure
 from benchmarks.report import RESULTS, command_text, machine, markdown, plot, today, write_result
-from benchmarks.rounds import Outcome, add_round, prepared, say
-from benchmarks.workload import Workload, produce_workload
+from benchmarks.rounds import in_turn, say
+from benchmarks.workload import produce_workload
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
 
@@ -57,22 +58,6 @@ def chosen(names: Sequence[str] | None) -> list[Contender]:
     return [each for each in CONTENDERS if each.name in wanted]
 
 
-async def _run_rounds(
-    contenders: Sequence[Contender], kafka: LocalKafka, workload: Workload, rounds: int
-) -> list[Outcome]:
-    """Run everyone in turn; before that the first one, uncounted: the broker is a JVM and cold."""
-    outcomes = {contender.name: prepared(contender) for contender in contenders}
-    able = [each for each in contenders if outcomes[each.name].could_not_run is None]
-    if able:
-        await add_round(outcomes[able[0].name], able[0], kafka, workload, "warming up the broker")
-        outcomes[able[0].name].rounds.clear()
-    for number in range(1, rounds + 1):
-        for contender in able:
-            title = f"round {number}, {contender.name}"
-            await add_round(outcomes[contender.name], contender, kafka, workload, title)
-    return list(outcomes.values())
-
-
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure everything; gives what the result file holds."""
     contenders = chosen(arguments.contenders)
@@ -91,7 +76,11 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         workload = await produce_workload(
             kafka.bootstrap_servers, arguments.events, mix, arguments.seed
         )
-        outcomes = await _run_rounds(contenders, kafka, workload, arguments.rounds)
+        outcomes = await in_turn(
+            contenders,
+            arguments.rounds,
+            lambda each: measure(each, kafka.bootstrap_servers, kafka.pid, workload),
+        )
     return {
         "kind": "throughput",
         "what": "events/s by the broker's clock of the output; see docs/performance.md",

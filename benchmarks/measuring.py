@@ -19,15 +19,14 @@ import subprocess
 import tempfile
 import time
 import uuid
-from bisect import bisect, bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from benchmarks.clock import Figures, Progress, RunFailedError, Samples
 from benchmarks.contender import Contender, Judgement, Run
 from benchmarks.workload import (
     Emission,
@@ -38,9 +37,6 @@ from benchmarks.workload import (
 )
 from dedup.child import spawn
 from tests.workers import read_topic
-
-WINDOW: Final = (0.1, 0.9)
-"""The shares of the events between which a run is measured."""
 
 SAMPLE_S: Final = 0.1
 ASK_S: Final = 0.5
@@ -62,48 +58,6 @@ STALLED_S: Final = 15.0
 _END_WITHIN_S: Final = 20.0
 _LOG_LINES: Final = 15
 _LOG_CAUSES: Final = 3
-
-
-class RunFailedError(Exception):
-    """A run has no figure; the text says why, perhaps with lines of a log."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a run came to. The second half begins when half of the events is done."""
-
-    events_per_s: float
-    second_half_events_per_s: float
-    seconds: float
-    cpu_us_per_event: float
-    broker_cpu_us_per_event: float
-    peak_rss_mib: float
-    seconds_to_first_record: float
-    records: int
-
-
-def _between(times: Sequence[float], values: Sequence[float], at: float) -> float:
-    """Give the value at a time, on the straight line between the two that are known around it."""
-    after = bisect(times, at)
-    if after in (0, len(times)):
-        return values[max(0, after - 1)]
-    share = (at - times[after - 1]) / (times[after] - times[after - 1])
-    return values[after - 1] + share * (values[after] - values[after - 1])
-
-
-@dataclass
-class Samples:
-    """CPU seconds of a contender and of the broker at moments of the wall clock."""
-
-    times_ms: list[float] = field(default_factory=list)
-    contender_s: list[float] = field(default_factory=list)
-    broker_s: list[float] = field(default_factory=list)
-    peak_rss: int = 0
-
-    def used(self, cpu_s: Sequence[float], start_ms: float, end_ms: float) -> float:
-        """Give the CPU seconds between two moments, in a straight line between samples."""
-        start, end = (_between(self.times_ms, cpu_s, at) for at in (start_ms, end_ms))
-        return end - start
 
 
 class Processes:
@@ -238,7 +192,7 @@ async def measure(
         begun_ms = time.time() * 1000
         samples = await _work(contender, run, broker_pid, workload)
         emissions = await _judged(contender, run, workload)
-        return figures(emissions, workload, samples, begun_ms)
+        return progress(emissions, workload).figures(samples, begun_ms, len(emissions))
     finally:
         await delete_topics(servers, name)
         shutil.rmtree(directory, ignore_errors=True)
@@ -271,38 +225,8 @@ async def _judged(contender: Contender, run: Run, workload: Workload) -> list[Em
     return emissions
 
 
-def figures(
-    emissions: Sequence[Emission], workload: Workload, samples: Samples, begun_ms: float
-) -> Figures:
-    """Give the figures of a run from its output and samples."""
-    stamps, done = progress(emissions, workload)
-    measured = workload.events - workload.populated
-    first, middle = (
-        bisect_left(done, workload.populated + share * measured) for share in (WINDOW[0], 0.5)
-    )
-    last = bisect(done, workload.populated + WINDOW[1] * measured) - 1
-    if not first < middle < last:
-        raise RunFailedError("it was done in too few steps to be measured: take more events")
-    start, end = stamps[first], stamps[last]
-    events = done[last] - done[first]
-    cpu_s = samples.used(samples.contender_s, start, end)
-    broker_s = samples.used(samples.broker_s, start, end)
-    return Figures(
-        events_per_s=round(events / (end - start) * 1000),
-        second_half_events_per_s=round((done[last] - done[middle]) / (end - stamps[middle]) * 1000),
-        seconds=(end - start) / 1000,
-        cpu_us_per_event=round(cpu_s / events * 1e6, 2),
-        broker_cpu_us_per_event=round(broker_s / events * 1e6, 2),
-        peak_rss_mib=round(samples.peak_rss / 2**20),
-        seconds_to_first_record=round((stamps[0] - begun_ms) / 1000, 2),
-        records=len(emissions),
-    )
-
-
-def progress(
-    emissions: Sequence[Emission], workload: Workload
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Give the stamps of the output in order, and how many events were done at each.
+def progress(emissions: Sequence[Emission], workload: Workload) -> Progress:
+    """Give how many events were done at each stamp of the output.
 
     An event is done when it, or a later one of its partition, has been emitted.
     """
@@ -316,4 +240,4 @@ def progress(
     for stamp, place in placed:
         done_in[place.partition] = max(done_in.get(place.partition, 0), place.offset + 1)
         done_at[stamp] = sum(done_in.values())
-    return list(done_at), list(done_at.values())
+    return Progress(list(done_at), list(done_at.values()), workload.events, workload.populated)

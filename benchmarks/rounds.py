@@ -2,16 +2,15 @@
 
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import Any
 
+from benchmarks.clock import Figures, RunFailedError
 from benchmarks.contender import Contender, CouldNotRunError
-from benchmarks.measuring import Figures, RunFailedError, measure
-from benchmarks.workload import Workload
-from dedup.localkafka import LocalKafka
 
-FIGURES: Final = tuple(each.name for each in fields(Figures))
+Measure = Callable[[Contender], Awaitable[Figures]]
+"""Runs a contender once. Raises RunFailedError."""
 
 
 def say(text: str) -> None:
@@ -37,11 +36,11 @@ class Outcome:
         There are none when a round failed: the others would hide it.
         """
         counted = [] if self.failures else self.rounds
-        values = {name: [getattr(r, name) for r in counted] for name in FIGURES}
+        names = [each.name for each in fields(counted[0])] if counted else []
+        values = {name: [getattr(r, name) for r in counted] for name in names}
         summary = {
             name: {"median": statistics.median(of), "min": min(of), "max": max(of)}
             for name, of in values.items()
-            if of
         }
         return {**asdict(self), "summary": summary}
 
@@ -57,12 +56,24 @@ def prepared(contender: Contender) -> Outcome:
     return outcome
 
 
-async def add_round(
-    outcome: Outcome, contender: Contender, kafka: LocalKafka, workload: Workload, title: str
-) -> None:
+async def in_turn(contenders: Sequence[Contender], rounds: int, measure: Measure) -> list[Outcome]:
+    """Run everyone in turn; before that the first one, uncounted: the broker is a JVM and cold."""
+    outcomes = {contender.name: prepared(contender) for contender in contenders}
+    able = [each for each in contenders if outcomes[each.name].could_not_run is None]
+    if able:
+        await add_round(outcomes[able[0].name], measure(able[0]), "warming up the broker")
+        outcomes[able[0].name].rounds.clear()
+    for number in range(1, rounds + 1):
+        for contender in able:
+            title = f"round {number}, {contender.name}"
+            await add_round(outcomes[contender.name], measure(contender), title)
+    return list(outcomes.values())
+
+
+async def add_round(outcome: Outcome, measured: Awaitable[Figures], title: str) -> None:
     """Measure a contender once more, tell what came of it, and keep it."""
     try:
-        figures = await measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
+        figures = await measured
     except RunFailedError as error:
         outcome.failures.append(f"{title}: {error}")
         say(f"{title}: NO FIGURE, {error}")

@@ -19,6 +19,7 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.contenders import ours
+from benchmarks.measuring import measure
 from benchmarks.report import (
     RESULTS,
     command_text,
@@ -61,7 +62,8 @@ async def _point(
     outcome = prepared(contender)
     for number in range(1, arguments.rounds + 1):
         title = f"{what} {value:,}, round {number}"
-        await add_round(outcome, contender, kafka, workload, title)
+        measured = measure(contender, kafka.bootstrap_servers, kafka.pid, workload)
+        await add_round(outcome, measured, title)
     await delete_topics(kafka.bootstrap_servers, workload.topic)
     return {what: value, "workload": workload.describe(), **outcome.record()}
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from benchmarks.clock import Figures
 from benchmarks.figures import BEGIN, DOCUMENT, END, NONE_YET, figures, results
-from benchmarks.measuring import Figures
 from benchmarks.report import RESULTS
 from benchmarks.rounds import Outcome
 

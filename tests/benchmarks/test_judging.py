@@ -5,8 +5,9 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from benchmarks.clock import Figures, RunFailedError, Samples
 from benchmarks.contender import Judgement
-from benchmarks.measuring import RunFailedError, Samples, figures, progress
+from benchmarks.measuring import progress
 from benchmarks.workload import Emission, Workload, new_workload
 from producer.events import Mix
 from tests.records import event, record
@@ -87,6 +88,13 @@ def samples() -> Samples:
     return Samples([0.0, 4000.0, 20_000.0], [0.0, 4.0, 20.0], [0.0, 2.0, 10.0], 2**20)
 
 
+def figures(
+    output: list[Emission], workload: Workload, samples: Samples, begun_ms: float
+) -> Figures:
+    """The figures of a run with this output."""
+    return progress(output, workload).figures(samples, begun_ms, len(output))
+
+
 def steady(first: int, begin_ms: int, events: int = 20) -> tuple[list[bytes], list[Emission]]:
     """Changes only: the first ones at once, then one every 100 ms."""
     values = [event(1, number=n, stock_quantity=n) for n in range(events)]
@@ -137,4 +145,5 @@ def test_progress_is_over_all_partitions() -> None:
     other = record(0, event(2, number=2), b"2", partition=1)
     both = new_workload("products", Mix(), 1, 0, {**one.source, 1: [other]})
     output = [row(A, 1000), row(other.value or b"", 2000)]
-    assert progress(output, replace(both, seed=2)) == ([1000, 2000], [1, 2])
+    found = progress(output, replace(both, seed=2))
+    assert (found.stamps_ms, found.done) == ([1000, 2000], [1, 2])

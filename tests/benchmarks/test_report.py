@@ -1,6 +1,6 @@
 """What stands in a result: medians, and everyone who has none."""
 
-from benchmarks.measuring import Figures
+from benchmarks.clock import Figures
 from benchmarks.report import markdown
 from benchmarks.rounds import Outcome
 

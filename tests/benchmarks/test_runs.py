@@ -10,9 +10,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.__main__ import chosen
+from benchmarks.clock import RunFailedError
 from benchmarks.contender import Command, Contender, CouldNotRunError
 from benchmarks.contenders import CONTENDERS, build_kafka_streams
-from benchmarks.measuring import RunFailedError, measure
+from benchmarks.measuring import measure
 from benchmarks.micro import steps
 from benchmarks.workload import produce_workload
 from dedup.localkafka import LocalKafka
