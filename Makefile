@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro test-deploy test-compose release-check parity
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink test-deploy test-compose release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -137,8 +137,11 @@ bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100
 bench-scale: .venv/bench.installed ## growth with products, partitions, workers; recovery; memory
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
+bench-sink: .venv/bench.installed ## rows/s into PostgreSQL, beside Kafka Connect; needs mvn; ARGS="--rows 100000"
+	@$(BIN)/python -m benchmarks.sink $(ARGS)
+
 bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--short is what CI prints
 	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target benchmarks/kafka-connect/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

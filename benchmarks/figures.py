@@ -27,6 +27,7 @@ _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "throughput": report.markdown,
     "latency": latency.markdown,
     "scale": scale.markdown,
+    "sink": report.markdown,
 }
 
 
@@ -63,7 +64,7 @@ def _section(name: str, result: Mapping[str, Any]) -> str:
 def _conditions(result: Mapping[str, Any]) -> str:
     workload = result.get("workload")
     if workload is None:
-        return str(result["date"])
+        return str(result.get("conditions", result["date"]))
     skew = "uniform" if workload["zipf"] is None else f"Zipf {workload['zipf']:g}"
     return (
         f"{workload['events']:,} events of {workload['bytes_per_event']} bytes, "

@@ -67,6 +67,7 @@ def today() -> str:
 _COLUMNS: Final[Sequence[tuple[str, str]]] = (
     ("events_per_s", "events/s"),
     ("second_half_events_per_s", "in the second half"),
+    ("from_start_events_per_s", "from start to last row"),
     ("cpu_us_per_event", "CPU, µs/event"),
     ("broker_cpu_us_per_event", "broker's CPU, µs/event"),
     ("peak_rss_mib", "peak RSS, MiB"),
@@ -76,18 +77,19 @@ _COLUMNS: Final[Sequence[tuple[str, str]]] = (
 
 def markdown(result: Mapping[str, Any]) -> str:
     """Give the table of a throughput result: median (and range), fastest first."""
-    lines = [
-        f"| contender | {' | '.join(title for _, title in _COLUMNS)} |",
-        "|---" * (1 + len(_COLUMNS)) + "|",
-    ]
     contenders = result["contenders"]
     ran = [each for each in contenders if each["summary"]]
+    columns = [column for column in _COLUMNS if not ran or column[0] in ran[0]["summary"]]
+    lines = [
+        f"| contender | {' | '.join(title for _, title in columns)} |",
+        "|---" * (1 + len(columns)) + "|",
+    ]
     ran.sort(key=lambda each: -each["summary"]["events_per_s"]["median"])
     for each in ran:
         of = each["summary"]
-        cells = [figure_cell(of[name]) for name, _ in _COLUMNS]
+        cells = [figure_cell(of[name]) for name, _ in columns]
         lines.append(f"| {each['title']} | {' | '.join(cells)} |")
-    nothing = " |" * len(_COLUMNS)
+    nothing = " |" * len(columns)
     for each in contenders:
         if each["could_not_run"]:
             first = each["could_not_run"].splitlines()[0]
