@@ -7,10 +7,9 @@ what is refused and says why. Property tests hold the two against each other.
 """
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from pydantic import ValidationError
@@ -28,6 +27,7 @@ from dedup.core.event import (
     price_text,
     time_text,
 )
+from dedup.core.plain import is_plain, is_plain_price, is_plain_text
 
 
 class _PlainEvent(msgspec.Struct, gc=False):
@@ -39,16 +39,12 @@ class _PlainEvent(msgspec.Struct, gc=False):
 
 
 _plain_event: Final = msgspec.json.Decoder(_PlainEvent).decode
-_is_plain_price: Final[Callable[[Any], Any]] = re.compile(
-    r"(?:0|[1-9][0-9]{0,7})\.[0-9]{2}"
-).fullmatch
 _SECOND: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
 ).fullmatch
 _SECOND_CHARS: Final = len("2023-12-01T10:30:00")
 _REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
 _SECONDS_KEPT: Final = 1024
-_BACKSLASH: Final = ord("\\")
 _DELETED: Final = "deleted"
 _MAX_PRODUCT_ID: Final = 2**63 - 1
 _MAX_ID_DIGITS: Final = 19
@@ -95,11 +91,9 @@ def _read_null_value(key: bytes) -> Event | DeadLetter:
 
 def _read_plain(value: bytes) -> Event | None:
     """Read an event in the plain form; None when it is not in that form."""
-    if _BACKSLASH in value and b"\\u0000" in value:  # an int is found much faster than bytes
-        return None
     try:
-        if not value.isascii():
-            value.decode()  # msgspec does not look at what it passes over
+        if not is_plain_text(value):
+            return None
         plain = _plain_event(value)
         second = plain.timestamp[:_SECOND_CHARS]
         second_us = _microseconds_to(second)
@@ -107,17 +101,7 @@ def _read_plain(value: bytes) -> Event | None:
         return None
     product, old_price = plain.product, plain.old_price
     rest = _REST(plain.timestamp, _SECOND_CHARS)
-    created_at, updated_at = product.created_at, product.updated_at
-    if (
-        rest is not None
-        and type(created_at) is datetime
-        and created_at.tzinfo is UTC
-        and type(updated_at) is datetime
-        and updated_at.tzinfo is UTC
-        and _is_plain_price(product.price)
-        and (product.discount == "0.00" or _is_plain_price(product.discount))
-        and (old_price is None or _is_plain_price(old_price))
-    ):
+    if rest is not None and is_plain(product) and (old_price is None or is_plain_price(old_price)):
         fraction = f"{rest[1] or '':0<6}"
         return Event(
             product.product_id,

@@ -27,6 +27,7 @@ from dedup.core.event import (
     time_text,
 )
 from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
+from dedup.core.plain import is_plain, is_plain_price, is_plain_text
 from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
 
 ROW_FIELDS: Final = (
@@ -80,7 +81,15 @@ class _Row(msgspec.Struct, gc=False):
     processing_time: str
 
 
+class _PlainRow(NormalProduct, frozen=True, gc=False):
+    """What is read of a row in the plain form, as this project writes it."""
+
+    last_event_timestamp: str | None
+    last_old_price: str | None
+
+
 _encode: Final = msgspec.json.Encoder().encode
+_plain_row: Final = msgspec.json.Decoder(_PlainRow).decode
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -112,8 +121,36 @@ def _in_row(time: Any) -> Any:
 
 def read_product(row: bytes) -> NormalProduct | None:
     """Read the product of a row in normal form; None when the row can't be read."""
+    product = _read_plain(row)
+    if product is not None:
+        return product
     foreign = _read_foreign(row)
     return None if foreign is None else normal_product(foreign)
+
+
+def _read_plain(row: bytes) -> NormalProduct | None:
+    """Read the product of a row in the plain form; None when it is not in that form."""
+    try:
+        if not is_plain_text(row):
+            return None
+        plain = _plain_row(row)
+        last, old_price = plain.last_event_timestamp, plain.last_old_price
+        if last is not None and last != time_text(datetime.fromisoformat(last)):
+            return None
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    if not is_plain(plain) or not (old_price is None or is_plain_price(old_price)):
+        return None
+    return NormalProduct(
+        plain.product_id,
+        plain.product_name,
+        plain.description,
+        plain.price,
+        plain.stock_quantity,
+        plain.discount,
+        plain.created_at,
+        plain.updated_at,
+    )
 
 
 def output_key(product_id: int, key_format: KeyFormat) -> bytes:
