@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink test-deploy test-compose release-check parity
+.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -139,6 +139,9 @@ bench-scale: .venv/bench.installed ## growth with products, partitions, workers;
 
 bench-sink: .venv/bench.installed ## rows/s into PostgreSQL, beside Kafka Connect; needs mvn; ARGS="--rows 100000"
 	@$(BIN)/python -m benchmarks.sink $(ARGS)
+
+bench-flame: .venv/bench.installed ## where the worker's time goes: shares and a flame graph
+	@$(BIN)/python -m benchmarks.flame $(ARGS)
 
 bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--short is what CI prints
 	@$(BIN)/python -m benchmarks.micro $(ARGS)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import latency, report, scale
+from benchmarks import flame, latency, report, scale
 from benchmarks.contender import ROOT
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
@@ -25,6 +25,7 @@ TARGETS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 
 _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "throughput": report.markdown,
+    "flame": flame.markdown,
     "latency": latency.markdown,
     "scale": scale.markdown,
     "sink": report.markdown,
