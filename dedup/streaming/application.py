@@ -40,6 +40,7 @@ from dedup.streaming.publisher import (
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.store import StoreError
 from dedup.streaming.trail import Trail
+from dedup.topics import missing_topics
 
 logger = get_logger(__name__)
 
@@ -240,7 +241,7 @@ class Recovery(Service):
         app = self.app
         rebalance = app.rebalancing_count
         app.in_recovery = True
-        self._refuse_another_source()
+        await self._refuse_another_source()
         changelogs = app.tables.changelog_topics
         actives = {tp for tp in app.assignor.assigned_actives() if tp.topic in changelogs}
         partitions = sorted(tp.partition for tp in actives)
@@ -259,20 +260,22 @@ class Recovery(Service):
         if app.rebalancing_count == rebalance:
             self._resume()
 
-    def _refuse_another_source(self) -> None:
+    async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.
 
-        Faust would go on with the partitions of the changelog alone, and wait in silence.
+        Faust would go on with the partitions of the changelog alone, or with none where other
+        brokers answer at the same address, and wait in silence.
         """
         app, source = self.app, self.app.settings.KAFKA_PRODUCT_TOPIC
         assigned = app.consumer.assignment()
         partitions = [tp.partition for tp in assigned if tp.topic == source]
         if partitions and max(partitions) >= app.partitions:
             raise WorkerError(grown(source, app.partitions, max(partitions) + 1))
-        if assigned and not partitions:
+        if not partitions and (assigned or source in await missing_topics(app.settings)):
             raise WorkerError(
-                f"{source} was deleted. Start the worker again when the topic is there: it is read "
-                "from its beginning."
+                f"{source} is gone from {app.settings.KAFKA_BOOTSTRAP_SERVERS}: it was deleted, or "
+                "the brokers there are others. Start the worker again when the topic is there: it "
+                "is read from its beginning."
             )
 
     def _resume(self) -> None:

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
 from dedup import topics
+from dedup.localkafka import LocalKafka
 from dedup.oracle import differences
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp
@@ -256,12 +257,27 @@ async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read
             await _made_anew(client, names.source)
         after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
         await produce(kafka, [(b"1", value) for value in after], names.source)
-        assert f"{names.source} was deleted. Start the worker again" in worker.log()
+        assert f"{names.source} is gone from " in worker.log()
         assert "Traceback" not in worker.log()
         worker.start()
         async with asyncio.timeout(60):
             while len(emissions(await read_topic(kafka, names.states))[1]) < 35:
                 await asyncio.sleep(0.5)
+
+
+def test_brokers_without_the_topic_at_the_same_address_stop_the_worker(tmp_path: Path) -> None:
+    names = Names.fresh()
+    with LocalKafka() as before:
+        worker = WorkerProcess(before.bootstrap_servers, tmp_path / "state", names.settings)
+        worker.start()
+        worker.wait_until_ready()
+        port = int(before.bootstrap_servers.rpartition(":")[2])
+    try:
+        with LocalKafka(port=port):
+            assert worker.wait() == 1
+    finally:
+        worker.kill()
+    assert f"{names.source} is gone from " in worker.log()
 
 
 async def _made_anew(client: AIOKafkaAdminClient, topic: str) -> None:
