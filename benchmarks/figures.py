@@ -21,6 +21,16 @@ NONE_YET: Final = "No result file stands in `benchmarks/results` yet.\n"
 HEADROOM: Final = 0.6
 """Share of the measured rate that a deployment is sized for: the rest is for catching up."""
 
+GOALS: Final[Mapping[str, float]] = {
+    "faust-agent": 20,
+    "kafka-streams-at-least-once": 1.5,
+    "quix-at-least-once": 2.5,
+    "flink-hashmap": 2.5,
+    "flink-pass-through": 1,
+    "raw-aiokafka": 0.85,
+}
+"""How many times as fast as contenders whose names begin so the default worker is to be."""
+
 TARGETS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 
 _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
@@ -58,8 +68,28 @@ def _section(name: str, result: Mapping[str, Any]) -> str:
         f"`{result['command']}`, {result['date']}, {machine['cores']} cores "
         f"({machine['processor']}) for contender and broker together, Python {machine['python']}, "
         f"Kafka {machine['kafka']} ([all figures]({files}.json)).\n\n"
-        f"{_TABLES[result['kind']](result)}\n![{result['kind']}]({files}.svg)\n"
+        f"{_TABLES[result['kind']](result)}\n{_goals(result)}![{result['kind']}]({files}.svg)\n"
     )
+
+
+def _goals(result: Mapping[str, Any]) -> str:
+    """Say how the default worker stands to those it is meant to be ahead of; empty without any."""
+    worker = _default_worker(result)
+    lines = [
+        f"| {each['title']} | {ratio:.2f} | {goal:g} | {'yes' if ratio >= goal else 'no'} |"
+        for each in result.get("contenders", ())
+        for name, goal in GOALS.items()
+        if worker and each["summary"] and each["name"].startswith(name)
+        for ratio in [_rate(worker) / _rate(each["summary"])]
+    ]
+    if not lines:
+        return ""
+    titles = "| the default worker against | times as fast | goal | reached |\n|---|---|---|---|\n"
+    return titles + "\n".join(lines) + "\n\n"
+
+
+def _rate(summary: Mapping[str, Any]) -> float:
+    return float(summary["events_per_s"]["median"])
 
 
 def _conditions(result: Mapping[str, Any]) -> str:
@@ -84,7 +114,7 @@ def _sized_by(found: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping
 
 
 def _default_worker(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    for each in result["contenders"]:
+    for each in result.get("contenders", ()):
         if each["name"] == "ours-exactly-once":
             summary: Mapping[str, Any] = each["summary"]
             return summary
@@ -94,7 +124,7 @@ def _default_worker(result: Mapping[str, Any]) -> Mapping[str, Any]:
 def _sizing(name: str, result: Mapping[str, Any]) -> str:
     """Reckon what rates need from what one worker did; on paper beyond the first row."""
     worker = _default_worker(result)
-    rate = worker["events_per_s"]["median"] * HEADROOM
+    rate = _rate(worker) * HEADROOM
     broker_us = worker["broker_cpu_us_per_event"]["median"]
     megabytes = result["workload"]["bytes_per_event"] / 1e6
     share = f"{HEADROOM:.0%} of its measured rate, {rate:,.0f} events/s"

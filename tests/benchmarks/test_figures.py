@@ -39,6 +39,19 @@ def test_without_results_there_is_no_figure() -> None:
     assert figures({}) == NONE_YET
 
 
+def test_the_worker_is_held_against_its_goals() -> None:
+    result = throughput(1000, 60_000)
+    for name, rate in (("quix-at-least-once", 20_000), ("raw-aiokafka", 100_000), ("other", 1)):
+        peer = Outcome(name, f"peer {name}", "")
+        peer.rounds = [Figures(rate, rate, 1.0, 10.0, 5.0, 100, 3.0, 7)]
+        result["contenders"].append(peer.record())
+    text = figures({"a": result})
+    assert "| peer quix-at-least-once | 3.00 | 2.5 | yes |" in text
+    assert "| peer raw-aiokafka | 0.60 | 0.85 | no |" in text
+    assert "| peer other | 0" not in text
+    assert "against" not in figures({"b": throughput(1000, 1)})
+
+
 def test_sizing_is_reckoned_from_the_result_with_the_most_events() -> None:
     """100,000 events/s measured, 60 % of it used: ten million need 167 workers."""
     text = figures({"small": throughput(1000, 1), "large": throughput(2000, 100_000)})
