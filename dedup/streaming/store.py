@@ -37,10 +37,13 @@ from rocksdict import (
 
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
 
-BLOCK_CACHE_BYTES: Final = 32 * 1024 * 1024
+BLOCK_CACHE_BYTES: Final = 16 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 WRITE_BUFFERS_BYTES: Final = 32 * 1024 * 1024
 """All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
+
+ARENA_BLOCK_BYTES: Final = 64 * 1024
+"""What a write buffer grows by. RocksDB's megabyte leaves holes that small objects then break up."""
 
 RECENT_STATES: Final = 8_192
 """States of a partition that are kept at hand: some 7 MiB."""
@@ -307,6 +310,7 @@ def _options(memory: Memory) -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_arena_block_size(ARENA_BLOCK_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_write_buffer_manager(memory.write_buffers)
     options.set_keep_log_file_num(2)
