@@ -43,7 +43,7 @@ WRITE_BUFFERS_BYTES: Final = 32 * 1024 * 1024
 """All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
 
 ARENA_BLOCK_BYTES: Final = 64 * 1024
-"""What a write buffer grows by. RocksDB's megabyte leaves holes that small objects then break up."""
+"""What a write buffer grows by. RocksDB's own megabyte leaves holes that small objects break up."""
 
 RECENT_STATES: Final = 8_192
 """States of a partition that are kept at hand: some 7 MiB."""
