@@ -40,8 +40,8 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "append rows to record batches": ("_append (dedup/streaming/publisher.py",),
     "count and keep for metrics and pages": ("watch (dedup/streaming/application.py",),
     "decode fetched records": ("_take (dedup/streaming/fetching.py",),
-    "fetch and send: aiokafka": ("aiokafka/",),
 }
+CLIENT: Final = "the rest of aiokafka: protocol, connections, transactions"
 OTHER: Final = "all else: asyncio, Faust"
 
 
@@ -54,7 +54,7 @@ def part_of(stack: str) -> str:
         for part, signs in PARTS.items():
             if any(sign in frame for sign in signs):
                 return part
-    return OTHER
+    return CLIENT if "aiokafka/" in stack else OTHER
 
 
 def shares(raw: Iterable[str]) -> dict[str, float]:
@@ -68,11 +68,16 @@ def shares(raw: Iterable[str]) -> dict[str, float]:
 
 
 def _spy(worker: WorkerProcess, seconds: int, path: Path, *options: str) -> None:
-    command = ["py-spy", "record", "--pid", str(worker.process.pid), "--duration", str(seconds)]
-    rate = ["--rate", str(SAMPLES_PER_S), "--output", str(path)]
-    beside = Path(sys.executable).with_name(command[0])
+    """Let py-spy look; the flame graph's title is its command, so no directory is in that."""
+    beside_python = Path(sys.executable).parent
+    asked = {"pid": worker.process.pid, "duration": seconds, "rate": SAMPLES_PER_S}
+    named = [text for name, value in asked.items() for text in (f"--{name}", str(value))]
     subprocess.run(  # noqa: S603 - of our own environment
-        [str(beside), *command[1:], *rate, *options], check=True, stdout=subprocess.DEVNULL
+        ["py-spy", "record", *named, "--output", path.name, *options],  # noqa: S607 - the same
+        cwd=path.parent,
+        env={"PATH": str(beside_python)},
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
 
 

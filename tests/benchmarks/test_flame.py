@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.flame import OTHER, shares
+from benchmarks.flame import CLIENT, OTHER, shares
 
 LOOP = "run_forever (asyncio/base_events.py:603);apply (dedup/streaming/agent.py:141)"
 DECIDE = f"{LOOP};_decide (dedup/streaming/agent.py:180)"
@@ -18,6 +18,11 @@ APPLY = "decide (dedup/core/decide.py:99);_apply (dedup/core/decide.py:150)"
             f"{DECIDE};read (dedup/streaming/table.py:9);read (dedup/streaming/store.py:151)",
             "known states: at hand, from RocksDB",
         ),
+        (
+            f"{LOOP};_append (dedup/streaming/publisher.py:245);append (aiokafka/producer/a.py:56)",
+            "append rows to record batches",
+        ),
+        (f"{LOOP};send (aiokafka/conn.py:420)", CLIENT),
         (DECIDE, "the agent's loop around them"),
         (f"{LOOP};_run_once (asyncio/base_events.py:1922)", OTHER),
     ],
