@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
+from aiokafka.producer import sender as producer_sender
 from mode import Service
 
 from dedup.refusals import brokers_away, refusal
@@ -45,9 +46,12 @@ The client asks again and again without a word while they have none to give, as 
 """
 
 RETRY_BACKOFF_MS: Final = 20
-"""How long a refused request waits; the client's own 100 ms would show in every row's latency.
+"""How long a refused request waits; the client's own 100 ms would show in every row's latency."""
 
-Brokers refuse to begin a transaction until the markers of the one before are written (KAFKA-5477).
+producer_sender.BACKOFF_OVERRIDE = 0.005
+"""How long the next transaction waits, in seconds, where the client would wait 20 ms.
+
+Brokers refuse it until the markers of the one before are written (KAFKA-5477), some milliseconds.
 """
 
 CLOSE_WITHIN_S: Final = 5.0
