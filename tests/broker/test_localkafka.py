@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-CLI = "from dedup.cli.kafka import kafka; kafka()"
+# Whatever runs the tests may ignore SIGINT, as a shell makes its background jobs do.
+CLI = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from dedup.cli.kafka import kafka; kafka()"
+)
 
 
 @pytest.fixture(scope="module")
