@@ -21,11 +21,9 @@ from typing import Any, Final
 
 from benchmarks.report import RESULTS, command_text, machine, today, write_result
 from benchmarks.rounds import say
-from benchmarks.workload import PARTITIONS, make_topics
+from benchmarks.workload import fill
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
-from producer.kafka import produce
-from producer.settings import KafkaSettings
 from tests.workers import Names, WorkerProcess
 
 SAMPLES_PER_S: Final = 250
@@ -81,20 +79,14 @@ def _spy(worker: WorkerProcess, seconds: int, path: Path, *options: str) -> None
     )
 
 
-async def _fill(servers: str, names: Names, events: int) -> None:
-    await make_topics(servers, [names.source], PARTITIONS, {"cleanup.policy": "delete"})
-    generator = EventGenerator(1, lambda: datetime.now(UTC), Mix(products=20_000, deletes=0.0))
-    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=names.source)
-    await produce(islice(generator, events), settings)
-
-
 def run(events: int, seconds: int, picture: Path) -> dict[str, Any]:
     """Look at a worker; gives what the result file holds, and writes the flame graph."""
     about = machine()
     names = Names.fresh()
     with LocalKafka() as kafka, tempfile.TemporaryDirectory(prefix="flame-") as directory:
         say(f"Producing {events:,} events")
-        asyncio.run(_fill(kafka.bootstrap_servers, names, events))
+        generator = EventGenerator(1, lambda: datetime.now(UTC), Mix(products=20_000, deletes=0.0))
+        asyncio.run(fill(kafka.bootstrap_servers, names.source, islice(generator, events)))
         raw = Path(directory) / "raw"
         state = Path(directory) / "state"
         with WorkerProcess(kafka.bootstrap_servers, state, names.settings) as worker:

@@ -1,7 +1,7 @@
 """The input of a benchmark, and what must come of it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -168,14 +168,21 @@ async def produce_workload(
 ) -> Workload:
     """Put events on a new topic and let the oracle see them."""
     topic = f"products-{uuid.uuid4().hex[:8]}"
-    await make_topics(servers, [topic], partitions, {"cleanup.policy": "delete"})
     kind = _PopulatingGenerator if populate else EventGenerator
     populated = mix.products if populate else 0
     generator = kind(seed, lambda: datetime.now(UTC), mix)
-    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
-    await produce(islice(generator, populated + events), settings)
+    await fill(servers, topic, islice(generator, populated + events), partitions)
     source = await read_topic(servers, topic, partitions)
     return new_workload(topic, mix, seed, populated, source)
+
+
+async def fill(
+    servers: str, topic: str, events: Iterable[GeneratedEvent], partitions: int = PARTITIONS
+) -> None:
+    """Make a source topic and put events on it."""
+    await make_topics(servers, [topic], partitions, {"cleanup.policy": "delete"})
+    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
+    await produce(events, settings)
 
 
 def new_workload(topic: str, mix: Mix, seed: int, populated: int, source: Records) -> Workload:

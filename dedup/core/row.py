@@ -121,11 +121,7 @@ def _in_row(time: Any) -> Any:
 
 def read_product(row: bytes) -> NormalProduct | None:
     """Read the product of a row in normal form; None when the row can't be read."""
-    product = _read_plain(row)
-    if product is not None:
-        return product
-    foreign = _read_foreign(row)
-    return None if foreign is None else normal_product(foreign)
+    return _read_plain(row) or _read_any(row)
 
 
 def _read_plain(row: bytes) -> NormalProduct | None:
@@ -151,6 +147,12 @@ def _read_plain(row: bytes) -> NormalProduct | None:
         plain.created_at,
         plain.updated_at,
     )
+
+
+def _read_any(row: bytes) -> NormalProduct | None:
+    """Read the product of a row in any accepted form."""
+    foreign = _read_foreign(row)
+    return None if foreign is None else normal_product(foreign)
 
 
 def output_key(product_id: int, key_format: KeyFormat) -> bytes:

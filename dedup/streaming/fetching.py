@@ -150,15 +150,24 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(go)
 
 
+def unread_records(fetcher: Any, tp: Any) -> Any | None:
+    """Give what a consumer has fetched of a partition and not handed out; None if there is nothing.
+
+    It is aiokafka's `PartitionRecords`: an iterator of records that keeps the fetch they are in.
+    """
+    fetched = fetcher._records.get(tp)
+    return fetched._partition_records if isinstance(fetched, FetchResult) else None
+
+
 def _spare_consumer_records(fetcher: Any, tp: TP) -> None:
     """Let a partition's records come as they are decoded.
 
     aiokafka wraps each in a `ConsumerRecord` that repeats topic and partition; making and freeing
     it costs more than decoding the record.
     """
-    fetched = fetcher._records.get(tp)
-    if isinstance(fetched, FetchResult) and fetched.has_more():
-        fetched._partition_records._consumer_record = _as_it_is
+    unread = unread_records(fetcher, tp)
+    if unread is not None:
+        unread._consumer_record = _as_it_is
 
 
 def _as_it_is(_tp: TP, record: SourceRecord) -> SourceRecord:

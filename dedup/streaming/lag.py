@@ -11,9 +11,9 @@ from time import time
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 
 from dedup.settings import Settings
+from dedup.streaming.fetching import unread_records
 
 FIRST_RECORD_WITHIN_S: Final = 1.0
 
@@ -118,6 +118,6 @@ def _let_go_of_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
 
     aiokafka's `PartitionRecords` and its generator refer to each other until that is used up.
     """
-    fetched = consumer._fetcher._records.get(tp)
-    if isinstance(fetched, FetchResult) and fetched.has_more():
-        fetched._partition_records._records_iterator.close()
+    unread = unread_records(consumer._fetcher, tp)
+    if unread is not None:
+        unread._records_iterator.close()
