@@ -10,10 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 import faust
-from aiokafka.errors import (
-    IllegalStateError,
-    KafkaError,
-)
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.tables.manager import TableManager
 from faust.types import TP, AppT
 from faust.types.transports import ConsumerT, TransportT
@@ -26,6 +23,7 @@ from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
+from dedup.streaming.damage import StoreError
 from dedup.streaming.datadir import DataDirectory, grown
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.garbage import GarbageCollection
@@ -38,7 +36,6 @@ from dedup.streaming.publisher import (
     PublishError,
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
-from dedup.streaming.store import StoreError
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
 

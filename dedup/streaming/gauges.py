@@ -11,8 +11,8 @@ from mode import Service
 
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
+from dedup.streaming.damage import StoreError
 from dedup.streaming.lag import Lag, LagReader
-from dedup.streaming.store import StoreError
 from dedup.streaming.table import StateTable
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ from dedup.core.state import NO_EVENT_TIME, State
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
+from dedup.streaming.damage import DamagedError, StoreError
 from dedup.streaming.datadir import grown, misplaced, partitions_before, placed_by_json_key
-from dedup.streaming.store import DamagedError, PartitionStore, StoreError
+from dedup.streaming.store import PartitionStore
 from dedup.streaming.table import StateTable
 from dedup.topics import missing_topics
 

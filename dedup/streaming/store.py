@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from rocksdict import (
     AccessType,
@@ -36,6 +36,7 @@ from rocksdict import (
 )
 
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
+from dedup.streaming.damage import DamagedError, StoreError, explain
 
 BLOCK_CACHE_BYTES: Final = 16 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 8 * 1024 * 1024
@@ -58,22 +59,6 @@ _FIRST_OTHER_KEY: Final = b"\x80"
 _TABLE_END: Final = (0x88E241B785F4CFF7).to_bytes(8, "little")  # RocksDB's block-based tables
 _AWAY: Final = ".away"
 _DAMAGED: Final = ".damaged"
-
-
-class StoreError(Exception):
-    """The data directory can't be used; the text says which and what to do."""
-
-
-class DamagedError(StoreError):
-    """The database can't be trusted: it has to be thrown away and rebuilt from the changelog."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(
-            f"The state in {path} is damaged ({what}). Start the worker again: it rebuilds that "
-            "state from the changelog topic. If it happens again, look after the disk."
-        )
-        self.path = path
-        self.what = what
 
 
 class Memory:
@@ -131,7 +116,7 @@ class PartitionStore:
         try:
             yield
         except Exception as error:  # rocksdict raises plain Exception
-            explained = error if isinstance(error, StoreError) else _explain(self.path, error)
+            explained = error if isinstance(error, StoreError) else explain(self.path, error)
             if isinstance(explained, DamagedError):
                 with suppress(OSError):  # the sentence is what matters; the disk may be gone
                     _marker(self.path).touch()
@@ -291,7 +276,7 @@ def destroy(path: Path) -> None:
             shutil.rmtree(away)
         _marker(path).unlink(missing_ok=True)
     except OSError as error:
-        raise _explain(path, error) from error
+        raise explain(path, error) from error
 
 
 def _complete(table: Path) -> bool:
@@ -320,33 +305,3 @@ def _options(memory: Memory) -> Options:
 
 def _marker(path: Path) -> Path:
     return path.with_name(path.name + _DAMAGED)
-
-
-_NOT_DAMAGE: Final = {
-    "no space left": "Its disk is full: free some space, or set DEDUP_DATA_DIR to another disk.",
-    "quota exceeded": "Its quota is used up: raise it, or set DEDUP_DATA_DIR to another disk.",
-    "file too large": "A file may not grow further: raise the limit (ulimit -f) of the worker.",
-    "read-only file system": "Its disk is read-only: mount it for writing, or set DEDUP_DATA_DIR.",
-    "permission denied": "Give the worker's user the right to write there, or set DEDUP_DATA_DIR.",
-    "too many open files": "Raise the limit of open files (ulimit -n) of the worker.",
-    "input/output error": "Its disk fails: set DEDUP_DATA_DIR to another one.",
-}
-"""Texts of errors that say nothing against the database, and what to do."""
-
-
-def _explain(path: Path, error: Any) -> StoreError:
-    """Say what an error means for the state in a directory."""
-    text = " ".join(str(error).split())
-    lower = text.lower()
-    for sign, cure in _NOT_DAMAGE.items():
-        if sign in lower:
-            return StoreError(
-                f"The state in {path} can't be used ({text}). {cure} Nothing is lost: a worker "
-                "that starts again goes on from there."
-            )
-    if "while lock file" in lower or "lock hold" in lower:
-        return StoreError(
-            f"The state in {path} is locked by another process. Each worker needs a data directory "
-            "of its own: set DEDUP_DATA_DIR."
-        )
-    return DamagedError(path, text)

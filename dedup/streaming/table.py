@@ -24,13 +24,8 @@ from faust.types import TP
 from mode import get_logger
 
 from dedup.core.state import State
-from dedup.streaming.store import (
-    DamagedError,
-    Memory,
-    PartitionStore,
-    StoreError,
-    destroy,
-)
+from dedup.streaming.damage import DamagedError, StoreError
+from dedup.streaming.store import Memory, PartitionStore, destroy
 
 logger = get_logger(__name__)
 

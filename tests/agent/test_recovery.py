@@ -14,19 +14,14 @@ import pytest
 from aiokafka.partitioner import murmur2
 
 from dedup.core.state import State
+from dedup.streaming.damage import DamagedError, StoreError
 from dedup.streaming.datadir import (
     DataDirectory,
     Origin,
     partitions_before,
     placed_by_json_key,
 )
-from dedup.streaming.store import (
-    DamagedError,
-    Memory,
-    PartitionStore,
-    StoreError,
-    destroy,
-)
+from dedup.streaming.store import Memory, PartitionStore, destroy
 from tests.agent.conftest import Bench
 from tests.records import event
 

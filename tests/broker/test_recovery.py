@@ -18,8 +18,8 @@ from dedup.localkafka import LocalKafka
 from dedup.oracle import differences
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp
+from dedup.streaming.damage import StoreError
 from dedup.streaming.recovery import RecoveryError
-from dedup.streaming.store import StoreError
 from dedup.streaming.table import StateTable
 from dedup.wiring import TABLE_NAME, build_app
 from producer.events import EventGenerator, Mix
