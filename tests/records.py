@@ -58,4 +58,4 @@ def record(
 
 def batch(*records: ConsumerRecord[bytes | None, bytes | None]) -> RecordBatch:
     """Give a batch of partition 0."""
-    return RecordBatch(TP0, list(records), records[-1].offset + 1)
+    return RecordBatch(TP0, list(records), records[-1].offset + 1, on_done=lambda: None)

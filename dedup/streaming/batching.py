@@ -21,7 +21,8 @@ A crash at any point loses the queue, never an offset: the next owner begins at 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import aiokafka
@@ -29,7 +30,6 @@ from aiokafka.errors import KafkaError
 from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
-from mode.utils.futures import notify
 
 from dedup.streaming.fetching import BatchConsumerThread, Chunk, SourceRecord
 
@@ -48,16 +48,16 @@ class RecordBatch:
 
     `next_offset` is the source offset after the batch, `size_bytes` that of its values. Until
     `begin` is called, it may grow. Call `mark_done` once every effect of the batch is durable; no
-    part of it is committed before that.
+    part of it is committed before that. `on_done` is called then.
     """
 
     tp: TP
     records: list[SourceRecord]
     next_offset: int
+    on_done: Callable[[], None]
     done: bool = False
     begun: bool = False
     size_bytes: int = 0
-    on_done: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def begin(self) -> None:
         """Say that work on this batch has begun: it stays as it is."""
@@ -78,7 +78,7 @@ class RecordBatch:
     def mark_done(self) -> None:
         """Say that every effect of this batch is durable."""
         self.done = True
-        self.on_done.set()
+        self.on_done()
 
 
 class BatchSchema(Schema[None, RecordBatch]):
@@ -107,6 +107,8 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._expected: dict[TP, int] = {}
         self._undone: dict[TP, deque[RecordBatch]] = {}
+        self._asked_for: set[TP] = set()
+        self._one_done = asyncio.Event()
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -140,6 +142,7 @@ class BatchConsumer(driver.Consumer):
         if not tps:
             await self._wait_for_room(timeout)
             return
+        self._asked_for = tps
         try:
             chunks = await self._thread.fetch(tps, timeout)
         except KafkaError as error:
@@ -159,13 +162,14 @@ class BatchConsumer(driver.Consumer):
         return len(undone) < MAX_UNDONE or undone[-1].grows
 
     async def _wait_for_room(self, timeout: float) -> None:  # noqa: ASYNC109 - the longest wait
-        undone = (batch for queue in self._undone.values() for batch in queue if not batch.done)
-        waiting = [batch.on_done.wait() for batch in undone]
-        waiting.append(self.suspend_flow.wait())
-        tasks = [asyncio.ensure_future(w) for w in waiting]
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
+        self._one_done.clear()
+        await self.wait_first(self._one_done.wait(), self.suspend_flow.wait(), timeout=timeout)
+
+    def _batch_done(self, tp: TP) -> None:
+        """End whatever waits without this partition: it has room again."""
+        self._one_done.set()
+        if tp not in self._asked_for:
+            self._thread.wake()
 
     async def _next_in_chain(self, tp: TP, chunk: Chunk) -> RecordBatch | None:
         """Give the batch of a chunk that continues its partition; refuse any other."""
@@ -198,7 +202,9 @@ class BatchConsumer(driver.Consumer):
         if queue and queue[-1].grows:
             queue[-1].add(chunk)
             return None
-        batch = RecordBatch(tp, [], chunk.start, done=not chunk.records)
+        batch = RecordBatch(
+            tp, [], chunk.start, partial(self._batch_done, tp), done=not chunk.records
+        )
         batch.add(chunk)
         queue.append(batch)
         while queue[0].done and len(queue) > 1 and queue[1].done:
@@ -237,23 +243,18 @@ class BatchConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    def ack(self, message: Message) -> bool:
-        """Note that the stream let go of a message. Says nothing on the batch: see `mark_done`."""
-        if message.acked:
-            return False
-        message.acked = True
-        self._unacked_messages.discard(message)
-        notify(self._waiting_for_ack)
-        self._thread.wake()
-        return True
-
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return iter(
             [tp for tp in self._undone if topics is None or tp in topics or tp.topic in topics]
         )
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Take the done prefix from the queue and give the offset after it."""
+        """Take the done prefix from the queue and give the offset after it.
+
+        What Faust notes of each message, to commit by, is let go of: nobody else does.
+        """
+        self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
         batches = self._undone.get(tp)
         offset = None
         while batches and batches[0].done:

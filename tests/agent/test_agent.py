@@ -26,10 +26,12 @@ async def test_the_agent_emits_what_changed_and_nothing_else(bench: Bench) -> No
 async def test_the_agent_runs_in_faust_and_marks_its_batch_done(bench: Bench) -> None:
     agent = next(iter(bench.app.agents.values()))
     work = batch(record(0, event(number=1)))
+    done = asyncio.Event()
+    work.on_done = done.set
 
     async with agent.test_context(isolated_partitions=False) as running:
         await running.put(work, wait=False)
-        await asyncio.wait_for(work.on_done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 5)
 
     assert len(bench.publisher.outputs[0].states) == 1
 

@@ -33,6 +33,7 @@ class ChosenChunks:
         self.earliest: dict[TP, int] = {}
         self.ends: dict[TP, int] = {}
         self.tps = {TP0, TP1, CHANGELOG}
+        self.woken = 0
         self.thread_loop: asyncio.AbstractEventLoop
 
     def assignment(self) -> set[TP]:
@@ -61,7 +62,7 @@ class ChosenChunks:
         return True
 
     def wake(self) -> None:
-        pass
+        self.woken += 1
 
 
 def chunk(start: int, end: int, *offsets: int) -> Chunk:
@@ -262,6 +263,30 @@ async def test_a_partition_with_enough_undone_batches_is_not_fetched(rig: Rig) -
     batches[0].mark_done()
     await rig.get({})
     assert rig.thread.asked[-1] == {TP0, TP1}
+
+
+async def test_a_partition_that_has_room_again_is_not_held_up_by_idle_ones(rig: Rig) -> None:
+    """The fetch under way waits for records of the others alone, up to a second."""
+    batches = [await rig.batch(TP0, chunk(i, i + 1)) for i in range(MAX_UNDONE)]
+    await rig.get({})
+
+    batches[0].mark_done()
+    assert rig.thread.woken == 1
+    await rig.get({})
+    batches[1].mark_done()
+    assert rig.thread.woken == 1
+
+
+async def test_what_faust_notes_of_each_message_is_let_go_of_at_the_commit(rig: Rig) -> None:
+    """Its own commit would: two entries for each batch, for ever."""
+    await rig.batch(TP0, chunk(0, 3))
+    rig.consumer._acked[TP0].append(2)  # as Faust's stream does when it goes on to the next message
+    rig.consumer._acked_index[TP0].add(2)
+
+    rig.committable(TP0)
+
+    assert not rig.consumer._acked[TP0]
+    assert not rig.consumer._acked_index[TP0]
 
 
 async def test_batches_that_are_done_let_their_records_go_before_the_commit(rig: Rig) -> None:
