@@ -1,10 +1,11 @@
 """The topics: made with the right settings when missing, refused when they can't work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -34,6 +35,8 @@ VISIBLE_TIMEOUT_S: Final = 15.0
 _STATE_MAX_BYTES: Final = 2 * 1024 * 1024
 _DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
 _DEFAULT_MAX_BYTES: Final = 1_048_588  # of Kafka
+
+_Answer = TypeVar("_Answer")
 
 
 class TopicError(Exception):
@@ -83,24 +86,35 @@ class BrokersAwayError(TopicError):
     """The brokers can't be reached now; waiting may mend it."""
 
 
+def _waits_for_brokers(
+    asks: Callable[[Settings], Coroutine[Any, Any, _Answer]],
+) -> Callable[[Settings], Coroutine[Any, Any, _Answer]]:
+    """Let brokers that go away meanwhile be waited for, as long as for the first that answers."""
+
+    @wraps(asks)
+    async def ask(settings: Settings) -> _Answer:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + CONNECT_TIMEOUT_S
+        while True:
+            try:
+                return await asks(settings)
+            except BrokersAwayError:
+                if loop.time() > give_up_at:
+                    raise
+                await asyncio.sleep(1.0)
+
+    return ask
+
+
+@_waits_for_brokers
 async def ensure_topics(settings: Settings) -> TopicFacts:
-    """Make what is missing and check what is there. Raises TopicError with a sentence.
-
-    Brokers that go away meanwhile are waited for, as long as for the first that answers.
-    """
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + CONNECT_TIMEOUT_S
-    while True:
-        try:
-            async with _admin(settings) as admin:
-                await _create_missing(admin, settings)
-                return await _check(admin, settings)
-        except BrokersAwayError:
-            if loop.time() > give_up_at:
-                raise
-            await asyncio.sleep(1.0)
+    """Make what is missing and check what is there. Raises TopicError with a sentence."""
+    async with _admin(settings) as admin:
+        await _create_missing(admin, settings)
+        return await _check(admin, settings)
 
 
+@_waits_for_brokers
 async def check_topics(settings: Settings) -> TopicFacts:
     """Check what is there and change nothing. Raises TopicError with a sentence."""
     async with _admin(settings) as admin:
@@ -113,6 +127,7 @@ async def check_topics(settings: Settings) -> TopicFacts:
         return await _check(admin, settings)
 
 
+@_waits_for_brokers
 async def describe_states_topic(settings: Settings) -> StatesTopic:
     """Find the output topic for a reader of it. Raises TopicError with a sentence."""
     name = settings.KAFKA_SRC_PRODUCTS_TOPIC
@@ -128,6 +143,7 @@ async def describe_states_topic(settings: Settings) -> StatesTopic:
         return StatesTopic(topic_id, int(config.get("delete.retention.ms", DAY_MS)))
 
 
+@_waits_for_brokers
 async def check_group(settings: Settings) -> None:
     """Refuse a group the user may not join: aiokafka would try that for ever, in silence.
 

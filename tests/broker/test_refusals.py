@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import NodeNotReadyError
 
 from dedup import topics
-from dedup.settings import load_settings
+from dedup.settings import Settings, load_settings
 from tests.workers import Names, WorkerProcess, free_port
 
 
@@ -109,6 +112,38 @@ async def test_topics_are_made_with_the_partitions_of_an_existing_source(kafka: 
         load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
     )
     assert facts.partitions == 3
+
+
+@pytest.mark.parametrize(
+    ("asks", "asked"),
+    [
+        (topics.ensure_topics, "list_topics"),
+        (topics.check_topics, "list_topics"),
+        (topics.describe_states_topic, "describe_configs"),
+        (topics.check_group, "find_coordinator"),
+    ],
+)
+async def test_brokers_that_go_away_while_they_are_asked_are_waited_for(
+    kafka: str,
+    monkeypatch: pytest.MonkeyPatch,
+    asks: Callable[[Settings], Awaitable[object]],
+    asked: str,
+) -> None:
+    """A broker paused in just that moment gives this error; here the client raises it once."""
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **Names.fresh().settings})
+    await topics.ensure_topics(settings)
+    answers = getattr(AIOKafkaAdminClient, asked)
+    errors = [NodeNotReadyError("node id None")]
+
+    async def away_at_first(*arguments: Any, **more: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await answers(*arguments, **more)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, asked, away_at_first)
+    await asks(settings)
+
+    assert not errors
 
 
 async def test_an_output_topic_that_is_not_compacted_is_refused(kafka: str, tmp_path: Path) -> None:
