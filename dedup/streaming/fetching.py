@@ -68,7 +68,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def wake(self) -> None:
         """End a wait for records early, from any thread: another partition can take some."""
         if self._wake is not None:
-            self.thread_loop.call_soon_threadsafe(self._wake.set)
+            with suppress(RuntimeError):  # the thread has ended, and closed its loop
+                self.thread_loop.call_soon_threadsafe(self._wake.set)
 
     async def fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - not a cancellation, the wait for data
         """Take what is fetched of these partitions; wait up to `timeout` seconds for some."""

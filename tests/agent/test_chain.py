@@ -277,6 +277,17 @@ async def test_a_partition_that_has_room_again_is_not_held_up_by_idle_ones(rig: 
     assert rig.thread.woken == 1
 
 
+async def test_a_batch_can_be_done_after_the_fetching_thread_has_ended(bench: Bench) -> None:
+    bench.app.finalize()
+    consumer = bench.app.consumer
+    assert isinstance(consumer, BatchConsumer)
+    thread = consumer._thread
+    thread._wake = asyncio.Event()
+    thread.thread_loop.close()
+
+    consumer._batch_done(TP0)
+
+
 async def test_what_faust_notes_of_each_message_is_let_go_of_at_the_commit(rig: Rig) -> None:
     """Its own commit would: two entries for each batch, for ever."""
     await rig.batch(TP0, chunk(0, 3))
