@@ -157,7 +157,7 @@ def test_the_readers_of_rows_agree_on_every_change_of_one_value(field: str) -> N
 
 @given(data=st.binary(max_size=4), at=st.integers(0, len(ROW)), over=st.integers(0, 3))
 @MANY
-def test_the_plain_reader_of_rows_knows_nothing_or_exactly_what_the__read_any(
+def test_the_plain_reader_of_rows_knows_nothing_or_exactly_what_the_model_says(
     data: bytes, at: int, over: int
 ) -> None:
     row = ROW[:at] + data + ROW[at + over :]
