@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose release-check parity
+.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ $(UV): requirements/uv.txt
 demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
 	@$(BIN)/dedup demo
 
-test: lint types chromium .venv/dev.installed ## lint, types and every test; a skipped test fails
+test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
@@ -37,12 +37,14 @@ $(CURDIR)/.promtool/usr/bin/promtool:
 	@mkdir -p .promtool/package && cd .promtool/package && apt-get update -qq && apt-get download -qq prometheus
 	@dpkg -x .promtool/package/prometheus_*.deb .promtool
 
-chromium: # the browser of the tests, from the system's packages: nothing is downloaded past them
-	@command -v chromium >/dev/null || { \
-	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Setting up: chromium" \
-	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	} || { echo "The tests of the web pages need chromium: install it with your system's packages" \
-	  "(as root: apt-get install --no-install-recommends chromium)."; exit 1; }
+# What tests run beside Python, from the system's packages: nothing is downloaded past them.
+chromium pgbouncer: export PATH := $(PATH):/usr/sbin
+chromium pgbouncer:
+	@command -v $@ >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Setting up: $@" \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends $@ >/dev/null; \
+	} || { echo "The tests need $@: install it with your system's packages" \
+	  "(as root: apt-get install --no-install-recommends $@)."; exit 1; }
 
 pictures: chromium .venv/dev.installed ## write the pictures of the pages in docs/images
 	@$(BIN)/python -m pytest -q tests/web/test_browser.py -k pictures --pictures docs/images

@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from psycopg import DatabaseError, Error, InterfaceError, OperationalError
+from psycopg import Error
 
 from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.refusals import brokers_away, refusal
-from dedup.sink.connecting import Connecting, SinkError, refused
+from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
 from dedup.sink.database import Chunk, Database, Position
-from dedup.sink.schema import TableError, ensure_tables
+from dedup.sink.metrics import SinkMetrics
+from dedup.sink.progress import Progress
 from dedup.sink.settings import SinkSettings
 from dedup.topicid import topic_id_of
 from dedup.topics import StatesTopic, check_group, describe_states_topic
@@ -43,16 +44,25 @@ logger = logging.getLogger(__name__)
 async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool = False) -> None:
     """Keep the table in step until cancelled; with `once` until the end the topic has now.
 
-    Raises SinkError, and TopicError for a topic that can't be read.
+    Raises SinkError, TopicError for a topic that can't be read, and SettingsError for a port in use.
     """
     topic = await describe_states_topic(settings)
     await check_group(settings)
-    connecting = Connecting(settings)
-    database = await connecting.first()
-    try:
-        await _prepare(database, settings, rebuild=rebuild)
-    finally:
-        await database.close()
+    metrics = SinkMetrics()
+    with metrics.served(settings):
+        connecting = Connecting(settings, metrics)
+        await connecting.prepare_tables(rebuild=rebuild)
+        await _follow(settings, topic, connecting, metrics, once=once)
+
+
+async def _follow(
+    settings: SinkSettings,
+    topic: StatesTopic,
+    connecting: Connecting,
+    metrics: SinkMetrics,
+    *,
+    once: bool,
+) -> None:
     consumer = AIOKafkaConsumer(
         **settings.kafka_client(),
         group_id=settings.SINK_GROUP,
@@ -61,11 +71,15 @@ async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool 
         isolation_level="read_committed",
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
-    sink = Sink(settings, consumer, connecting, topic)
+    sink = Sink(settings, consumer, connecting, topic, metrics)
     consumer.subscribe([settings.KAFKA_SRC_PRODUCTS_TOPIC], listener=sink.rebalances)
     try:
         await consumer.start()
-        await sink.run(once=once)
+        watching = asyncio.ensure_future(sink.progress.watch())
+        try:
+            await sink.run(once=once)
+        finally:
+            watching.cancel()
     except KafkaError as error:
         raise SinkError(
             f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} can't be read: "
@@ -74,25 +88,6 @@ async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool 
     finally:
         await consumer.stop()
         await sink.close()
-
-
-async def _prepare(database: Database, settings: SinkSettings, *, rebuild: bool) -> None:
-    """Make or check the tables; empty them when they are to be rebuilt."""
-    table = settings.POSTGRES_TABLE
-    try:
-        await ensure_tables(database.connection, database.tables)
-        if rebuild:
-            await database.forget()
-            logger.info("%s is empty now and is filled anew.", table)
-        elif await database.has_foreign_rows():
-            raise SinkError(
-                f"{table} has rows that do not come from {settings.KAFKA_SRC_PRODUCTS_TOPIC}. Set "
-                "POSTGRES_TABLE to another name, or start once with --rebuild, which deletes them."
-            )
-    except TableError as error:
-        raise SinkError(str(error)) from error
-    except Error as error:
-        raise SinkError(refused(error, table)) from error
 
 
 class Sink:
@@ -104,12 +99,14 @@ class Sink:
         consumer: AIOKafkaConsumer,
         connecting: Connecting,
         topic: StatesTopic,
+        metrics: SinkMetrics,
     ) -> None:
         self._settings = settings
         self._name = settings.KAFKA_SRC_PRODUCTS_TOPIC
         self._consumer = consumer
         self._connecting = connecting
         self._topic = topic
+        self.progress = Progress(consumer, metrics)
         self._database: Database | None = None
         self._next: dict[int, int] = {}
         """For each partition in its place, the offset the next batch must begin at."""
@@ -125,13 +122,14 @@ class Sink:
                 await self._place()
                 found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
                 await self._apply(found)
+                await self.progress.all_applied()
                 if loop.time() >= read_again_at:
                     await self._note_quiet()
                     read_again_at = loop.time() + READ_AGAIN_S
-            except (OperationalError, InterfaceError) as error:
+            except Error as error:
+                if not new_connection_cures(error):
+                    raise SinkError(refused(error, self._settings.POSTGRES_TABLE)) from error
                 await self._lost(error)
-            except DatabaseError as error:
-                raise SinkError(refused(error, self._settings.POSTGRES_TABLE)) from error
             except KafkaError as error:
                 if not brokers_away(error):
                     raise
@@ -146,7 +144,7 @@ class Sink:
 
     async def _lost(self, error: Error) -> None:
         """Give up the connection: whether the last commit took place, the offsets will tell."""
-        logger.warning("PostgreSQL: %s; connecting again.", " ".join(str(error).split()))
+        self._connecting.lost(error)
         self._next.clear()
         await self.close()
         self._database = None
@@ -154,7 +152,7 @@ class Sink:
 
     async def _connected(self) -> Database:
         if self._database is None:
-            self._database = await self._connecting.again()
+            self._database = await self._connecting.connect()
         return self._database
 
     async def _place(self) -> None:
@@ -168,6 +166,7 @@ class Sink:
             return  # it is being made anew, or moved
         self._topic = replace(self._topic, topic_id=topic_id)
         places = await database.positions([tp.partition for tp in new], topic_id)
+        self._connecting.works()
         ends = await self._consumer.end_offsets(new)
         for tp in sorted(new & self._consumer.assignment()):
             self._check(tp.partition, places[tp.partition], ends[tp])
@@ -206,19 +205,40 @@ class Sink:
                 self._next.pop(tp.partition)  # the consumer went back by itself: why, is asked anew
                 continue
             chunks[tp.partition] = Chunk(begin, records[-1].offset + 1)
-            products.update(_products(records))
+            products.update(self._products(records))
         if chunks:
             await self._write(chunks, products)
+
+    def _products(self, records: Iterable[ConsumerRecord]) -> dict[int, NormalProduct | None]:
+        """Return what the records leave of each product: its row, or None when it was deleted."""
+        products: dict[int, NormalProduct | None] = {}
+        for record in records:
+            product_id = read_output_key(record.key)
+            product = None if record.value is None else read_product(record.value)
+            if product_id is None or (product is None and record.value is not None):
+                self.progress.skipped()
+                logger.warning(
+                    "%s-%s offset %s is no product row; it is left out.",
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                )
+                continue
+            products[product_id] = product
+        return products
 
     async def _write(
         self, chunks: Mapping[int, Chunk], products: Mapping[int, NormalProduct | None]
     ) -> None:
         database = await self._connected()
-        if not await database.apply(self._topic.topic_id, chunks, products):
+        applied = await database.apply(self._topic.topic_id, chunks, products)
+        self._connecting.works()
+        if not applied:
             logger.info("Another sink went on; reading on from where it is.")
             for partition in chunks:
                 self._next.pop(partition, None)
             return
+        self.progress.wrote(products)
         for partition, chunk in chunks.items():
             if self._next.get(partition) == chunk.begin:  # else it was taken from us meanwhile
                 self._next[partition] = chunk.next_offset
@@ -273,21 +293,3 @@ class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
         """Forget what was placed while the group was deciding."""
         self._places.clear()
-
-
-def _products(records: Iterable[ConsumerRecord]) -> dict[int, NormalProduct | None]:
-    """Give what the records leave of each product: its row, or None when it was deleted."""
-    products: dict[int, NormalProduct | None] = {}
-    for record in records:
-        product_id = read_output_key(record.key)
-        product = None if record.value is None else read_product(record.value)
-        if product_id is None or (product is None and record.value is not None):
-            logger.warning(
-                "%s-%s offset %s is no product row; it is left out.",
-                record.topic,
-                record.partition,
-                record.offset,
-            )
-            continue
-        products[product_id] = product
-    return products

@@ -85,6 +85,7 @@ class Database:
             connect_timeout=CONNECT_WITHIN_S,
             target_session_attrs="read-write",
             application_name="product-dedup-sink",
+            prepare_threshold=None,  # a pooler gives each transaction another server connection
             tcp_user_timeout=30_000,  # milliseconds until a vanished server is noticed
         )
         return cls(connection, tables, topic)

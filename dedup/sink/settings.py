@@ -45,6 +45,12 @@ class SinkSettings(Settings):
     SINK_GROUP: str = Field(
         "product-dedup-sink", description="Consumer group; sinks of one table share it."
     )
+    SINK_METRICS_HOST: str = Field(
+        "127.0.0.1", description="Address the sink's `/metrics` are served at; without a token."
+    )
+    SINK_METRICS_PORT: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="Port of the sink's `/metrics`; unset, they are not served."
+    )
 
 
 def load_sink_settings(environ: Mapping[str, str]) -> SinkSettings:

@@ -25,7 +25,8 @@ GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 def expressions() -> Iterator[str]:
     for rule_file in (DEPLOY / "prometheus").glob("alerts.yml"):
         for group in yaml.safe_load(rule_file.read_text("utf-8"))["groups"]:
-            yield from (rule["expr"] for rule in group["rules"])
+            if group["name"] != "dedup-sink":  # tests/sink has a running sink
+                yield from (rule["expr"] for rule in group["rules"])
     for dashboard in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
         found = json.loads(dashboard.read_text("utf-8"))
         yield from (a["expr"] for a in found["annotations"]["list"])

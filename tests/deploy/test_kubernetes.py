@@ -32,7 +32,7 @@ KINDS = {
     "overlays/strimzi": STRIMZI,
     "overlays/minikube": CORE | {"Namespace": 1, "Service": 2, "StatefulSet": 2},
     "overlays/complete": STRIMZI
-    | {"Deployment": 1, "NetworkPolicy": 2, "ScaledObject": 1, "ServiceMonitor": 1},
+    | {"Deployment": 1, "NetworkPolicy": 2, "ScaledObject": 1, "ServiceMonitor": 2, "Service": 2},
     "flink/apache": {"FlinkDeployment": 1, "PersistentVolumeClaim": 1},
     "flink/confluent": {"FlinkApplication": 1, "PersistentVolumeClaim": 1},
 }

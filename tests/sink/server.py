@@ -29,8 +29,8 @@ class PostgresServer:
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="sink-postgres-")
         self._data = Path(self._directory.name) / "data"
-        self._port = free_port()
-        self.dsn = f"postgresql://sink@127.0.0.1:{self._port}/postgres"
+        self.port = free_port()
+        self.dsn = f"postgresql://sink@127.0.0.1:{self.port}/postgres"
 
     def __enter__(self) -> Self:
         self._data.mkdir()
@@ -51,7 +51,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        arguments = ("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port), "-k", "")
+        arguments = ("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port), "-k", "")
         log = Path(self._directory.name) / "log"
         self._process = spawn(self._command("postgres", *arguments), log)
         deadline = time.monotonic() + 60

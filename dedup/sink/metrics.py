@@ -1,0 +1,63 @@
+"""What the sink measures, and where Prometheus reads it: `SINK_METRICS_PORT`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from dedup.settings import SettingsError
+from dedup.sink.settings import SinkSettings
+
+
+class SinkMetrics:
+    """The metrics of one sink, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.rows = Counter(
+            "dedup_sink_rows", "Rows written to PostgreSQL.", ["result"], registry=self.registry
+        )
+        for result in ("upsert", "delete"):
+            self.rows.labels(result)
+        self.skipped_records = Counter(
+            "dedup_sink_skipped_records",
+            "Records of src_products that are no product rows and were left out.",
+            registry=self.registry,
+        )
+        self.lag_records = Gauge(
+            "dedup_sink_lag_records",
+            "Committed records of src_products not yet applied.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.last_applied = Gauge(
+            "dedup_sink_last_applied_timestamp_seconds",
+            "When all that was read was last in the table, in seconds since the epoch.",
+            registry=self.registry,
+        )
+        self.postgres_up = Gauge(
+            "dedup_sink_postgres_up",
+            "Whether PostgreSQL did what it was last asked.",
+            registry=self.registry,
+        )
+
+    @contextmanager
+    def served(self, settings: SinkSettings) -> Iterator[None]:
+        """Serve `/metrics` in a thread meanwhile, if a port is set. Raises SettingsError."""
+        if settings.SINK_METRICS_PORT is None:
+            yield
+            return
+        port, host = settings.SINK_METRICS_PORT, settings.SINK_METRICS_HOST
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise SettingsError(
+                f"SINK_METRICS_PORT={port} can't be served at SINK_METRICS_HOST={host}: "
+                f"{error.strerror}. Set another port or address."
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

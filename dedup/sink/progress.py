@@ -1,0 +1,77 @@
+"""How far a sink is: metrics for Prometheus, and lines in the log while it catches up."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from time import monotonic, time
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from dedup.sink.metrics import SinkMetrics
+
+ASK_EVERY_S: Final = 5.0
+BEHIND_RECORDS: Final = 10_000
+"""From how many records on the log says that the sink catches up: a batch of it."""
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """What was applied, and what is still to do by the brokers' word."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, metrics: SinkMetrics) -> None:
+        self._consumer = consumer
+        self._metrics = metrics
+        self._rows = 0
+        self._catching_up: tuple[float, int] | None = None
+        self.positions: dict[int, int] = {}
+        """For each partition, the position up to which everything is applied."""
+
+    def wrote(self, rows: Mapping[int, object | None]) -> None:
+        """Count the rows of a batch that is committed; None is a row that was deleted."""
+        deleted = sum(row is None for row in rows.values())
+        self._rows += len(rows)
+        self._metrics.rows.labels("upsert").inc(len(rows) - deleted)
+        self._metrics.rows.labels("delete").inc(deleted)
+
+    def skipped(self) -> None:
+        """Count a record that is no product row."""
+        self._metrics.skipped_records.inc()
+
+    async def all_applied(self) -> None:
+        """Note that what the consumer has handed out is applied, in every partition it holds."""
+        assigned = self._consumer.assignment()
+        self.positions = {tp.partition: await self._consumer.position(tp) for tp in assigned}
+        self._metrics.last_applied.set(time())
+
+    async def watch(self) -> None:
+        """Ask the brokers every few seconds how much is left, until cancelled."""
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            try:
+                ends = await self._consumer.end_offsets(self._consumer.assignment())
+            except KafkaError:
+                continue  # whoever reads says so
+            self._metrics.lag_records.clear()
+            left = {tp.partition: self._left(tp.partition, end) for tp, end in ends.items()}
+            for partition, records in left.items():
+                self._metrics.lag_records.labels(partition).set(records)
+            self._log(sum(left.values()))
+
+    def _left(self, partition: int, end: int) -> int:
+        position = self.positions.get(partition)
+        return 0 if position is None else max(0, end - position)
+
+    def _log(self, left: int) -> None:
+        now = monotonic()
+        if left < BEHIND_RECORDS:
+            if self._catching_up is not None:
+                since, before = self._catching_up
+                self._catching_up = None
+                logger.info("Caught up: %d rows in %.0f s.", self._rows - before, now - since)
+            return
+        since, before = self._catching_up = self._catching_up or (now - ASK_EVERY_S, 0)
+        rows = self._rows - before
+        logger.info("Catching up: %d rows in %.0f s, %d records left.", rows, now - since, left)
