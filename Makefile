@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose release-check parity
+.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -114,6 +114,9 @@ fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; 
 DEPLOY_TOOLS := $(addprefix .cache/deploy/,kustomize kubeconform docker-compose actionlint)
 test-deploy: .venv/deploy.installed $(PROMTOOL) $(DEPLOY_TOOLS) ## manifests, alerts, images' recipes, workflows; needs Go
 	@PROMTOOL=$(PROMTOOL) $(BIN)/python -m pytest -q tests/deploy deploy
+
+manifests: .venv/deploy.installed .cache/deploy/kustomize ## write deploy/k8s/*.yaml, for `kubectl apply -f`; needs Go
+	@.cache/deploy/kustomize build deploy/k8s/overlays/confluent | $(BIN)/python -m deploy.k8s.single_files
 
 test-compose: .venv/dev.installed .cache/deploy/docker-compose ## run docker-compose.yml; IMAGES=stand-in|real
 	@IMAGES=$(or $(IMAGES),stand-in) $(BIN)/python -m pytest -q tests/deploy/compose_suite.py

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool = False) -> None:
     """Keep the table in step until cancelled; with `once` until the end the topic has now.
 
-    Raises SinkError, TopicError for a topic that can't be read, and SettingsError for a port in use.
+    Raises SinkError, TopicError for a topic that can't be read, SettingsError for a port in use.
     """
     topic = await describe_states_topic(settings)
     await check_group(settings)

