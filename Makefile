@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests release-check parity
+.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -120,6 +120,9 @@ manifests: .venv/deploy.installed .cache/deploy/kustomize ## write deploy/k8s/*.
 
 test-compose: .venv/dev.installed .cache/deploy/docker-compose ## run docker-compose.yml; IMAGES=stand-in|real
 	@IMAGES=$(or $(IMAGES),stand-in) $(BIN)/python -m pytest -q tests/deploy/compose_suite.py
+
+test-docs: .venv/dev.installed ## run the commands of README and docs from a clean clone
+	@$(BIN)/python -m tests.docs
 
 release-check: .venv/dev.installed ## version, changelog, wheel and its commands agree; dist/ then has it
 	@$(BIN)/python -m tests.deploy.release_check

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from dedup.kafkajars import LocalKafkaError, kafka_version
+from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
 from dedup.localkafka import LocalKafka
 
 _EXAMPLE = """\b
@@ -23,7 +23,12 @@ def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
     """Hold the broker until KeyboardInterrupt; raise LocalKafkaError if it ends by itself."""
     with messages.status(f"Starting Apache Kafka {kafka_version()} (the first time takes longer)"):
         broker.start()
-    for line in (f"log   {broker.log_path}", f"data  {broker.data_dir}", "Ctrl-C stops it"):
+    for line in (
+        f"jars  {cache_dir()}",
+        f"log   {broker.log_path}",
+        f"data  {broker.data_dir}",
+        "Ctrl-C stops it",
+    ):
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
     click.echo(broker.bootstrap_servers)  # last: whoever waits for this line may end us at once
     while broker.running:
@@ -53,7 +58,8 @@ def kafka(port: int | None, data_dir: Path | None, heap_mib: int) -> None:
     """Run a real Apache Kafka broker on this machine until Ctrl-C.
 
     Prints the bootstrap servers to stdout once clients can connect. Needs no Docker and no
-    installed Java, but the extra 'local'. The first run fetches Kafka (43 MB).
+    installed Java, but the extra 'local'. The first run fetches Kafka (43 MB) into
+    ~/.cache/product-dedup, or below $XDG_CACHE_HOME; remove that directory to have it gone.
     """
     messages = Console(stderr=True)
     broker = LocalKafka(port=port, data_dir=data_dir, heap_mib=heap_mib)
