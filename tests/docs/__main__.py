@@ -93,9 +93,9 @@ def main() -> int:
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)  # noqa: S607
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
         with PostgresServer() as postgres:
-            unset = ("DEDUP_", "KAFKA_", "VIRTUAL_ENV", "PYTHONPATH", "UV_")
+            unset = ("DEDUP_", "KAFKA_", "VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
             environ = {n: v for n, v in os.environ.items() if not n.startswith(unset)} | {
-                "PATH": f"{environment}/bin:{os.environ['PATH']}",
+                "PATH": f"{environment}/bin:{ROOT}/.uv/bin:{os.environ['PATH']}",
                 "BROKERS": kafka.bootstrap_servers,
                 "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
                 "DSN": postgres.dsn,
