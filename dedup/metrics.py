@@ -102,6 +102,11 @@ class Metrics:
             "Records of src_products still to be read before the partition is worked on.",
             "partition",
         )
+        self.group_member = self._gauge(
+            "group_member",
+            "1 while the worker is a member of its consumer group that owns partitions, or need "
+            "not, for others own them all; 0 while it is not.",
+        )
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
         for outcome in Outcome:

@@ -1,6 +1,9 @@
 """What a broker's refusal means for whoever operates the worker: one sentence with the cure."""
 
+from typing import Final
+
 from aiokafka.errors import (
+    BrokerResponseError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaConnectionError,
@@ -9,9 +12,56 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    kafka_errors,
 )
 
 from dedup.settings import Settings
+
+
+class GroupMaxSizeReachedError(BrokerResponseError):  # type: ignore[misc] # aiokafka is untyped
+    """The group has as many members as the brokers allow."""
+
+    errno = 81
+    message = "GROUP_MAX_SIZE_REACHED"
+
+
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
+    """Another member has the same group.instance.id."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+for _missing in (GroupMaxSizeReachedError, FencedInstanceIdError):
+    # aiokafka calls an answer that it has no class for UnknownError.
+    kafka_errors.setdefault(_missing.errno, _missing)
+
+_OTHER_VERSION: Final = (
+    "the brokers do not speak a version of the protocol that this client knows. Use brokers of "
+    "Kafka 2.3 or newer."
+)
+_GROUP_CURES: Final = {
+    "InconsistentGroupProtocolError": (
+        "it has other members, such as a plain consumer, a share consumer or one with "
+        "group.protocol=consumer. Stop them, or set {setting} to a name of its own."
+    ),
+    "GroupIdNotFound": (
+        "it is a group of another type, such as a share group. Set {setting} to a name of its own."
+    ),
+    "InvalidGroupIdError": "the brokers do not accept that name. Set {setting} to another.",
+    "InvalidSessionTimeoutError": (
+        "the brokers do not accept a session timeout of 10 s. Set group.min.session.timeout.ms to "
+        "at most and group.max.session.timeout.ms to at least 10000 on the brokers."
+    ),
+    "GroupMaxSizeReachedError": (
+        "it has as many members as group.max.size of the brokers allows. Raise that, or stop a "
+        "member."
+    ),
+    "FencedInstanceIdError": "another member has the same group.instance.id. Stop one of the two.",
+    "UnsupportedVersionError": _OTHER_VERSION,
+    "IncompatibleBrokerVersion": _OTHER_VERSION,
+}
+"""What refusals of a group mean that no retry cures, and the cure."""
 
 
 def brokers_away(error: KafkaError) -> bool:
@@ -27,9 +77,8 @@ def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:
     if isinstance(error, TopicAuthorizationFailedError):
         topics = _topics(error) or _touched(settings, right)
         return _denied(settings, right, f"the topic {' or '.join(topics)}", f"--topic {topics[0]}")
-    if isinstance(error, GroupAuthorizationFailedError):
-        group = settings.DEDUP_APP_ID
-        return _denied(settings, "READ", f"the group {group}", f"--group {group}")
+    if refused_by_group(error):
+        return _by_group(error, settings)
     if isinstance(error, TransactionalIdAuthorizationFailed):
         prefix = f"{settings.DEDUP_APP_ID}-"
         option = f"--transactional-id {prefix} --resource-pattern-type prefixed"
@@ -40,6 +89,29 @@ def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:
         topics = _touched(settings, "WRITE")
         return f"A record is larger than max.message.bytes of {' or '.join(topics)}. Raise it."
     return f"{error!r}."
+
+
+def refused_by_group(error: BaseException) -> bool:
+    """Whether the group refuses a member for good: no retry cures it."""
+    return isinstance(error, GroupAuthorizationFailedError) or _group_refusal(error) is not None
+
+
+def _by_group(error: KafkaError, settings: Settings) -> str:
+    setting, group = settings.group_setting, settings.DEDUP_APP_ID
+    name = _group_refusal(error)
+    if name is None:
+        return _denied(settings, "READ", f"the group {group}", f"--group {group}")
+    cure = _GROUP_CURES[name].format(setting=setting)
+    return f"the group {setting}={group} refuses this member: {cure}"
+
+
+def _group_refusal(error: BaseException) -> str | None:
+    """Return the name of the group's refusal.
+
+    aiokafka raises some as they are, and of others a KafkaError whose text is the name.
+    """
+    said = f"{type(error).__name__} {error!r}"
+    return next((name for name in _GROUP_CURES if name in said), None)
 
 
 def _denied(settings: Settings, right: str, on: str, option: str) -> str:

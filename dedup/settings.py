@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     """Every setting of the worker, by the name of its environment variable."""
 
     model_config = SettingsConfigDict(case_sensitive=True, frozen=True)
+
+    group_setting: ClassVar[str] = "DEDUP_APP_ID"
+    """The setting that names the consumer group."""
 
     KAFKA_BOOTSTRAP_SERVERS: str = Field(
         "localhost:9092", description="Brokers to ask first, comma-separated host:port."

@@ -23,6 +23,7 @@ from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_kno
 from dedup.streaming.ending import DedupWorker
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
+from dedup.streaming.membership import Membership
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.table import STORE_URL, StateTable
@@ -57,6 +58,7 @@ def build_app(
     rules = settings.rules()
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
+    app.membership = Membership(app)
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)

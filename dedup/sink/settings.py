@@ -1,7 +1,7 @@
 """Settings of the sink, read from the environment: the worker's for Kafka, and PostgreSQL's."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -25,6 +25,8 @@ def _dsn(value: SecretStr) -> SecretStr:
 
 class SinkSettings(Settings):
     """Every setting of `dedup sink postgres`, by the name of its environment variable."""
+
+    group_setting: ClassVar[str] = "SINK_GROUP"
 
     POSTGRES_DSN: Annotated[SecretStr, AfterValidator(_dsn)] = Field(
         description=(

@@ -29,6 +29,7 @@ from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.garbage import GarbageCollection
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
+from dedup.streaming.membership import Membership, MembershipError
 from dedup.streaming.publisher import (
     GIVE_UP_AFTER_S,
     FencedError,
@@ -56,6 +57,7 @@ class DedupApp(faust.App):
     changelog_reader: ChangelogReader
     metrics: Metrics
     gauges: Gauges
+    membership: Membership
     trail: Trail
     history: History
     prepare: Callable[[], Awaitable[None]]
@@ -83,7 +85,7 @@ class DedupApp(faust.App):
         if self.client_only or self.producer_only:
             return super().on_init_dependencies()
         others = super().on_init_dependencies()
-        return [self.publisher_service, *others, self.gauges, GarbageCollection()]
+        return [self.publisher_service, *others, self.gauges, self.membership, GarbageCollection()]
 
     async def on_first_start(self) -> None:
         """Say what starts; check topics and settings before anything is read."""
@@ -133,7 +135,7 @@ class DedupApp(faust.App):
         if self.failure is not None:
             return
         self.failure = error
-        expected = isinstance(error, (WorkerError, StoreError, PublishError, RecoveryError))
+        expected = isinstance(error, _EXPECTED)
         logger.critical("%s", sentence(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
@@ -174,6 +176,10 @@ class DedupApp(faust.App):
                 )
 
         asyncio.get_running_loop().call_later(patience, still_fenced)
+
+
+_EXPECTED = (WorkerError, StoreError, PublishError, RecoveryError, MembershipError)
+"""Errors whose text is a sentence."""
 
 
 def sentence(error: BaseException) -> str:

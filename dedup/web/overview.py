@@ -78,6 +78,8 @@ class Overviews:
         """Tell whether the worker goes on; if not, an orchestrator should start it again."""
         failure = self._app.failure
         failing = {} if failure is None else {"worker": sentence(failure)}
+        if (complaint := self._app.membership.complaint()) is not None:
+            failing["group"] = complaint
         return Health(ok=not failing, failing=failing)
 
     def ready(self) -> Health:

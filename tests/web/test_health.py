@@ -73,3 +73,28 @@ async def test_a_worker_that_failed_is_neither(tmp_path: Path) -> None:
     assert (live, ready) == (503, 503)
     assert said == {"worker": "The disk is full."}
     assert failing["worker"] == "The disk is full."
+
+
+async def test_a_worker_outside_its_group_for_a_minute_is_not_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = app(tmp_path)
+    monkeypatch.setattr(built.membership, "_member_at", monotonic() - 59)
+    assert (await answers(built))[0] == 200
+    monkeypatch.setattr(built.membership, "_member_at", monotonic() - 61)
+    live, said, _, _ = await answers(built)
+    assert live == 503
+    assert "The worker is no member of the group product-dedup for 61 s" in said["group"]
+
+
+async def test_a_worker_that_gets_no_partition_while_some_are_free_is_not_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = app(tmp_path)
+    monkeypatch.setattr(built.membership, "_served_at", monotonic() - 61)
+    monkeypatch.setattr(built.membership, "_unowned", [1, 3])
+    live, said, _, _ = await answers(built)
+    assert live == 503
+    assert (
+        "nobody in the group product-dedup owns the partitions [1, 3] of products" in said["group"]
+    )
