@@ -32,6 +32,8 @@ from pydantic_settings import (
 from dedup.core.decide import Rules
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.fingerprint import FingerprintScheme
+from dedup.servicelinks import added_by_kubernetes
+from dedup.settingtypes import Brokers, Duration, GroupName, TopicName
 
 _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
@@ -69,7 +71,6 @@ def _address(value: str) -> str:
 
 HttpAddress = Annotated[str, AfterValidator(_address)]
 ContentField = Literal["product_name", "description", "price", "stock_quantity", "discount"]
-Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -80,14 +81,15 @@ class Settings(BaseSettings):
     group_setting: ClassVar[str] = "DEDUP_APP_ID"
     """The setting that names the consumer group."""
 
-    KAFKA_BOOTSTRAP_SERVERS: str = Field(
-        "localhost:9092", description="Brokers to ask first, comma-separated host:port."
+    KAFKA_BOOTSTRAP_SERVERS: Brokers = Field(
+        "localhost:9092",
+        description="Brokers to ask first, comma-separated host:port; a port left out is 9092.",
     )
-    KAFKA_PRODUCT_TOPIC: str = Field("products", description="Topic of product events.")
-    KAFKA_SRC_PRODUCTS_TOPIC: str = Field(
+    KAFKA_PRODUCT_TOPIC: TopicName = Field("products", description="Topic of product events.")
+    KAFKA_SRC_PRODUCTS_TOPIC: TopicName = Field(
         "src_products", description="Compacted topic of changed states; the table's changelog."
     )
-    KAFKA_DLQ_TOPIC: str = Field("products.dlq", description="Topic of dead letters.")
+    KAFKA_DLQ_TOPIC: TopicName = Field("products.dlq", description="Topic of dead letters.")
     KAFKA_USER: str | None = Field(None, description="SASL user.")
     KAFKA_PASSWORD: SecretStr | None = Field(None, description="SASL password; never printed.")
     KAFKA_SECURITY_PROTOCOL: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
     KAFKA_CERT: Path | None = Field(
         None, description="File of the CA certificates that sign the brokers' certificates."
     )
-    DEDUP_APP_ID: str = Field(
+    DEDUP_APP_ID: GroupName = Field(
         "product-dedup", description="Name of the application; the consumer group."
     )
     DEDUP_DATA_DIR: Path = Field(
@@ -114,8 +116,12 @@ class Settings(BaseSettings):
     DEDUP_UNKNOWN_ACTION: Literal["update", "dead_letter"] = Field(
         "update", description="What becomes of an event whose action is unknown."
     )
-    DEDUP_REFRESH_AFTER: Seconds | None = Field(
-        None, description="Re-emit an unchanged state when its last emission is older; seconds."
+    DEDUP_REFRESH_AFTER: Duration | None = Field(
+        None,
+        description=(
+            "Re-emit an unchanged state when its last emission is older than this: `90s`, `10m`, "
+            "`24h`, `7d`; a number alone is seconds."
+        ),
     )
     DEDUP_OUTPUT_KEY_FORMAT: Literal["json", "plain"] = Field(
         "json", description="Record key on src_products: Flink's JSON text, or the bare id."
@@ -260,12 +266,13 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 def read_settings(environ: Mapping[str, str], kind: type[SomeSettings]) -> SomeSettings:
     """Read settings of one kind, as `load_settings` does the worker's."""
     known = set(kind.model_fields)
-    faults = [
+    linked, faults = added_by_kubernetes(environ, _OWN_PREFIX)
+    faults += [
         _unknown(name, known)
         for name in sorted(environ)
-        if name.startswith(_OWN_PREFIX) and name not in known
+        if name.startswith(_OWN_PREFIX) and name not in known | linked
     ]
-    values = {name: environ[name] for name in known if environ.get(name)}
+    values = {name: environ[name] for name in known - linked if environ.get(name)}
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:

@@ -4,7 +4,6 @@
 that gives the name, the value and what is accepted - never a secret.
 """
 
-import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,29 +12,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dedup.core.names import broker_list, topic_name
+
 CLIENT_ID: Final = "product-producer"
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_BROKER: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:,\[\]]+)(?::([0-9]{1,5}))?")
-_MAX_PORT: Final = 65535
 
 
 class ProducerError(Exception):
     """The producer can't go on; the text is a sentence that names the setting and the cure."""
-
-
-def _brokers(value: str) -> str:
-    brokers = [broker.strip() for broker in value.split(",")]
-    for broker in brokers:
-        found = _BROKER.fullmatch(broker)
-        if not found or not 0 < int(found[1] or 1) <= _MAX_PORT:
-            raise ValueError("expected host:port, or several with commas between them")
-    return ",".join(brokers)
-
-
-def _topic(value: str) -> str:
-    if not _TOPIC.fullmatch(value) or value in {".", ".."}:
-        raise ValueError("expected up to 249 letters, digits, '.', '_' and '-'")
-    return value
 
 
 class KafkaSettings(BaseSettings):
@@ -45,10 +28,11 @@ class KafkaSettings(BaseSettings):
         case_sensitive=True, frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
-    KAFKA_BOOTSTRAP_SERVERS: Annotated[str, AfterValidator(_brokers)] = Field(
-        "localhost:9092", description="Brokers to ask first, comma-separated host:port."
+    KAFKA_BOOTSTRAP_SERVERS: Annotated[str, AfterValidator(broker_list)] = Field(
+        "localhost:9092",
+        description="Brokers to ask first, comma-separated host:port; a port left out is 9092.",
     )
-    KAFKA_PRODUCT_TOPIC: Annotated[str, AfterValidator(_topic)] = Field(
+    KAFKA_PRODUCT_TOPIC: Annotated[str, AfterValidator(topic_name)] = Field(
         "products", description="Topic of product events; created when it is missing."
     )
     KAFKA_USER: str | None = Field(None, description="SASL user.")

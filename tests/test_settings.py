@@ -2,6 +2,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiokafka.conn import collect_hosts
 
 from dedup.cli.configuration import settings_table
 from dedup.settings import Settings, SettingsError, load_settings, shown
@@ -87,6 +88,138 @@ def test_what_can_t_be_used_is_named_with_its_value(environ: dict[str, str], sen
         load_settings(environ)
 
     assert sentence in str(refused.value)
+
+
+DURATIONS = {
+    "90": 90,
+    "90s": 90,
+    "10m": 600,
+    "24h": 86_400,
+    "7d": 604_800,
+    "0.5": 0.5,
+    "1.5h": 5400,
+}
+
+
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS.items())
+def test_a_duration_is_seconds_or_a_number_with_its_unit(text: str, seconds: float) -> None:
+    settings = load_settings({"DEDUP_REFRESH_AFTER": text})
+
+    assert seconds == settings.DEDUP_REFRESH_AFTER
+    assert settings.rules().refresh_after_us == seconds * 1_000_000
+
+
+@pytest.mark.parametrize("text", ["0", "0h", "1w", "h", "-5m", "inf", "nan", "1e3", "1h30m", "٣h"])
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"DEDUP_REFRESH_AFTER": text})
+
+    assert f"DEDUP_REFRESH_AFTER={text} is not accepted: expected a duration" in str(refused.value)
+    assert "90s, 10m, 24h or 7d" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("brokers", "what"),
+    [
+        ('"127.0.0.1:9092"', "remove the quotes"),
+        ("'a:1,b:2'", "remove the quotes"),
+        ("“a:1”", "remove the quotes"),
+        ("kafka://a:9092", "leave out kafka://"),
+        ("PLAINTEXT://a:9092", "leave out PLAINTEXT://"),
+        ("a:1,http://b:2", "leave out http://"),
+        ("a:1,", "nothing before or after a comma"),
+        ("a:1,,b:2", "nothing before or after a comma"),
+        (" ", "nothing before or after a comma"),
+        ("a:", "'' is no port"),
+        ("a:port", "'port' is no port"),
+        ("a:0", "'0' is no port"),
+        ("a:65536", "'65536' is no port"),
+        ("a:٩٠٩٢", "is no port"),
+        ("[::1]:x", "'x' is no port"),
+        (":9092", "'' is no name of a host"),
+        ("a b:9092", "'a b' is no name of a host"),
+        ("a/b:9092", "'a/b' is no name of a host"),
+        ("a..b:1", "'a..b' is no name of a host"),
+        ("a" * 64 + ":1", "is no name of a host"),
+        ("a:1;b:2", "as [address]:port"),
+        ("::1:9092", "as [address]:port"),
+        ("[::g]:9092", "[::g] is no IPv6 address"),
+        ("käfka:9092", "is not ASCII"),
+    ],
+)
+def test_a_wrong_address_is_named_with_what_is_wrong(brokers: str, what: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": brokers})
+
+    sentence = str(refused.value)
+    assert sentence.startswith(f"KAFKA_BOOTSTRAP_SERVERS={brokers} is not accepted: ")
+    assert what in sentence
+    assert len(sentence.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "brokers",
+    ["a", "a:1", " a:1 , b_c.d-e:65535 ", "[::1]:9092", "[::1]", "127.0.0.1:9092", "a.:1"],
+)
+def test_an_address_that_a_client_can_use_is_taken(brokers: str) -> None:
+    taken = load_settings({"KAFKA_BOOTSTRAP_SERVERS": brokers}).KAFKA_BOOTSTRAP_SERVERS
+
+    assert taken == ",".join(each.strip() for each in brokers.split(","))
+    assert len(collect_hosts(taken)) == len(brokers.split(","))
+
+
+TOPICS = ("KAFKA_PRODUCT_TOPIC", "KAFKA_SRC_PRODUCTS_TOPIC", "KAFKA_DLQ_TOPIC")
+
+
+@pytest.mark.parametrize("name", TOPICS)
+@pytest.mark.parametrize("topic", [".", "..", "a b", "a/b", "ä", '"a"', "a,b", "a" * 250])
+def test_a_name_that_kafka_refuses_for_a_topic_is_refused(name: str, topic: str) -> None:
+    with pytest.raises(SettingsError, match="expected up to 249 letters"):
+        load_settings({name: topic})
+
+
+@pytest.mark.parametrize("group", ["a b", '"a"', "ä", "a,b", "a\nb", "a" * 201])
+def test_a_group_that_no_tool_could_name_is_refused(group: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"DEDUP_APP_ID": group})
+
+    assert f"DEDUP_APP_ID={group} is not accepted" in str(refused.value)
+    assert "expected up to 200 letters, digits" in str(refused.value)
+
+
+def links_of(service: str, port: int) -> dict[str, str]:
+    """The variables that a kubelet sets for a Service with one named port."""
+    name, address = service.upper().replace("-", "_"), f"tcp://10.96.0.7:{port}"
+    return {
+        f"{name}_SERVICE_HOST": "10.96.0.7",
+        f"{name}_SERVICE_PORT": str(port),
+        f"{name}_SERVICE_PORT_HTTP": str(port),
+        f"{name}_PORT": address,
+        f"{name}_PORT_{port}_TCP": address,
+        f"{name}_PORT_{port}_TCP_PROTO": "tcp",
+        f"{name}_PORT_{port}_TCP_PORT": str(port),
+        f"{name}_PORT_{port}_TCP_ADDR": "10.96.0.7",
+    }
+
+
+@pytest.mark.parametrize("service", ["dedup", "dedup-web", "dedup-ui-2"])
+def test_variables_of_a_kubernetes_service_are_refused_with_its_name(service: str) -> None:
+    """One sentence for all of them; `dedup-web` even has a setting's name, DEDUP_WEB_PORT."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings(links_of(service, 6066))
+
+    (sentence,) = str(refused.value).splitlines()
+    assert f"Kubernetes adds it and 7 more for the Service {service}." in sentence
+    assert "enableServiceLinks: false" in sentence
+
+
+@pytest.mark.parametrize("service", ["kafka", "product-dedup", "kafka-cert"])
+def test_variables_of_other_services_are_no_settings(service: str) -> None:
+    assert load_settings(links_of(service, 9092)) == load_settings({})
+
+
+def test_the_port_of_the_pages_is_no_service_s() -> None:
+    assert load_settings({"DEDUP_WEB_PORT": "7000"}).DEDUP_WEB_PORT == 7000
 
 
 def test_every_fault_is_named_at_once() -> None:

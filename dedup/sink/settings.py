@@ -8,6 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from dedup.settings import Settings, read_settings
+from dedup.settingtypes import GroupName
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's is 8 longer, of 63 at most
 
@@ -44,7 +45,7 @@ class SinkSettings(Settings):
             "after it, `products_offsets`."
         ),
     )
-    SINK_GROUP: str = Field(
+    SINK_GROUP: GroupName = Field(
         "product-dedup-sink", description="Consumer group; sinks of one table share it."
     )
     SINK_METRICS_HOST: str = Field(
