@@ -7,6 +7,8 @@ connection of its own, whose error is still the real one.
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
@@ -28,6 +30,8 @@ TRY_WITHIN_S: Final = 4.0
 CLOSED_TRIES: Final = 3
 CLOSED_PAUSE_S: Final = 1.0
 
+Address = tuple[str, int]
+
 _CLOSED: Final = (KafkaConnectionError, ConnectionResetError, BrokenPipeError)
 
 
@@ -36,6 +40,8 @@ class ConnectionFault(NamedTuple):
 
     sentence: str
     lasting: bool
+    why: str
+    """The reason alone, without a setting or a cure."""
 
 
 async def explain_connection(settings: Settings) -> str | None:
@@ -49,57 +55,93 @@ async def explain_connection(settings: Settings) -> str | None:
 
 
 async def connection_fault(settings: Settings) -> ConnectionFault | None:
-    """Try the brokers of the list until one answers; None when one does.
+    """Try the brokers of the list until one answers, and then where it says the brokers are.
 
-    Of several faults a lasting one is given, else the last. Raises SettingsError for a KAFKA_CERT
-    that holds no certificates.
+    None when one answers there too. Of several faults a lasting one is given, else the last. Raises
+    SettingsError for a KAFKA_CERT that holds no certificates.
     """
     found: ConnectionFault | None = None
     arguments = settings.kafka_client()
     for host, port, _ in collect_hosts(arguments.pop("bootstrap_servers"), randomize=False):
-        fault = await _fault_of(host, port, arguments, settings)
+        fault, advertised = await _fault_of(host, port, arguments, settings)
         if fault is None:
-            return None
+            return await _advertised_fault(f"{host}:{port}", (host, port), advertised, settings)
         if found is None or fault.lasting or not found.lasting:
             found = fault
     return found
 
 
+async def _advertised_fault(
+    answered: str, tried: Address, advertised: list[Address], settings: Settings
+) -> ConnectionFault | None:
+    """Try the brokers where the one that answered says they are; None when one is there."""
+    arguments = settings.kafka_client()
+    del arguments["bootstrap_servers"]
+    found: ConnectionFault | None = None
+    for host, port in advertised:
+        if (host, port) == tried:
+            return None
+        fault, _ = await _fault_of(host, port, arguments, settings)
+        if fault is None:
+            return None
+        found = ConnectionFault(
+            f"The broker {answered} of KAFKA_BOOTSTRAP_SERVERS answered, but it advertises the "
+            f"address {host}:{port}, and clients go on there: {fault.why}. Set "
+            "advertised.listeners of the broker to an address that this machine reaches, or make "
+            "that one known here (DNS, /etc/hosts, the network).",
+            lasting=False,
+            why=fault.why,
+        )
+    return found
+
+
 async def _fault_of(
     host: str, port: int, arguments: dict[str, Any], settings: Settings
-) -> ConnectionFault | None:
+) -> tuple[ConnectionFault | None, list[Address]]:
+    """Return why a broker can't be used, or what the brokers advertise."""
     broker = f"{host}:{port}"
     for attempt in range(1, CLOSED_TRIES + 1):
         try:
-            await _ask(host, port, arguments)
+            return None, await _ask(host, port, arguments)
         except _CLOSED as error:
             # A broker that is being started or stopped closes connections too; but not for long.
             if attempt == CLOSED_TRIES:
-                return _explained(error, broker, settings)
+                return _explained(error, broker, settings), []
             await asyncio.sleep(CLOSED_PAUSE_S)
         except (KafkaError, OSError) as error:  # TimeoutError and ssl.SSLError are OSErrors
-            return _explained(error, broker, settings)
-        else:
-            break
-    return None
+            return _explained(error, broker, settings), []
+    raise AssertionError(CLOSED_TRIES)
 
 
-async def _ask(host: str, port: int, arguments: dict[str, Any]) -> None:
-    """Connect and ask for metadata, which a broker answers only to whom it has let in."""
+async def _ask(host: str, port: int, arguments: dict[str, Any]) -> list[Address]:
+    """Connect and ask for metadata, which a broker answers only to whom it has let in.
+
+    Return the addresses that the brokers advertise.
+    """
+    async with connected(host, port, arguments) as connection:
+        answer = await connection.send(MetadataRequest([]))
+        return [(advertised[1], advertised[2]) for advertised in answer.brokers]
+
+
+@asynccontextmanager
+async def connected(
+    host: str, port: int, arguments: dict[str, Any]
+) -> AsyncIterator[AIOKafkaConnection]:
+    """Have a connection of its own to a broker, whose errors are the real ones."""
     connection = AIOKafkaConnection(
         host, port, request_timeout_ms=int(TRY_WITHIN_S * 1000), **arguments
     )
-    connected = False
+    reached = False
     try:
         await connection.connect()
-        connected = True
-        await connection.send(MetadataRequest([]))
+        reached = True
+        yield connection
     except KafkaError:
-        connected = True  # refused by a broker that was reached
+        reached = True  # refused by a broker that was reached
         raise
     finally:
         closed = connection.close()
-        if connected:  # the last words of TLS are waited for, or the socket stays open
+        if reached:  # the last words of TLS are waited for, or the socket stays open
             await asyncio.wait({closed}, timeout=TRY_WITHIN_S)
 
 
@@ -140,13 +182,14 @@ def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionF
                 f"KAFKA_SECURITY_PROTOCOL={protocol} to what that port speaks."
             )
         case _:
-            return ConnectionFault(_unreached(error, broker), lasting=False)
-    return ConnectionFault(sentence, lasting=True)
+            return _unreached(error, broker)
+    why = f"it refuses the client ({type(error).__name__})"
+    return ConnectionFault(sentence, lasting=True, why=why)
 
 
-def _unreached(error: Exception, broker: str) -> str:
+def _unreached(error: Exception, broker: str) -> ConnectionFault:
     match error:
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():
             why = "its name is unknown"
         case TimeoutError():
             why = f"no answer in {TRY_WITHIN_S:.0f} s"
@@ -154,7 +197,8 @@ def _unreached(error: Exception, broker: str) -> str:
             why = "nothing listens there"
         case _:
             why = str(error) or type(error).__name__
-    return (
+    sentence = (
         f"No broker answers at {broker} ({why}). Start Kafka there, or set "
         "KAFKA_BOOTSTRAP_SERVERS to what it listens on."
     )
+    return ConnectionFault(sentence, lasting=False, why=why)

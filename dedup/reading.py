@@ -10,6 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dedup.connecting import connection_fault
+from dedup.diagnosis import diagnose
+from dedup.refusals import brokers_away
 from dedup.settings import Settings
 
 STALLED_AFTER_S: Final = 30.0
@@ -127,6 +129,9 @@ async def open_topic(
             spans = {tp.partition: range(begins[tp], ends[tp]) for tp in partitions}
             yield TopicReader(consumer, topic, spans)
     except KafkaError as error:
+        if brokers_away(error):
+            found = await diagnose(settings, [topic])
+            raise ReadError(found or f"{topic} can't be read now: {error!r}. Try again.") from error
         raise ReadError(
             f"Kafka refused at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
             f"{error!r}. The user must be allowed to read {topic}{rights}."

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.group import HeartbeatRequest
 
 from dedup.connecting import explain_connection
+from dedup.diagnosis import diagnose
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topicid import topic_id_of
@@ -98,9 +99,10 @@ def _waits_for_brokers(
         while True:
             try:
                 return await asks(settings)
-            except BrokersAwayError:
+            except BrokersAwayError as error:
                 if loop.time() > give_up_at:
-                    raise
+                    found = await diagnose(settings, list(topic_configs(settings)))
+                    raise TopicError(found or str(error)) from error
                 await asyncio.sleep(1.0)
 
     return ask

@@ -27,6 +27,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from producer.settings import KafkaSettings, ProducerError
 
@@ -164,9 +165,42 @@ async def _try_brokers(kafka: KafkaSettings, arguments: dict[str, Any]) -> None:
             sentence = connection_sentence(error, f"{host}:{port}", kafka)
             await asyncio.wait({connection.close()}, timeout=_TRY_WITHIN)
         else:
-            await connection.close()
+            try:
+                answer = await connection.send(MetadataRequest([]))
+            finally:
+                await connection.close()
+            advertised = [(each[1], each[2]) for each in answer.brokers]
+            await _try_advertised((host, port), advertised, own)
             return
     raise ProducerError(sentence)
+
+
+async def _try_advertised(
+    answered: tuple[str, int], advertised: list[tuple[str, int]], arguments: dict[str, Any]
+) -> None:
+    """Connect to a broker where the one that answered says it is, or raise a sentence why not."""
+    if not advertised or answered in advertised:
+        return
+    why = ""
+    for host, port in advertised:
+        connection = AIOKafkaConnection(
+            host, port, request_timeout_ms=int(_TRY_WITHIN * 1000), **arguments
+        )
+        try:
+            await connection.connect()
+        except (OSError, KafkaError) as error:
+            why = "its name is unknown" if isinstance(error, socket.gaierror) else _short(error)
+            if isinstance(error, KafkaError):  # refused by a broker that was reached
+                await asyncio.wait({connection.close()}, timeout=_TRY_WITHIN)
+        else:
+            await connection.close()
+            return
+    raise ProducerError(
+        f"The broker {answered[0]}:{answered[1]} of KAFKA_BOOTSTRAP_SERVERS answered, but it "
+        f"advertises the address {host}:{port}, and clients go on there: {why}. Set "
+        "advertised.listeners of the broker to an address that this machine reaches, or make that "
+        "one known here (DNS, /etc/hosts, the network)."
+    )
 
 
 def connection_sentence(error: Exception, broker: str, kafka: KafkaSettings) -> str:

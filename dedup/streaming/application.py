@@ -17,6 +17,7 @@ from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
+from dedup.diagnosis import diagnose
 from dedup.metrics import Metrics
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings, shown
@@ -235,8 +236,16 @@ class Recovery(Service):
             try:
                 return await self._recover()
             except KafkaError as error:
-                if not brokers_away(error) or loop.time() > give_up_at:
+                if not brokers_away(error):
                     raise
+                if loop.time() > give_up_at:
+                    settings = self.app.settings
+                    topics = [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_PRODUCT_TOPIC]
+                    found = await diagnose(settings, topics)
+                    raise WorkerError(
+                        f"The partitions can't be taken over for {GIVE_UP_AFTER_S:.0f} s: "
+                        f"{found or sentence(error)}"
+                    ) from error
                 self.log.warning("Recovery waits for the brokers: %r", error)
                 await asyncio.sleep(1.0)
 
