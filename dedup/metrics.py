@@ -60,6 +60,11 @@ class Metrics:
             "offset_regressions",
             "Events at an offset already seen, but newer: the source topic was re-created.",
         )
+        self.foreign_records = self._counter(
+            "foreign_records",
+            "Committed records found on src_products between this worker's own: somebody else "
+            "writes there. Of long stretches the first part is read and counted.",
+        )
         self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
         self._batch_seconds = Histogram(
             "dedup_batch_seconds",

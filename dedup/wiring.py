@@ -21,6 +21,7 @@ from dedup.streaming.batching import BatchSchema
 from dedup.streaming.datadir import Origin
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.ending import DedupWorker
+from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.membership import Membership
@@ -58,7 +59,7 @@ def build_app(
     rules = settings.rules()
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
-    app.membership = Membership(app)
+    app.membership, app.foreign = Membership(app), ForeignRecords(app)
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
@@ -71,6 +72,7 @@ def build_app(
         key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
         now=now,
     )
+    app.deduplicator.note_written = app.foreign.note_written
     reader = SeedReader if dry_run else ChangelogReader
     app.changelog_reader = reader(settings, table, rules.scheme, app.metrics, now=now)
 

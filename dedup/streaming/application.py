@@ -27,6 +27,7 @@ from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
 from dedup.streaming.damage import StoreError
 from dedup.streaming.datadir import DataDirectory, grown
 from dedup.streaming.dryrun import DryRunPublisher
+from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.garbage import GarbageCollection
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
@@ -59,6 +60,7 @@ class DedupApp(faust.App):
     metrics: Metrics
     gauges: Gauges
     membership: Membership
+    foreign: ForeignRecords
     trail: Trail
     history: History
     prepare: Callable[[], Awaitable[None]]
@@ -86,7 +88,14 @@ class DedupApp(faust.App):
         if self.client_only or self.producer_only:
             return super().on_init_dependencies()
         others = super().on_init_dependencies()
-        return [self.publisher_service, *others, self.gauges, self.membership, GarbageCollection()]
+        return [
+            self.publisher_service,
+            *others,
+            self.gauges,
+            self.membership,
+            self.foreign,
+            GarbageCollection(),
+        ]
 
     async def on_first_start(self) -> None:
         """Say what starts; check topics and settings before anything is read."""
@@ -262,6 +271,7 @@ class Recovery(Service):
         )
         await app.deduplicator.take_over(partitions)
         await app.changelog_reader.restore(partitions)
+        app.foreign.expect(app.changelog_reader.next_offsets(partitions))
         await app.on_rebalance_complete.send()
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())

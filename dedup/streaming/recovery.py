@@ -94,6 +94,11 @@ class ChangelogReader:
                 why = f"{topic} was deleted. Make it anew with `dedup topics create`."
             raise RecoveryError(f"The known states can't be read from {topic}: {why}") from error
 
+    def next_offsets(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Return the offset after what is known of each partition that has any state."""
+        found = {p: self._table.data.partition(p).progress() for p in partitions}
+        return {p: progress.next_offset for p, progress in found.items() if progress is not None}
+
     async def _restore(self, partitions: Sequence[int]) -> int:
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
         consumer = AIOKafkaConsumer(

@@ -1,4 +1,4 @@
-"""A broker answers, and still nothing can be read or written: a sentence says why, with the cure."""
+"""A broker answers, and still nothing can be read or written: a sentence says why."""
 
 import asyncio
 import os
@@ -25,6 +25,17 @@ BIN = Path(sys.executable).parent
 def settings_of(kafka: LocalKafka) -> Settings:
     return load_settings(
         {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **Names.fresh().settings}
+    )
+
+
+def run(command: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "dedup", *command],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -57,15 +68,7 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
         with pytest.raises(ProducerError, match=told):
             await open_producer(load_producer_settings(servers))
         for command in (["dlq", "list"], ["inspect", "1"]):
-            done = await asyncio.to_thread(
-                subprocess.run,
-                [BIN / "dedup", *command],
-                env=os.environ | servers,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            done = await asyncio.to_thread(run, command, servers)
             assert done.returncode == 1
             assert told.search(done.stderr), done.stderr
             assert "Traceback" not in done.stderr

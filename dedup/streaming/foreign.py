@@ -1,0 +1,134 @@
+"""Finds records on `src_products` that somebody else wrote: another group, a Flink job.
+
+Between two writes of a partition's owner stands one transaction marker and nothing else. Where the
+second begins further on, that gap is read a little later, committed records only: what the owner
+aborted is not there, so what is there is foreign. A worker of the same group that was fenced can
+leave nothing committed after recovery has begun, and recovery has read what it wrote before.
+
+Nothing is done for an event, two look-ups for a batch, and nothing is read while there is no gap.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service, get_logger
+
+if TYPE_CHECKING:
+    from dedup.streaming.application import DedupApp
+
+EVERY_S: Final = 3.0
+GAPS_KEPT: Final = 20
+"""Gaps that wait to be read; older ones are given up, for one is enough to know."""
+
+READ_AT_MOST: Final = 1_000
+"""Offsets of a gap that are read."""
+
+QUIET_S: Final = 600.0
+"""How long nothing foreign may be found before the next is told again."""
+
+MARKER: Final = 1
+GIVE_UP_AFTER_S: Final = 10.0
+_POLL_MS: Final = 500
+
+logger = get_logger(__name__)
+
+
+class Gap(NamedTuple):
+    """Offsets of a partition that this worker did not write."""
+
+    partition: int
+    start: int
+    stop: int
+
+
+class ForeignRecords(Service):
+    """Counts foreign records, and warns of them once per partition and episode."""
+
+    def __init__(self, app: "DedupApp", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._app = app
+        self._expected: dict[int, int] = {}
+        self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT)
+        self._found_at: dict[int, float] = {}
+
+    def expect(self, next_offsets: Mapping[int, int]) -> None:
+        """Begin anew with the partitions of an assignment, and where recovery has read them to."""
+        self._expected = dict(next_offsets)
+        self._gaps.clear()
+
+    def note_written(self, partition: int, records: int, next_offset: int) -> None:
+        """Note what this worker wrote: so many records, up to this offset."""
+        start, expected = next_offset - records, self._expected.get(partition)
+        self._expected[partition] = next_offset + MARKER
+        if expected is not None and start > expected:
+            self._gaps.append(Gap(partition, expected, start))
+
+    @Service.task
+    async def _look_again_and_again(self) -> None:
+        while not self.should_stop:
+            await self.sleep(EVERY_S)
+            if not self._gaps:
+                continue
+            try:
+                await self._look()
+            except (KafkaError, OSError) as error:
+                self.log.info("What else stands on the output topic can't be read: %r", error)
+
+    async def _look(self) -> None:
+        """Read the gaps, the newest first, as many as are there now."""
+        consumer = AIOKafkaConsumer(
+            **self._app.settings.kafka_client(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            for _ in range(len(self._gaps)):
+                if not self._gaps:
+                    return  # a rebalance came
+                gap = self._gaps.pop()
+                self._tell(gap, await self._read(consumer, gap))
+        finally:
+            await consumer.stop()
+
+    async def _read(
+        self, consumer: AIOKafkaConsumer, gap: Gap
+    ) -> list[ConsumerRecord[bytes | None, bytes | None]]:
+        tp = TopicPartition(self._app.settings.KAFKA_SRC_PRODUCTS_TOPIC, gap.partition)
+        stop = min(gap.stop, gap.start + READ_AT_MOST)
+        consumer.assign([tp])
+        consumer.seek(tp, gap.start)
+        found: list[ConsumerRecord[bytes | None, bytes | None]] = []
+        give_up_at = monotonic() + GIVE_UP_AFTER_S
+        while await consumer.position(tp) < stop and monotonic() < give_up_at:
+            for records in (await consumer.getmany(tp, timeout_ms=_POLL_MS)).values():
+                found += [record for record in records if gap.start <= record.offset < stop]
+        return found
+
+    def _tell(self, gap: Gap, found: list[ConsumerRecord[bytes | None, bytes | None]]) -> None:
+        if not found:
+            return
+        self._app.metrics.foreign_records.inc(len(found))
+        now, settings = monotonic(), self._app.settings
+        before = self._found_at.get(gap.partition)
+        self._found_at[gap.partition] = now
+        if before is not None and now - before < QUIET_S:
+            return
+        example = found[0]
+        logger.warning(
+            "%s-%s has %s or more records that this worker did not write, such as offset %s with "
+            "the key %r. Another DEDUP_APP_ID than %s, a Flink job or somebody else writes to it: "
+            "every change may stand there twice. One group may write a topic: stop the other, or "
+            "give it a KAFKA_SRC_PRODUCTS_TOPIC of its own.",
+            settings.KAFKA_SRC_PRODUCTS_TOPIC,
+            gap.partition,
+            len(found),
+            example.offset,
+            example.key,
+            settings.DEDUP_APP_ID,
+        )
