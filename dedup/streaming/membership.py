@@ -68,6 +68,12 @@ class Membership(Service):
             )
         return None
 
+    def refusal(self) -> str | None:
+        """Return why the worker is joining its group again; None when it was not refused."""
+        if self._refused is None:
+            return None
+        return f"The group does not take the worker now ({self._refused!r}); it joins again."
+
     @Service.task
     async def _watch(self) -> None:
         self._member_at = self._served_at = monotonic()

@@ -86,7 +86,9 @@ class Overviews:
         """Tell whether what the worker owns is recovered and worked on."""
         failing = dict(self.alive().failing)
         silent = self._app.gauges.silent_for()
-        if not self._app.rebalancing_count:
+        if (refused := self._app.membership.refusal()) is not None:
+            failing.setdefault("group", refused)
+        elif not self._app.rebalancing_count:
             failing["assignment"] = "The worker waits for its first partitions."
         elif not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             left = sum(self._app.metrics.recovery_left().values())

@@ -4,6 +4,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from dedup.streaming.application import DedupApp, StateTableManager, WorkerError
 from tests.web.test_locked_pages import app, serving
@@ -98,3 +99,15 @@ async def test_a_worker_that_gets_no_partition_while_some_are_free_is_not_alive(
     assert (
         "nobody in the group product-dedup owns the partitions [1, 3] of products" in said["group"]
     )
+
+
+async def test_a_worker_that_its_group_refused_says_so_and_not_that_it_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = app(tmp_path)
+    built.rebalancing_count = 1
+    monkeypatch.setattr(built.membership, "_refused", KafkaError("NobodyKnows"))
+    live, _, ready, failing = await answers(built)
+    assert (live, ready) == (200, 503)
+    assert list(failing) == ["group"]
+    assert "does not take the worker now (KafkaError('NobodyKnows'))" in failing["group"]
