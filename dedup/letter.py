@@ -85,7 +85,9 @@ class Letter:
     def details(self) -> dict[str, Any]:
         """Give what `dedup dlq show --json` prints of it: the bytes too, text where they are."""
         return self.summary() | {
-            "headers": [[name, printable(value)] for name, value in self.headers],
+            "headers": [
+                [printable(name.encode()), printable(value)] for name, value in self.headers
+            ],
             "key_base64": _base64(self.key),
             "value": None if self.value is None else printable(self.value),
             "value_base64": _base64(self.value),

@@ -75,15 +75,20 @@ class Metrics:
         self._end_to_end_seconds = Histogram(
             "dedup_end_to_end_seconds",
             "Time from an event's timestamp on the source topic to its effects being durable, of "
-            "the oldest event in each batch.",
+            "the oldest event in each batch; without those whose timestamp can't be true.",
             buckets=_END_TO_END_BUCKETS,
             registry=self.registry,
         )
         self.lag_records = self._gauge(
-            "consumer_lag_records", "Records of the source topic not yet committed.", *_SOURCE
+            "consumer_lag_records",
+            "Records of the source topic that can be read and are not yet committed.",
+            *_SOURCE,
         )
         self.lag_seconds = self._gauge(
-            "consumer_lag_seconds", "Age of the first record not yet committed.", *_SOURCE
+            "consumer_lag_seconds",
+            "Time that the first record not yet committed has waited, as seen by this worker; by "
+            "its timestamp if it was there before the worker looked.",
+            *_SOURCE,
         )
         self.last_commit = self._gauge(
             "last_commit_timestamp_seconds",
@@ -135,7 +140,8 @@ class Metrics:
             self._dead_letters.labels(reason).inc(number)
         self._offset_regressions.inc(applied.offset_regressions)
         self._batch_seconds.observe(applied.seconds)
-        self._end_to_end_seconds.observe(applied.oldest_age_s)
+        if applied.oldest_age_s is not None:
+            self._end_to_end_seconds.observe(applied.oldest_age_s)
         emitted = applied.output.states
         compared = emitted[:COMPARED_PER_BATCH]
         for field, number in _field_changes(compared, applied.before).items():

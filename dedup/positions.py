@@ -1,7 +1,8 @@
 """Where the known states end: the offsets of `products` up to which `src_products` tells them."""
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from dedup.consumer import committed_consumer
 from dedup.reading import open_topic
 from dedup.settings import Settings
 
@@ -12,9 +13,7 @@ async def committed_offsets(settings: Settings, partitions: int) -> dict[int, in
     Joins no group. Raises KafkaError.
     """
     found: dict[int, int] = {}
-    async with AIOKafkaConsumer(
-        **settings.kafka_client(), group_id=settings.DEDUP_APP_ID, enable_auto_commit=False
-    ) as consumer:
+    async with committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer:
         for partition in range(partitions):
             tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
             offset = await consumer.committed(tp)

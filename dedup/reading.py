@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dedup.connecting import connection_fault
+from dedup.consumer import committed_consumer
 from dedup.diagnosis import diagnose
 from dedup.refusals import brokers_away
 from dedup.settings import Settings
@@ -114,12 +115,8 @@ async def open_topic(
         raise ReadError(fault.sentence)
     try:
         count = await partition_count(settings, topic, setting)
-        consumer = AIOKafkaConsumer(
-            **settings.kafka_client(),
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=_FETCH_BYTES,
+        consumer = committed_consumer(
+            settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
         )
         async with consumer:
             partitions = [TopicPartition(topic, number) for number in range(count)]

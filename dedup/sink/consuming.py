@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from psycopg import Error
 
+from dedup.consumer import committed_consumer
 from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.refusals import brokers_away, refusal
@@ -63,12 +64,10 @@ async def _follow(
     *,
     once: bool,
 ) -> None:
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(),
+    consumer = committed_consumer(
+        settings,
         group_id=settings.SINK_GROUP,
-        enable_auto_commit=False,
         auto_offset_reset="earliest",
-        isolation_level="read_committed",
         max_partition_fetch_bytes=_FETCH_BYTES,
     )
     sink = Sink(settings, consumer, connecting, topic, metrics)

@@ -30,6 +30,7 @@ from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event, read_key
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
+from dedup.streaming.ages import believable_age
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import RecordBatch
 from dedup.streaming.fetching import SourceRecord
@@ -140,6 +141,8 @@ class Deduplicator:
         if now_us - self._forgot_at_us.get(partition, 0) > FORGET_EVERY_US:
             self._forgot_at_us[partition] = now_us
             self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
+        if not batch.records:  # aborted events and markers: only the offset moves on
+            return
         self._observe(
             AppliedBatch(
                 partition,
@@ -152,7 +155,7 @@ class Deduplicator:
                 result.reasons,
                 result.offset_regressions,
                 seconds=perf_counter() - began,
-                oldest_age_s=max(0.0, self._now().timestamp() - batch.records[0].timestamp / 1000),
+                oldest_age_s=believable_age(batch.records[0].timestamp, self._now().timestamp()),
             )
         )
 

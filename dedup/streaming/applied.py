@@ -17,7 +17,8 @@ class AppliedBatch:
     Records, the states before and the clock are all that the pure decision depends on beside the
     rules: any decision of the batch can be told again from them, so nothing is kept for each event.
     `before` and `after` cover every product the batch names. `seconds` is the time it was worked
-    on, `oldest_age_s` the time since the append of its oldest event, both up to durability.
+    on, `oldest_age_s` the time since the timestamp of its oldest event, None where that can't be
+    true; both up to durability.
     """
 
     partition: int
@@ -30,4 +31,4 @@ class AppliedBatch:
     reasons: Mapping[Reason, int]
     offset_regressions: int
     seconds: float
-    oldest_age_s: float
+    oldest_age_s: float | None

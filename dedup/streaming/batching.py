@@ -46,6 +46,9 @@ deletes have no value."""
 class RecordBatch:
     """Records of one partition, in order, to be worked on as a whole.
 
+    There are none where the partition has only aborted ones and markers: to work on it then is to
+    let the committed offset move on.
+
     `next_offset` is the source offset after the batch, `size_bytes` that of its values. Until
     `begin` is called, it may grow. Call `mark_done` once every effect of the batch is durable; no
     part of it is committed before that. `on_done` is called then.
@@ -202,14 +205,12 @@ class BatchConsumer(driver.Consumer):
         if queue and queue[-1].grows:
             queue[-1].add(chunk)
             return None
-        batch = RecordBatch(
-            tp, [], chunk.start, partial(self._batch_done, tp), done=not chunk.records
-        )
+        batch = RecordBatch(tp, [], chunk.start, partial(self._batch_done, tp))
         batch.add(chunk)
         queue.append(batch)
         while queue[0].done and len(queue) > 1 and queue[1].done:
             queue.popleft()  # the next one stands for it: its records need not wait for the commit
-        return batch if chunk.records else None
+        return batch
 
     async def _made_anew(self, tp: TP, expected: int) -> bool:
         """Whether the topic ends before what was read of it: then its offsets began anew."""
@@ -227,14 +228,13 @@ class BatchConsumer(driver.Consumer):
         return True
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
-        """Wrap a batch as one message at the offset of its last record."""
-        last = record.records[-1]
+        """Wrap a batch as one message at its last offset."""
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
-            last.timestamp_type,
+            record.next_offset - 1,
+            0.0,
+            0,
             [],
             None,
             record,

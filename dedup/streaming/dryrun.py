@@ -9,10 +9,11 @@ dry run decided.
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from mode import Service, get_logger
 
+from dedup.consumer import committed_consumer
 from dedup.positions import positions_of_states
 from dedup.refusals import refusal
 from dedup.settings import Settings
@@ -67,9 +68,7 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
     offsets = {TopicPartition(source, partition): at for partition, at in positions.items()}
     group = dry_run.DEDUP_APP_ID
     try:
-        async with AIOKafkaConsumer(
-            **dry_run.kafka_client(), group_id=group, enable_auto_commit=False
-        ) as consumer:
+        async with committed_consumer(dry_run, group_id=group) as consumer:
             consumer.assign(list(offsets))
             await consumer.commit(offsets)
     except CommitFailedError:

@@ -14,6 +14,8 @@ from aiokafka.consumer.fetcher import FetchResult
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from dedup.consumer import ISOLATION_LEVEL
+
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
 
@@ -42,7 +44,8 @@ class SourceRecord(Protocol):
 class Chunk(NamedTuple):
     """What one fetch gave of a partition: the records from position `start` up to `end`.
 
-    Records can be fewer than `end - start`: compaction and transaction markers leave true holes.
+    Records can be fewer than `end - start`, and none: compaction, aborted transactions and
+    transaction markers leave true holes.
     """
 
     records: list[SourceRecord]
@@ -58,6 +61,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        # Faust ties it to a `processing_guarantee` of its own, whose transactions are not ours.
+        consumer._isolation_level = ISOLATION_LEVEL
         return consumer
 
     def _stopped_set(self) -> None:

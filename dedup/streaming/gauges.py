@@ -105,8 +105,7 @@ class Gauges(Service):
             if before is None or lag.committed != before.committed:
                 self._committed_at[partition] = time()
             metrics.lag_records.labels(topic, partition).set(lag.records)
-            if lag.seconds is not None:
-                metrics.lag_seconds.labels(topic, partition).set(lag.seconds)
+            metrics.lag_seconds.labels(topic, partition).set(lag.seconds)
             metrics.last_commit.labels(topic, partition).set(self._committed_at[partition])
         self.lags = found
 

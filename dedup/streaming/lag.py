@@ -1,52 +1,56 @@
 """How far a worker is behind: what the brokers say of the source topic and the group.
 
-The numbers are the brokers' own - the end of the log less the committed offset, as
-`kafka-consumer-groups.sh` computes them - and not what the worker believes.
+The numbers are the brokers' own and not what the worker believes: what can be read - up to the last
+stable offset - less the committed offset. Where no transaction is open this is what
+`kafka-consumer-groups.sh` computes. What stands in or behind an open transaction can't be read yet:
+nobody is behind with it.
 """
 
-import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from time import time
+from time import monotonic, time
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from dedup.consumer import committed_consumer
 from dedup.settings import Settings
+from dedup.streaming.ages import Arrivals, believable_age
 from dedup.streaming.fetching import unread_records
 
 FIRST_RECORD_WITHIN_S: Final = 1.0
+_POLL_MS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
     """A partition of the source topic: its end, what is committed (None: nothing), the distance.
 
-    `seconds` is the age of the first record that is not committed; None when it could not be read.
+    `seconds` is how long the first record that is not committed has waited.
     """
 
     end: int
     committed: int | None
     records: int
-    seconds: float | None
+    seconds: float
 
 
 class LagReader:
-    """Asks the brokers, by a consumer of its own that never joins the group."""
+    """Asks the brokers, by a consumer of its own that never joins the group.
+
+    How long a record has waited is told by when the partition was first seen to hold it, to the
+    time between two looks. Only of what was there before the first look the timestamp is read.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._topic = settings.KAFKA_PRODUCT_TOPIC
-        self._arguments = {
-            **settings.kafka_client(),
-            "group_id": settings.DEDUP_APP_ID,
-            "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
-            "max_partition_fetch_bytes": 64 * 1024,
-        }
         self._consumer: AIOKafkaConsumer | None = None
+        self._arrivals: dict[int, Arrivals] = {}
 
     async def read(self, partitions: Collection[int]) -> dict[int, Lag]:
-        """Give the lag of these partitions now. Raises KafkaError when the brokers are away."""
+        """Return the lag of these partitions now. Raises KafkaError when the brokers are away."""
+        self._arrivals = {p: self._arrivals.get(p) or Arrivals() for p in partitions}
         tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         if not tps:
             return {}
@@ -58,22 +62,39 @@ class LagReader:
         ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
         begins = await consumer.beginning_offsets([tp for tp in tps if committed[tp] is None])
         starts = {tp: begins[tp] if tp in begins else committed[tp] or 0 for tp in tps}
-        behind = {tp: starts[tp] for tp in tps if starts[tp] < ends[tp]}
-        times = await _first_times(consumer, behind)
-        now = time()
+        waited = await self._waited(consumer, starts, ends)
         return {
-            tp.partition: Lag(
-                ends[tp],
-                committed[tp],
-                max(0, ends[tp] - starts[tp]),
-                (max(0.0, now - times[tp]) if tp in times else None) if tp in behind else 0.0,
-            )
+            tp.partition: Lag(ends[tp], committed[tp], max(0, ends[tp] - starts[tp]), waited[tp])
             for tp in tps
         }
 
+    async def _waited(
+        self,
+        consumer: AIOKafkaConsumer,
+        starts: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+    ) -> dict[TopicPartition, float]:
+        """Return how long the first record from an offset on of each partition has waited."""
+        waited: dict[TopicPartition, float] = {}
+        unseen: dict[TopicPartition, int] = {}
+        for tp, start in starts.items():
+            arrivals = self._arrivals[tp.partition]
+            arrivals.note(ends[tp], monotonic())
+            waited[tp], at_most = arrivals.waited(start, monotonic())
+            if at_most is None and start < ends[tp]:
+                unseen[tp] = start
+        for tp, timestamp_ms in (await _first_timestamps(consumer, unseen, ends)).items():
+            waited[tp] = max(waited[tp], believable_age(timestamp_ms, time()) or 0.0)
+        return waited
+
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(**self._arguments)
+            consumer = committed_consumer(
+                self._settings,
+                group_id=self._settings.DEDUP_APP_ID,
+                auto_offset_reset="earliest",
+                max_partition_fetch_bytes=64 * 1024,
+            )
             try:
                 await consumer.start()
             except BaseException:
@@ -89,28 +110,32 @@ class LagReader:
             await consumer.stop()
 
 
-async def _first_times(
-    consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int]
-) -> dict[TopicPartition, float]:
-    """Give the times of the first record of each partition from an offset on, where one comes.
+async def _first_timestamps(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    """Return the timestamps of the first record of each partition from an offset on.
 
-    The partitions are paused before and after.
+    Left out is one that does not come in time, and a partition without records up to its end: there
+    are only aborted ones, and markers. The partitions are paused before and after.
     """
-    times: dict[TopicPartition, float] = {}
+    found: dict[TopicPartition, int] = {}
     for tp, offset in starts.items():
         consumer.seek(tp, offset)
         consumer.resume(tp)
-    try:
-        async with asyncio.timeout(FIRST_RECORD_WITHIN_S):
-            while left := starts.keys() - times.keys():
-                record = await consumer.getone(*left)
-                tp = TopicPartition(record.topic, record.partition)
-                times[tp] = record.timestamp / 1000
+    left = set(starts)
+    give_up_at = monotonic() + FIRST_RECORD_WITHIN_S
+    while left and monotonic() < give_up_at:
+        come = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=1)
+        found |= {tp: records[0].timestamp for tp, records in come.items()}
+        for tp in list(left):
+            if tp in come or await consumer.position(tp) >= ends[tp]:
+                left.remove(tp)
                 consumer.pause(tp)
                 _let_go_of_the_rest(consumer, tp)
-    except TimeoutError:
-        consumer.pause(*starts)  # such as where nothing but transaction markers is left
-    return times
+    consumer.pause(*left)
+    return found
 
 
 def _let_go_of_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
@@ -119,5 +144,5 @@ def _let_go_of_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
     aiokafka's `PartitionRecords` and its generator refer to each other until that is used up.
     """
     unread = unread_records(consumer._fetcher, tp)
-    if unread is not None:
+    if unread is not None and unread._records_iterator is not None:
         unread._records_iterator.close()

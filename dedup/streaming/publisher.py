@@ -24,6 +24,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 from aiokafka.producer import sender as producer_sender
 from mode import Service
 
+from dedup.headerkeys import create_batch
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topics import missing_topics
@@ -251,7 +252,7 @@ async def _append(
     if not records:
         return None
     batches = []
-    batch = producer.create_batch()
+    batch = create_batch(producer, records)
     for record in records:
         while (
             batch.append(
@@ -260,7 +261,7 @@ async def _append(
             is None
         ):  # it is full; an empty one takes any record
             batches.append(batch)
-            batch = producer.create_batch()
+            batch = create_batch(producer, records)
     batches.append(batch)
     deliveries = []
     for batch in batches:

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from mode import get_logger
 from msgspec.structs import replace
 
+from dedup.consumer import committed_consumer
 from dedup.core.decide import DAY_US
 from dedup.core.event import microseconds
 from dedup.core.fingerprint import FingerprintScheme
@@ -101,12 +102,8 @@ class ChangelogReader:
 
     async def _restore(self, partitions: Sequence[int]) -> int:
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
-        consumer = AIOKafkaConsumer(
-            **self._settings.kafka_client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=FETCH_BYTES,
+        consumer = committed_consumer(
+            self._settings, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES
         )
         await consumer.start()
         try:

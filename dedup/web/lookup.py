@@ -4,10 +4,11 @@ import asyncio
 from typing import Any, Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
+from dedup.consumer import committed_consumer
 from dedup.core.decide import Clock, Outcome, Position
 from dedup.core.event import Event
 from dedup.core.read import read_event
@@ -25,9 +26,7 @@ _UNKNOWN: Final = Clock(0, "")
 async def read_source_record(settings: Settings, partition: int, offset: int) -> Any | None:
     """Read the record at an offset; None if it is gone or the brokers do not give it in time."""
     tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(), enable_auto_commit=False, max_partition_fetch_bytes=64 * 1024
-    )
+    consumer = committed_consumer(settings, max_partition_fetch_bytes=64 * 1024)
     try:
         async with asyncio.timeout(FOUND_WITHIN_S):
             await consumer.start()

@@ -47,7 +47,7 @@ class Overviews:
             duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
             products=self._table.data.products,
             lag_records=sum(lag.records for lag in lags) if lags else None,
-            lag_seconds=max((lag.seconds or 0.0 for lag in lags), default=None),
+            lag_seconds=max((lag.seconds for lag in lags), default=None),
             totals=_summed([history.totals]),
             recent=recent,
             interval_seconds=INTERVAL_S,

@@ -164,9 +164,21 @@ async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
     assert rig.thread.gone_to == []
 
 
-async def test_a_chunk_of_markers_only_is_committed_and_not_delivered(rig: Rig) -> None:
-    assert await rig.get({TP0: Chunk([], 0, 2)}) == []
+async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
+    """It goes through the agent: with exactly_once, that is what commits its offset."""
+    empty = await rig.batch(TP0, Chunk([], 0, 2))
+    assert empty.records == []
+    assert rig.committable(TP0) is None
+    empty.mark_done()
     assert rig.committable(TP0) == 2
+
+
+async def test_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
+    ((_, message),) = await rig.get({TP0: chunk(0, 2)})
+    assert await rig.get({TP0: Chunk([], 2, 5)}) == []
+    growing = message.value
+    assert isinstance(growing, RecordBatch)
+    assert ([r.offset for r in growing.records], growing.next_offset) == ([0, 1], 5)
 
 
 async def test_records_deleted_by_retention_are_reported_and_passed(

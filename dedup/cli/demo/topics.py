@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from dedup.consumer import committed_consumer
 from dedup.settings import Settings
 
 _FETCH_BYTES: Final = 8 * 1024 * 1024
@@ -19,12 +20,8 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
     """
     tps = [TopicPartition(topic, partition) for partition in range(settings.DEDUP_PARTITIONS)]
     records: list[Any] = []
-    async with AIOKafkaConsumer(
-        **settings.kafka_client(),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=_FETCH_BYTES,
+    async with committed_consumer(
+        settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
     ) as consumer:
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
@@ -47,9 +44,7 @@ async def wait_until_committed(settings: Settings, within_s: float) -> None:
     tps = [TopicPartition(source, partition) for partition in range(settings.DEDUP_PARTITIONS)]
     async with (
         asyncio.timeout(within_s),
-        AIOKafkaConsumer(
-            **settings.kafka_client(), group_id=settings.DEDUP_APP_ID, enable_auto_commit=False
-        ) as consumer,
+        committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer,
     ):
         ends = await consumer.end_offsets(tps)
         while any(  # noqa: ASYNC110 - a broker tells nobody

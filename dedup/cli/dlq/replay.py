@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
+from dedup.headerkeys import create_batch, has_raw_key
 from dedup.letter import Letter
 from dedup.partitioning import partition_of_key
 from dedup.reading import ReadError, partition_count
@@ -70,9 +71,10 @@ async def _send_all(
 async def _send(producer: AIOKafkaProducer, topic: str, letter: Letter, partition: int) -> Any:
     """Append one; give the future of its acknowledgement."""
     headers = letter.original_headers
-    if letter.key is None and letter.value is None:  # send() refuses it
-        batch = producer.create_batch()
-        batch.append(timestamp=None, key=None, value=None, headers=headers)
+    no_bytes = letter.key is None and letter.value is None
+    if no_bytes or has_raw_key(headers):  # send() refuses both
+        batch = create_batch(producer, [letter])
+        batch.append(timestamp=None, key=letter.key, value=letter.value, headers=headers)
         return await producer.send_batch(batch, topic, partition=partition)
     return await producer.send(
         topic, letter.value, key=letter.key, partition=partition, headers=headers

@@ -96,7 +96,7 @@ def _history(product: Product, limit: int) -> Table:
 
 def _emission(emission: Emission) -> dict[str, Any]:
     record, state = emission.record, emission.state
-    headers = {name: printable(value or b"") for name, value in record.headers}
+    headers = {printable(name.encode()): printable(value or b"") for name, value in record.headers}
     source = None
     if state is not None and state.partition != UNKNOWN_SOURCE:
         source = f"{state.partition}:{state.offset}"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import click
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
@@ -16,6 +16,7 @@ from dedup.cli.demo.topics import read_topic
 from dedup.cli.parity.compare import Difference, Story, differences, stories
 from dedup.cli.parity.engine import run_flink
 from dedup.connecting import connection_fault
+from dedup.consumer import committed_consumer
 from dedup.core.row import SOURCE_HEADER
 from dedup.settings import Settings
 from dedup.topics import TopicError, check_topics
@@ -73,9 +74,7 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
 
 async def _committed(settings: Settings, partitions: int) -> Offsets:
     """Give what the worker's group has done of each partition of the source."""
-    async with AIOKafkaConsumer(
-        **settings.kafka_client(), group_id=settings.DEDUP_APP_ID, enable_auto_commit=False
-    ) as consumer:
+    async with committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer:
         topic = settings.KAFKA_PRODUCT_TOPIC
         return {
             partition: await consumer.committed(TopicPartition(topic, partition)) or 0

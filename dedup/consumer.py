@@ -1,0 +1,24 @@
+"""The only maker of consumers here: they read committed records, whatever their headers are.
+
+An event of an aborted transaction never happened, and one of an open transaction has not happened
+yet. The ends that such a consumer gives are those of what it can read: the last stable offsets.
+"""
+
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer
+
+import dedup.headerkeys  # noqa: F401 - makes every consumer read headers whose keys are not UTF-8
+from dedup.settings import Settings
+
+ISOLATION_LEVEL: Final = "read_committed"
+
+
+def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer:
+    """Return a consumer that commits only what it is told to; `arguments` are aiokafka's."""
+    return AIOKafkaConsumer(
+        **settings.kafka_client(),
+        enable_auto_commit=False,
+        isolation_level=ISOLATION_LEVEL,
+        **arguments,
+    )
