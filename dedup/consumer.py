@@ -4,9 +4,10 @@ An event of an aborted transaction never happened, and one of an open transactio
 yet. The ends that such a consumer gives are those of what it can read: the last stable offsets.
 """
 
+from collections.abc import Collection
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 import dedup.headerkeys  # noqa: F401 - makes every consumer read headers whose keys are not UTF-8
 from dedup.settings import Settings
@@ -22,3 +23,12 @@ def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer
         isolation_level=ISOLATION_LEVEL,
         **arguments,
     )
+
+
+async def log_ends(
+    settings: Settings, tps: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where partitions end, with what open transactions still hold back."""
+    async with AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False) as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(tps)
+    return ends

@@ -3,7 +3,7 @@
 Takes the place of Faust's recovery, which reads event by event and waits for the last record's
 offset - for ever, when the topic ends in a transaction marker. Here each partition is read in
 batches, committed records only, from where its database stands until the consumer's *position*
-reaches the end.
+reaches the end of the log: what a stranger's open transaction holds back is waited for.
 
 Guarantees: after every rebalance, and before the first event of it is decided, every state that
 was durable on `src_products` when the partition came is in RocksDB. A database that can't be a
@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from mode import get_logger
 from msgspec.structs import replace
 
-from dedup.consumer import committed_consumer
+from dedup.consumer import committed_consumer, log_ends
 from dedup.core.decide import DAY_US
 from dedup.core.event import microseconds
 from dedup.core.fingerprint import FingerprintScheme
@@ -110,7 +110,7 @@ class ChangelogReader:
             tps = [TopicPartition(topic, p) for p in partitions]
             consumer.assign(tps)
             first = await consumer.beginning_offsets(tps)
-            ends = await consumer.end_offsets(tps)
+            ends = await log_ends(self._settings, tps)
             for tp in tps:
                 consumer.seek(tp, self._start(tp, first[tp], ends[tp]))
             begun = asyncio.get_running_loop().time()
