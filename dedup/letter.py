@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from dedup.core.deadletter import Header
+Header = tuple[str, bytes | None]
 
 _ADDED: Final = ("__streams.", "dedup.")
 
@@ -86,7 +86,8 @@ class Letter:
         """Give what `dedup dlq show --json` prints of it: the bytes too, text where they are."""
         return self.summary() | {
             "headers": [
-                [printable(name.encode()), printable(value)] for name, value in self.headers
+                [printable(name.encode()), None if value is None else printable(value)]
+                for name, value in self.headers
             ],
             "key_base64": _base64(self.key),
             "value": None if self.value is None else printable(self.value),
@@ -96,7 +97,7 @@ class Letter:
     def _text(self, name: str) -> str:
         # The last one: the event may have come with a header of that name, ours stands after it.
         found = [value for header, value in self.headers if header == name]
-        return printable(found[-1]) if found else ""
+        return printable(found[-1] or b"") if found else ""
 
     def _number(self, name: str) -> int | None:
         text = self._text(name)

@@ -32,8 +32,11 @@ def show_letter(letter: Letter) -> None:
         f"message   {letter.message}",
         f"source    {_source(letter)}",
         f"time      {letter.time}",
-        f"key       {'(none)' if letter.key is None else printable(letter.key)}",
-        *(f"header    {printable(name.encode())}={printable(v)}" for name, v in letter.headers),
+        f"key       {_bytes(letter.key)}",
+        *(
+            f"header    {printable(name.encode())}={_bytes(value)}"
+            for name, value in letter.headers
+        ),
     ]
     value = letter.value
     size = "none" if value is None else f"{len(value):,} bytes"
@@ -41,6 +44,10 @@ def show_letter(letter: Letter) -> None:
     lines += [] if value is None else [printable(line) for line in value.split(b"\n")]
     for line in lines:
         console().print(Text(line), soft_wrap=True)
+
+
+def _bytes(data: bytes | None) -> str:
+    return "(none)" if data is None else printable(data)
 
 
 def _source(letter: Letter) -> str:
