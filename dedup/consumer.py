@@ -25,10 +25,18 @@ def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer
     )
 
 
+def log_end_consumer(settings: Settings) -> AIOKafkaConsumer:
+    """Return a consumer that reads nothing: its ends are those of the log.
+
+    They count what stands in and behind an open transaction, which can't be read yet.
+    """
+    return AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
+
+
 async def log_ends(
     settings: Settings, tps: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Return where partitions end, with what open transactions still hold back."""
-    async with AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False) as consumer:
+    """Return the ends of the log of these partitions."""
+    async with log_end_consumer(settings) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(tps)
     return ends

@@ -90,6 +90,12 @@ class Metrics:
             "its timestamp if it was there before the worker looked.",
             *_SOURCE,
         )
+        self.held_back_seconds = self._gauge(
+            "held_back_seconds",
+            "Time that the same open transaction of a producer has kept the records in and behind "
+            "it from being read; 0 without one.",
+            *_SOURCE,
+        )
         self.last_commit = self._gauge(
             "last_commit_timestamp_seconds",
             "Unix time at which the committed offset was last seen to move; at first, of the "
@@ -167,6 +173,7 @@ class Metrics:
             self.recovery_remaining,
             self.lag_records,
             self.lag_seconds,
+            self.held_back_seconds,
             self.last_commit,
         ):
             (family,) = gauge.collect()

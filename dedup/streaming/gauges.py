@@ -106,6 +106,7 @@ class Gauges(Service):
                 self._committed_at[partition] = time()
             metrics.lag_records.labels(topic, partition).set(lag.records)
             metrics.lag_seconds.labels(topic, partition).set(lag.seconds)
+            metrics.held_back_seconds.labels(topic, partition).set(lag.held_back_s)
             metrics.last_commit.labels(topic, partition).set(self._committed_at[partition])
         self.lags = found
 

@@ -6,14 +6,14 @@ stable offset - less the committed offset. Where no transaction is open this is 
 nobody is behind with it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from dedup.consumer import committed_consumer
+from dedup.consumer import committed_consumer, log_end_consumer
 from dedup.settings import Settings
 from dedup.streaming.ages import Arrivals, believable_age
 from dedup.streaming.fetching import unread_records
@@ -26,13 +26,15 @@ _POLL_MS: Final = 100
 class Lag:
     """A partition of the source topic: its end, what is committed (None: nothing), the distance.
 
-    `seconds` is how long the first record that is not committed has waited.
+    `seconds` is how long the first record that is not committed has waited, `held_back_s` how long
+    the end has been that of an open transaction, with records behind it that can't be read yet.
     """
 
     end: int
     committed: int | None
     records: int
     seconds: float
+    held_back_s: float = 0.0
 
 
 class LagReader:
@@ -45,7 +47,10 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._topic = settings.KAFKA_PRODUCT_TOPIC
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumers: tuple[AIOKafkaConsumer, AIOKafkaConsumer] | None = None
+        self._held: dict[TopicPartition, tuple[int, float]] = {}
+        """Of partitions with an open transaction, its offset and since when it is seen open."""
+
         self._arrivals: dict[int, Arrivals] = {}
 
     async def read(self, partitions: Collection[int]) -> dict[int, Lag]:
@@ -54,19 +59,34 @@ class LagReader:
         tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
         if not tps:
             return {}
-        consumer = await self._connected()
+        consumer, of_the_log = await self._connected()
         if consumer.assignment() != set(tps):
             consumer.assign(tps)
             consumer.pause(*tps)
         committed = {tp: await consumer.committed(tp) for tp in tps}
         ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
+        held = self._held_back(ends, await of_the_log.end_offsets(tps))
         begins = await consumer.beginning_offsets([tp for tp in tps if committed[tp] is None])
         starts = {tp: begins[tp] if tp in begins else committed[tp] or 0 for tp in tps}
         waited = await self._waited(consumer, starts, ends)
         return {
-            tp.partition: Lag(ends[tp], committed[tp], max(0, ends[tp] - starts[tp]), waited[tp])
+            tp.partition: Lag(
+                ends[tp], committed[tp], max(0, ends[tp] - starts[tp]), waited[tp], held[tp]
+            )
             for tp in tps
         }
+
+    def _held_back(
+        self, ends: Mapping[TopicPartition, int], log_ends: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, float]:
+        """Return how long the same transaction has been open in each partition."""
+        now, before = monotonic(), self._held
+        self._held = {
+            tp: before[tp] if tp in before and before[tp][0] == end else (end, now)
+            for tp, end in ends.items()
+            if log_ends[tp] > end
+        }
+        return {tp: now - self._held[tp][1] if tp in self._held else 0.0 for tp in ends}
 
     async def _waited(
         self,
@@ -87,27 +107,33 @@ class LagReader:
             waited[tp] = max(waited[tp], believable_age(timestamp_ms, time()) or 0.0)
         return waited
 
-    async def _connected(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
+    async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaConsumer]:
+        if self._consumers is None:
             consumer = committed_consumer(
                 self._settings,
                 group_id=self._settings.DEDUP_APP_ID,
                 auto_offset_reset="earliest",
                 max_partition_fetch_bytes=64 * 1024,
             )
+            both = consumer, log_end_consumer(self._settings)
             try:
-                await consumer.start()
+                for each in both:
+                    await each.start()
             except BaseException:
-                await consumer.stop()
+                await _stop(both)
                 raise
-            self._consumer = consumer
-        return self._consumer
+            self._consumers = both
+        return self._consumers
 
     async def close(self) -> None:
-        """Disconnect; `read` connects anew."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+        """Disconnect; `read` connects again."""
+        consumers, self._consumers = self._consumers, None
+        await _stop(consumers or ())
+
+
+async def _stop(consumers: Iterable[AIOKafkaConsumer]) -> None:
+    for consumer in consumers:
+        await consumer.stop()
 
 
 async def _first_timestamps(

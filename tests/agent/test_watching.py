@@ -150,6 +150,7 @@ async def test_the_names_of_the_metrics_are_these(bench: Bench) -> None:
         "dedup_offset_regressions_total",
         "dedup_consumer_lag_records",
         "dedup_consumer_lag_seconds",
+        "dedup_held_back_seconds",
         "dedup_batch_seconds",
         "dedup_end_to_end_seconds",
         "dedup_products",

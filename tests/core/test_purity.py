@@ -114,6 +114,17 @@ def test_imports_point_towards_the_core(path: Path) -> None:
             assert layer(target) <= layer(name), target
 
 
+@ids
+def test_consumers_are_made_in_one_place(path: Path) -> None:
+    """So that all of them read committed records only, and records with any header key."""
+    made = [
+        node
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AIOKafkaConsumer")
+    ]
+    assert not made or module_name(path) == "dedup.consumer"
+
+
 def test_the_lower_layers_are_what_they_are_named() -> None:
     """The layers above are real: what the rule is about exists."""
     names = {module_name(path) for path in FILES}
