@@ -17,6 +17,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service, get_logger
 
+from dedup.consumer import committed_consumer
+
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp
 
@@ -80,12 +82,7 @@ class ForeignRecords(Service):
 
     async def _look(self) -> None:
         """Read the gaps, the newest first, as many as are there now."""
-        consumer = AIOKafkaConsumer(
-            **self._app.settings.kafka_client(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
+        consumer = committed_consumer(self._app.settings, auto_offset_reset="earliest")
         await consumer.start()
         try:
             for _ in range(len(self._gaps)):
