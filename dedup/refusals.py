@@ -1,22 +1,90 @@
 """What a broker's refusal means for whoever operates the worker: one sentence with the cure."""
 
+from typing import Final
+
 from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    KafkaConnectionError,
+    IllegalSaslStateError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidConfigurationError,
+    InvalidGroupIdError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidRequiredAcksError,
+    InvalidSessionTimeoutError,
+    InvalidTopicError,
+    InvalidTransactionTimeout,
+    KafkaConfigurationError,
     KafkaError,
-    KafkaTimeoutError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailed,
+    SecurityDisabled,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    UnrecognizedBrokerVersion,
+    UnsupportedCodecError,
+    UnsupportedForMessageFormatError,
+    UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
 )
 
 from dedup.settings import Settings
 
+_REFUSED_FOR_GOOD: Final = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IllegalSaslStateError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidConfigurationError,
+    InvalidGroupIdError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidRequiredAcksError,
+    InvalidSessionTimeoutError,
+    InvalidTopicError,
+    InvalidTransactionTimeout,
+    KafkaConfigurationError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailed,
+    SecurityDisabled,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnrecognizedBrokerVersion,
+    UnsupportedCodecError,
+    UnsupportedForMessageFormatError,
+    UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
+)
+"""Answers that stay the same until somebody changes a right or a setting."""
+
+
+def root_cause(error: KafkaError) -> KafkaError:
+    """Return the answer of the brokers that an error comes from.
+
+    aiokafka raises a general error from the particular one, or puts only its text into it.
+    """
+    while isinstance(error.__cause__, KafkaError):
+        error = error.__cause__
+    return error
+
 
 def brokers_away(error: KafkaError) -> bool:
-    """Whether an error says that the brokers can't be reached now: waiting may mend it."""
-    return error.retriable or isinstance(error, KafkaConnectionError | KafkaTimeoutError)
+    """Whether waiting may mend an error: brokers that are away, restart, or move partitions.
+
+    So does an answer that the client has no name for; whoever waits gives up after a while.
+    """
+    return not isinstance(root_cause(error), _REFUSED_FOR_GOOD)
 
 
 def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:

@@ -7,10 +7,11 @@ settings, and the services an app starts with.
 import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Final, cast
 
 import faust
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 from faust.tables.manager import TableManager
 from faust.types import TP, AppT
 from faust.types.transports import ConsumerT, TransportT
@@ -18,6 +19,7 @@ from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
 from dedup.metrics import Metrics
+from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
@@ -30,7 +32,6 @@ from dedup.streaming.garbage import GarbageCollection
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.publisher import (
-    GIVE_UP_AFTER_S,
     FencedError,
     KafkaPublisher,
     PublishError,
@@ -38,6 +39,9 @@ from dedup.streaming.publisher import (
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
+
+SEEK_WITHIN_S: Final = 30.0
+"""How long the group may take to tell where to read on."""
 
 logger = get_logger(__name__)
 
@@ -76,6 +80,8 @@ class DedupApp(faust.App):
         consumer = cast("BatchConsumer", super()._new_consumer())
         consumer.commits = not self.publisher_service.commits_offsets
         consumer.on_refused = self._on_refused
+        if isinstance(self.publisher_service, KafkaPublisher):
+            self.publisher_service.is_member = consumer.is_member
         return consumer
 
     def on_init_dependencies(self) -> Iterable[ServiceT]:
@@ -161,19 +167,22 @@ class DedupApp(faust.App):
     def _on_fenced(self, error: FencedError) -> None:
         """Wait for the rebalance that took the partition; stop if there was none."""
         logger.warning("%s", error)
+        if not self.rebalancing:
+            self.add_future(self._expect_rebalance(error))
+
+    async def _expect_rebalance(self, error: FencedError) -> None:
+        """Stop the worker if it stays the owner of what somebody else has taken over."""
         rebalance = self.rebalancing_count
-        patience = self.conf.broker_session_timeout + self.conf.broker_rebalance_timeout
-
-        def still_fenced() -> None:
-            if self.rebalancing_count == rebalance:
-                self.fail(
-                    WorkerError(
-                        f"{error} No rebalance followed: something outside the group "
-                        f"{self.conf.id} uses its transactional ids. Give it another DEDUP_APP_ID."
-                    )
-                )
-
-        asyncio.get_running_loop().call_later(patience, still_fenced)
+        consumer = cast("BatchConsumer", self.consumer)
+        fault = WorkerError(
+            f"{error} No rebalance followed: something outside the group {self.conf.id} uses its "
+            "transactional ids. Give it another DEDUP_APP_ID."
+        )
+        while self.rebalancing_count == rebalance and self.failure is None:
+            await self.sleep(self.conf.broker_session_timeout + self.conf.broker_rebalance_timeout)
+            with suppress(KafkaError):  # the brokers are away; they may tell later
+                if await consumer.is_member() and self.rebalancing_count == rebalance:
+                    self.fail(fault)
 
 
 def sentence(error: BaseException) -> str:
@@ -223,16 +232,16 @@ class Recovery(Service):
 
     async def _recover_patiently(self) -> None:
         """Recover; while brokers are away, wait for them and begin anew."""
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + GIVE_UP_AFTER_S
+        patience = Patience("Recovery", logger, give_up_after_s=GIVE_UP_AFTER_S)
         while True:
             try:
-                return await self._recover()
+                await self._recover()
             except KafkaError as error:
-                if not brokers_away(error) or loop.time() > give_up_at:
+                if not brokers_away(error):
                     raise
-                self.log.warning("Recovery waits for the brokers: %r", error)
-                await asyncio.sleep(1.0)
+                await patience.wait(error)
+            else:
+                return patience.over()
 
     async def _recover(self) -> None:
         app = self.app
@@ -251,9 +260,12 @@ class Recovery(Service):
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
         try:
-            await app.consumer.perform_seek()
+            async with asyncio.timeout(SEEK_WITHIN_S):
+                await app.consumer.perform_seek()
         except IllegalStateError:
             return  # a partition went away meanwhile: another rebalance is on its way
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"no committed offsets in {SEEK_WITHIN_S:.0f} s") from error
         if app.rebalancing_count == rebalance:
             self._resume()
 
