@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dedup.connecting import connection_fault
+from dedup.refusals import brokers_away
 from dedup.settings import Settings
 
 STALLED_AFTER_S: Final = 30.0
@@ -27,6 +28,10 @@ Batches = AsyncIterator[tuple[int, list[Any]]]
 
 class ReadError(Exception):
     """A topic can't be read or written; the text is a sentence."""
+
+
+class BrokersSilentError(ReadError):
+    """The brokers do not let a topic be read now; waiting may mend it."""
 
 
 async def partition_count(settings: Settings, topic: str, setting: str) -> int:
@@ -109,7 +114,7 @@ async def open_topic(
     """
     fault = await connection_fault(settings)
     if fault is not None:
-        raise ReadError(fault.sentence)
+        raise (ReadError if fault.lasting else BrokersSilentError)(fault.sentence)
     try:
         count = await partition_count(settings, topic, setting)
         consumer = AIOKafkaConsumer(
@@ -127,7 +132,7 @@ async def open_topic(
             spans = {tp.partition: range(begins[tp], ends[tp]) for tp in partitions}
             yield TopicReader(consumer, topic, spans)
     except KafkaError as error:
-        raise ReadError(
+        raise (BrokersSilentError if brokers_away(error) else ReadError)(
             f"Kafka refused at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
             f"{error!r}. The user must be allowed to read {topic}{rights}."
         ) from error

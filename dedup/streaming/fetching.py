@@ -13,6 +13,7 @@ import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import (
     IllegalGenerationError,
+    KafkaConnectionError,
     KafkaError,
     NoError,
     RebalanceInProgressError,
@@ -24,6 +25,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import get_logger
 
+from dedup.patience import Patience
 from dedup.refusals import brokers_away
 from dedup.stableoffsets import stable_offsets
 
@@ -74,6 +76,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect; wait for brokers that went away since the topics were looked at."""
+        patience = Patience("The consumer", logger)
+        self._consumer = self._create_consumer(loop=self.thread_loop)
+        self.time_started = monotonic()
+        while True:
+            try:
+                await self._consumer.start()
+            except KafkaConnectionError as error:
+                await patience.wait(error)
+            else:
+                return patience.over()
 
     def _stopped_set(self) -> None:
         # After a failure the thread has closed its loop by itself before it is told to stop.

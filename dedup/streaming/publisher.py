@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError, ProducerFenced
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
@@ -64,6 +65,9 @@ producer_sender.BACKOFF_OVERRIDE = 0.005
 
 Brokers refuse it until the markers of the one before are written (KAFKA-5477), some milliseconds.
 """
+
+METADATA_PAUSE_S: Final = 0.2
+"""How long a producer waits that can't reach the broker it needs."""
 
 CLOSE_WITHIN_S: Final = 5.0
 
@@ -129,6 +133,7 @@ class KafkaPublisher(Service):
             max_batch_size=self.batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
+        _pace_metadata(producer.client)
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 await producer.start()
@@ -216,7 +221,7 @@ class KafkaPublisher(Service):
                 return transaction.result()
             raise KafkaError("The client ended.") if sender.done() else TimeoutError
         except _CLIENT_ERRORS as error:
-            raise _cause(producer, error) from error
+            raise _cause(producer, error) from None  # it is what the error came from
         finally:
             transaction.cancel()
             await asyncio.wait((transaction,))
@@ -291,6 +296,19 @@ def _cause(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
             if isinstance(cause, KafkaError):
                 return root_cause(cause)
     return root_cause(error) if isinstance(error, KafkaError) else KafkaError(repr(error))
+
+
+def _pace_metadata(client: AIOKafkaClient) -> None:
+    """Let a client that finds no broker pause before it asks again, where it would not."""
+    update = client._metadata_update
+
+    async def paced(*arguments: Any) -> bool:
+        updated = bool(await update(*arguments))
+        if not updated:
+            await asyncio.sleep(METADATA_PAUSE_S)
+        return updated
+
+    client._metadata_update = paced
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

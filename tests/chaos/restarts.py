@@ -27,6 +27,9 @@ BIN: Final = Path(sys.executable).parent
 BROKER_WITHIN_S: Final = 90.0
 STOP_WITHIN_S: Final = 30.0
 
+LOG_BYTES: Final = 300_000
+"""What a worker may log at most, three outages included."""
+
 
 @dataclass
 class Report:
@@ -34,7 +37,7 @@ class Report:
 
     workers_up: list[bool] = field(default_factory=list)
     log_bytes: list[int] = field(default_factory=list)
-    log_heads: list[str] = field(default_factory=list)
+    last_words: list[str] = field(default_factory=list)
     verify_code: int = -1
     verify_output: str = ""
     faults: list[str] = field(default_factory=list)
@@ -132,8 +135,8 @@ def run(
         report.workers_up = [worker.alive for worker in workers]
         logs = [worker.log() for worker in workers]
         report.log_bytes = [len(log.encode()) for log in logs]
-        report.log_heads = [
-            "\n".join(line for line in log.splitlines() if " CRITICAL " in line) for log in logs
+        report.last_words = [
+            line for log in logs for line in log.splitlines() if "CRITICAL" in line
         ]
         verified = subprocess.run(
             [str(BIN / "dedup"), "verify"],
@@ -178,9 +181,12 @@ def main() -> None:
         )
     for number, (up, size) in enumerate(zip(report.workers_up, report.log_bytes, strict=True), 1):
         print(f"worker {number}: {'up' if up else 'ENDED'}, log {size:,} bytes")  # noqa: T201
-    print(*filter(None, report.log_heads), report.verify_output, sep="\n")  # noqa: T201
+    print(*report.last_words, report.verify_output, sep="\n")  # noqa: T201
     print(f"dedup verify: exit {report.verify_code}", *report.faults, sep="\n")  # noqa: T201
-    sys.exit(not report.good)
+    talkative = max(report.log_bytes) > LOG_BYTES
+    if talkative:
+        print(f"a worker logged more than {LOG_BYTES:,} bytes")  # noqa: T201
+    sys.exit(talkative or not report.good)
 
 
 if __name__ == "__main__":
