@@ -13,8 +13,8 @@ PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
 class Patience:
     """A wait that may take several tries; `what` names in the log what is waiting.
 
-    The time runs from the first error. Each try has to be bounded: one that lasts longer than the
-    limit is taken for progress, or for a suspended process.
+    The time runs from the first error. Each try has to be bounded: one that lasts longer than
+    `GIVE_UP_AFTER_S` is taken for progress, or for a suspended process.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Patience:
         if self._tries == 0:
             self._failed_at = self._since = now
             self._logger.log(self._level, "%s: waiting for the brokers: %r", self._what, error)
-        elif now - self._last_at > self._give_up_after_s:
+        elif now - self._last_at > GIVE_UP_AFTER_S:
             self._since = now
         elif now - self._since > self._give_up_after_s:
             raise error

@@ -181,8 +181,6 @@ class KafkaPublisher(Service):
 
     async def _why(self, error: BaseException) -> str:
         """Say in a sentence what kept the output from being accepted, and what to do."""
-        if isinstance(error, KafkaError):
-            return refusal(error, self._settings, right="WRITE")
         gone = await missing_topics(self._settings)
         if gone:
             return (
@@ -190,6 +188,8 @@ class KafkaPublisher(Service):
                 "stood on it comes back only from the events: to have it back, also reset the "
                 f"offsets of the group {self._settings.DEDUP_APP_ID} to the earliest."
             )
+        if isinstance(error, KafkaError):
+            return refusal(error, self._settings, right="WRITE")
         return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Look after the brokers."
 
     async def recreate(self, partition: int) -> AIOKafkaProducer:

@@ -95,6 +95,10 @@ def _with_code(response: Any, code: int) -> Any:
     """Put an error code into an answer, wherever its kind has them."""
     if hasattr(response, "error_code"):
         response.error_code = code
+    elif hasattr(response, "topic_errors"):
+        response.topic_errors = [(t, code, *rest) for t, _, *rest in response.topic_errors]
+    elif hasattr(response, "resources"):
+        response.resources = [(code, *rest) for _, *rest in response.resources]
     elif hasattr(response, "errors"):
         response.errors = [(t, [(p, code) for p, _ in ps]) for t, ps in response.errors]
     else:

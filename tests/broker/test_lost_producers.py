@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,10 +112,11 @@ async def a_publisher(
 
 def output(offset: int) -> Output:
     """The output of the one event at an offset, which names it."""
-    key, named = b'{"product_id":%d}' % (offset + 1), b"%d" % offset  # compaction takes none
+    key, named = b'{"product_id":%d}' % (offset + 1), b"%d" % offset
     state = OutputRecord(key, named, [("dedup.source", b"0/%d" % offset)])
     letter = OutputRecord(key, named, [])
-    return Output(0, offset, offset + 1, 0, 1_767_225_600_000, [state], [letter])
+    # Neither compaction nor retention may take any: each has a key of its own, and is of today.
+    return Output(0, offset, offset + 1, 0, time.time_ns() // 1_000_000, [state], [letter])
 
 
 async def published(kafka: str, topic: str) -> list[int]:
@@ -224,12 +226,12 @@ async def test_a_producer_that_the_brokers_have_forgotten_is_recreated(
         kafka = broker.bootstrap_servers
         with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
             worker.wait_until_ready()
-            for number in (1, 2, 3):
+            for number in (1, 2):
                 await produce(
                     kafka, [(b"1", event(number=number, price=f"{number}.00"))], names.source
                 )
                 await wait_until_done(kafka, names)
-                await asyncio.sleep(5)
+                await asyncio.sleep(4 if number == 1 else 0)
             assert worker.alive, worker.log()
             assert not [line for line in worker.log().splitlines() if " WARNING dedup" in line]
             assert "InvalidProducerIdMapping" in worker.log()
@@ -247,7 +249,7 @@ async def test_a_broker_that_restarts_in_a_transaction_is_waited_for(
 ) -> None:
     """Cleanly or by a kill, before a request arrives or after it took effect."""
     names, chance = Names.fresh(), random.Random(guarantee)
-    phases = [p for p in OF_A_TRANSACTION if guarantee == "exactly_once" or "Offset" not in p]
+    phases = OF_A_TRANSACTION if guarantee == "exactly_once" else OF_A_TRANSACTION[-2:]
     with LocalKafka(port=free_port()) as broker, caplog.at_level(logging.INFO, "dedup"):
         restarts: list[asyncio.Future[None]] = []
 
