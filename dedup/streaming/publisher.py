@@ -18,15 +18,15 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError, ProducerFenced
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
 from dedup.patience import GIVE_UP_AFTER_S, Patience
-from dedup.refusals import brokers_away, refusal, root_cause
+from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher, PublishError
+from dedup.streaming.producerclient import cause_of, pace_metadata
 from dedup.streaming.retrying import publish_again
 from dedup.topics import missing_topics
 
@@ -65,9 +65,6 @@ producer_sender.BACKOFF_OVERRIDE = 0.005
 
 Brokers refuse it until the markers of the one before are written (KAFKA-5477), some milliseconds.
 """
-
-METADATA_PAUSE_S: Final = 0.2
-"""How long a producer waits that can't reach the broker it needs."""
 
 CLOSE_WITHIN_S: Final = 5.0
 
@@ -133,7 +130,7 @@ class KafkaPublisher(Service):
             max_batch_size=self.batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
-        _pace_metadata(producer.client)
+        pace_metadata(producer.client)
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 await producer.start()
@@ -221,7 +218,7 @@ class KafkaPublisher(Service):
                 return transaction.result()
             raise KafkaError("The client ended.") if sender.done() else TimeoutError
         except _CLIENT_ERRORS as error:
-            raise _cause(producer, error) from None  # it is what the error came from
+            raise cause_of(producer, error) from None  # it is what the error came from
         finally:
             transaction.cancel()
             await asyncio.wait((transaction,))
@@ -286,29 +283,6 @@ async def _append(
     offset = int(acknowledged[-1].offset)
     # A retry that the broker knows already is acknowledged without its offset.
     return None if offset < 0 else offset + batches[-1].record_count()
-
-
-def _cause(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
-    """Give what ended the transaction; what its parts raise is often but a consequence."""
-    for ended in (producer._sender.sender_task, producer._txn_manager.wait_for_transaction_end()):
-        if ended is not None and ended.done() and not ended.cancelled():
-            cause = ended.exception()
-            if isinstance(cause, KafkaError):
-                return root_cause(cause)
-    return root_cause(error) if isinstance(error, KafkaError) else KafkaError(repr(error))
-
-
-def _pace_metadata(client: AIOKafkaClient) -> None:
-    """Let a client that finds no broker pause before it asks again, where it would not."""
-    update = client._metadata_update
-
-    async def paced(*arguments: Any) -> bool:
-        updated = bool(await update(*arguments))
-        if not updated:
-            await asyncio.sleep(METADATA_PAUSE_S)
-        return updated
-
-    client._metadata_update = paced
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
