@@ -5,7 +5,9 @@ settings, and the services an app starts with.
 """
 
 import asyncio
+import os
 import platform
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -39,6 +41,9 @@ from dedup.streaming.publisher import (
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
+
+FINISH_WITHIN_S: Final = 10.0
+"""How long the batches in work may take when the worker is asked to stop."""
 
 SEEK_WITHIN_S: Final = 30.0
 """How long the group may take to tell where to read on."""
@@ -127,12 +132,24 @@ class DedupApp(faust.App):
 
     async def _stop_consumer(self) -> None:
         if self.failure is None:
-            await super()._stop_consumer()
-        elif self._consumer is not None:
+            finishing = asyncio.ensure_future(super()._stop_consumer())
+            done, _ = await asyncio.wait((finishing,), timeout=FINISH_WITHIN_S)
+            if done:
+                return finishing.result()
+            logger.warning(  # such as while the brokers are away
+                "The batches in work are not done in %.0f s: the next owner does them.",
+                FINISH_WITHIN_S,
+            )
+            # The client waits for its coordinator to let it go, however long that takes.
+            ending = threading.Timer(FINISH_WITHIN_S, os._exit, (0,))
+            ending.daemon = True
+            ending.start()
+        if self._consumer is not None:
             # What is undone stays undone: waiting for it or committing past it would be wrong.
             self._consumer.stop_flow()
             self.flow_control.suspend()
             await self._stop_fetcher()
+        return None
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker with one sentence and a non-zero exit. Commits nothing undone."""
