@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
+.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity test-restarts
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ docs: .venv/dev.installed ## write docs that come from the code and from results
 
 chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
 	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)
+
+test-restarts: .venv/dev.installed ## restart the broker three times under two workers; ARGS="--restarts 1 --keep DIR"
+	@$(BIN)/python -m tests.chaos.restarts $(ARGS)
 
 fuzz: .venv/fuzz.installed ## a million inputs at the readers, coverage-guided; corpus in .fuzz/
 	@$(BIN)/python -m tests.fuzz.atheris_read

@@ -32,6 +32,10 @@ class ReadError(Exception):
     """A topic can't be read or written; the text is a sentence."""
 
 
+class BrokersSilentError(ReadError):
+    """The brokers do not let a topic be read now; waiting may mend it."""
+
+
 async def partition_count(settings: Settings, topic: str, setting: str) -> int:
     """Give the partitions of a topic, which a setting names. Raises ReadError if it is missing."""
     admin = AIOKafkaAdminClient(**settings.kafka_client())
@@ -112,7 +116,7 @@ async def open_topic(
     """
     fault = await connection_fault(settings)
     if fault is not None:
-        raise ReadError(fault.sentence)
+        raise (ReadError if fault.lasting else BrokersSilentError)(fault.sentence)
     try:
         count = await partition_count(settings, topic, setting)
         consumer = committed_consumer(
@@ -128,7 +132,9 @@ async def open_topic(
     except KafkaError as error:
         if brokers_away(error):
             found = await diagnose(settings, [topic])
-            raise ReadError(found or f"{topic} can't be read now: {error!r}. Try again.") from error
+            raise BrokersSilentError(
+                found or f"{topic} can't be read now: {error!r}. Try again."
+            ) from error
         raise ReadError(
             f"Kafka refused at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
             f"{error!r}. The user must be allowed to read {topic}{rights}."

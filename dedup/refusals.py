@@ -3,15 +3,37 @@
 from typing import Final
 
 from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
     BrokerResponseError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    KafkaConnectionError,
+    GroupIdNotFound,
+    IllegalSaslStateError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidConfigurationError,
+    InvalidGroupIdError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidRequiredAcksError,
+    InvalidSessionTimeoutError,
+    InvalidTopicError,
+    InvalidTransactionTimeout,
+    KafkaConfigurationError,
     KafkaError,
-    KafkaTimeoutError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailed,
+    SecurityDisabled,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    UnrecognizedBrokerVersion,
+    UnsupportedCodecError,
+    UnsupportedForMessageFormatError,
+    UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
     kafka_errors,
 )
 
@@ -35,6 +57,52 @@ class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
 for _missing in (GroupMaxSizeReachedError, FencedInstanceIdError):
     # aiokafka calls an answer that it has no class for UnknownError.
     kafka_errors.setdefault(_missing.errno, _missing)
+
+_REFUSED_FOR_GOOD: Final = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    ClusterAuthorizationFailedError,
+    FencedInstanceIdError,
+    GroupAuthorizationFailedError,
+    GroupIdNotFound,
+    GroupMaxSizeReachedError,
+    IllegalSaslStateError,
+    IncompatibleBrokerVersion,
+    InconsistentGroupProtocolError,
+    InvalidConfigurationError,
+    InvalidGroupIdError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidRequiredAcksError,
+    InvalidSessionTimeoutError,
+    InvalidTopicError,
+    InvalidTransactionTimeout,
+    KafkaConfigurationError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailed,
+    SecurityDisabled,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnrecognizedBrokerVersion,
+    UnsupportedCodecError,
+    UnsupportedForMessageFormatError,
+    UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
+)
+"""Answers that stay the same until somebody changes a right or a setting."""
+
+
+def root_cause(error: KafkaError) -> KafkaError:
+    """Return the answer of the brokers that an error comes from.
+
+    aiokafka raises a general error from the particular one, or puts only its text into it.
+    """
+    while isinstance(error.__cause__, KafkaError):
+        error = error.__cause__
+    return error
+
 
 _OTHER_VERSION: Final = (
     "the brokers do not speak a version of the protocol that this client knows. Use brokers of "
@@ -65,8 +133,11 @@ _GROUP_CURES: Final = {
 
 
 def brokers_away(error: KafkaError) -> bool:
-    """Whether an error says that the brokers can't be reached now: waiting may mend it."""
-    return error.retriable or isinstance(error, KafkaConnectionError | KafkaTimeoutError)
+    """Whether waiting may mend an error: brokers that are away, restart, or move partitions.
+
+    So does an answer that the client has no name for; whoever waits gives up after a while.
+    """
+    return not isinstance(root_cause(error), _REFUSED_FOR_GOOD)
 
 
 def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:

@@ -1,6 +1,7 @@
 """The topics: made with the right settings when missing, refused when they can't work."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from aiokafka.protocol.group import HeartbeatRequest
 
 from dedup.connecting import explain_connection
 from dedup.diagnosis import diagnose
+from dedup.patience import Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topicid import topic_id_of
@@ -38,6 +40,8 @@ _DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
 _DEFAULT_MAX_BYTES: Final = 1_048_588  # of Kafka
 
 _Answer = TypeVar("_Answer")
+
+logger = logging.getLogger(__name__)
 
 
 class TopicError(Exception):
@@ -94,16 +98,22 @@ def _waits_for_brokers(
 
     @wraps(asks)
     async def ask(settings: Settings) -> _Answer:
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + CONNECT_TIMEOUT_S
+        # Commands that wait say nothing of it, unless it is in vain.
+        patience = Patience(
+            "The topics", logger, give_up_after_s=CONNECT_TIMEOUT_S, level=logging.INFO
+        )
         while True:
             try:
-                return await asks(settings)
+                answer = await asks(settings)
             except BrokersAwayError as error:
-                if loop.time() > give_up_at:
+                try:
+                    await patience.wait(error)
+                except BrokersAwayError:
                     found = await diagnose(settings, list(topic_configs(settings)))
                     raise TopicError(found or str(error)) from error
-                await asyncio.sleep(1.0)
+            else:
+                patience.over()
+                return answer
 
     return ask
 
@@ -230,6 +240,8 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> Non
             why = refusal(error(name), settings, right="DESCRIBE")
             raise TopicError(f"Topic {name} is not there or not to be seen: {why} (and CREATE).")
         if code != 0 and error is not TopicAlreadyExistsError:
+            if brokers_away(error(name)):
+                raise error(name)
             raise TopicError(
                 f"Topic {name} can't be made with {partitions} partitions and "
                 f"DEDUP_REPLICATION_FACTOR={settings.DEDUP_REPLICATION_FACTOR}: "
@@ -247,7 +259,7 @@ async def _partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dic
             return counts
         if asyncio.get_running_loop().time() > deadline:
             missing = ", ".join(sorted(set(names) - set(counts)))
-            raise TopicError(f"The cluster does not show the topics {missing}.")
+            raise BrokersAwayError(f"The cluster does not show the topics {missing}.")
         await asyncio.sleep(0.2)
 
 
@@ -308,6 +320,8 @@ async def _config(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str]:
         for code, message, _type, _name, configs in response.resources:
             error = for_code(code)
             if error is TopicAuthorizationFailedError:
+                raise error(topic)
+            if code != 0 and brokers_away(error(topic)):
                 raise error(topic)
             if code != 0:
                 raise TopicError(f"The settings of {topic} can't be read: {message}")

@@ -1,7 +1,7 @@
 """Puts the parts together: `build_app(settings)` gives a Faust app that has not begun anything."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,7 +9,8 @@ import faust
 from faust.types.auth import CredentialsT
 
 from dedup.metrics import Metrics
-from dedup.reading import ReadError
+from dedup.patience import Patience
+from dedup.reading import BrokersSilentError, ReadError
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import (
@@ -29,7 +30,14 @@ from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.trail import Trail
-from dedup.topics import TopicError, TopicFacts, check_group, check_topics, ensure_topics
+from dedup.topics import (
+    BrokersAwayError,
+    TopicError,
+    TopicFacts,
+    check_group,
+    check_topics,
+    ensure_topics,
+)
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"
@@ -41,6 +49,8 @@ _CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
 
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
+
+logger = logging.getLogger(__name__)
 
 
 def build_app(
@@ -76,15 +86,18 @@ def build_app(
     reader = SeedReader if dry_run else ChangelogReader
     app.changelog_reader = reader(settings, table, rules.scheme, app.metrics, now=now)
 
+    async def look_at_topics() -> TopicFacts:
+        facts = await (check_topics if dry_run else ensure_topics)(settings)
+        await check_group(settings)
+        if dry_run:
+            await observe_from_known_states(production, settings)
+        return facts
+
     async def prepare() -> None:
         try:
-            facts = await (check_topics if dry_run else ensure_topics)(settings)
-            await check_group(settings)
-            if dry_run:
-                await observe_from_known_states(production, settings)
+            _use(app, settings, await _patiently(look_at_topics))
         except (TopicError, ReadError) as error:
             raise WorkerError(str(error)) from error
-        _use(app, settings, facts)
 
     app.prepare = prepare
     source = app.topic(settings.KAFKA_PRODUCT_TOPIC, schema=BatchSchema(), allow_empty=True)
@@ -96,6 +109,19 @@ def build_app(
 
     add_pages(app, settings, table)
     return app
+
+
+async def _patiently(look_at_topics: Callable[[], Awaitable[TopicFacts]]) -> TopicFacts:
+    """Look at the topics; once brokers answer, wait for what they can't do yet."""
+    patience = Patience("Start", logger)
+    while True:
+        try:
+            facts = await look_at_topics()
+        except (BrokersAwayError, BrokersSilentError) as error:
+            await patience.wait(error)
+        else:
+            patience.over()
+            return facts
 
 
 def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:

@@ -8,17 +8,19 @@ makes a record take effect once.
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from psycopg import Error
 
 from dedup.consumer import committed_consumer
 from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
+from dedup.patience import Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
 from dedup.sink.database import Chunk, Database, Position
@@ -73,7 +75,7 @@ async def _follow(
     sink = Sink(settings, consumer, connecting, topic, metrics)
     consumer.subscribe([settings.KAFKA_SRC_PRODUCTS_TOPIC], listener=sink.rebalances)
     try:
-        await consumer.start()
+        await _start(consumer)
         watching = asyncio.ensure_future(sink.progress.watch())
         try:
             await sink.run(once=once)
@@ -87,6 +89,18 @@ async def _follow(
     finally:
         await consumer.stop()
         await sink.close()
+
+
+async def _start(consumer: AIOKafkaConsumer) -> None:
+    """Start the consumer; wait for brokers that went away since the topic was looked at."""
+    patience = Patience("The sink", logger)
+    while True:
+        try:
+            await consumer.start()
+        except KafkaConnectionError as error:
+            await patience.wait(error)
+        else:
+            return patience.over()
 
 
 class Sink:
@@ -115,9 +129,12 @@ class Sink:
         """Read and apply, until cancelled or, with `once`, at the end."""
         loop = asyncio.get_running_loop()
         read_again_at = loop.time() + READ_AGAIN_S
-        ends = await self._ends() if once else {}
+        patience = Patience("The sink", logger, give_up_after_s=math.inf)
+        ends: dict[TopicPartition, int] | None = None
         while True:
             try:
+                if once and ends is None:
+                    ends = await self._ends()
                 await self._place()
                 found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
                 await self._apply(found)
@@ -125,6 +142,9 @@ class Sink:
                 if loop.time() >= read_again_at:
                     await self._note_quiet()
                     read_again_at = loop.time() + READ_AGAIN_S
+                patience.over()
+                if ends is not None and await self._reached(ends):
+                    return
             except Error as error:
                 if not new_connection_cures(error):
                     raise SinkError(refused(error, self._settings.POSTGRES_TABLE)) from error
@@ -132,9 +152,7 @@ class Sink:
             except KafkaError as error:
                 if not brokers_away(error):
                     raise
-                await asyncio.sleep(PAUSE_S)
-            if once and await self._reached(ends):
-                return
+                await patience.wait(error)
 
     async def close(self) -> None:
         """Close the connection to PostgreSQL."""

@@ -163,7 +163,15 @@ class Deduplicator:
         """Decide on every record of a batch against the known states."""
         partition = batch.tp.partition
         known = self._table.read(partition, _named_products(batch.records))
-        result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000), known)
+        output = Output(
+            partition,
+            # Where there are no records, the offset alone moves on: it may do so twice.
+            batch.records[0].offset if batch.records else batch.next_offset - 1,
+            batch.next_offset,
+            self._table.changelog_offset(partition),
+            clock.now_us // 1000,
+        )
+        result = _Result(output, known)
         # Each event is read and decided on before the next is read: it is still in the CPU's cache.
         for record in batch.records:
             event = read_event(record.key, record.value)

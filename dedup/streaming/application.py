@@ -5,12 +5,15 @@ settings, and the services an app starts with.
 """
 
 import asyncio
+import os
 import platform
+import threading
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Final, cast
 
 import faust
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 from faust.tables.manager import TableManager
 from faust.types import TP, AppT
 from faust.types.transports import ConsumerT, TransportT
@@ -19,6 +22,7 @@ from mode import Service, ServiceT, get_logger
 from dedup import __version__
 from dedup.diagnosis import diagnose
 from dedup.metrics import Metrics
+from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
@@ -33,7 +37,6 @@ from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.membership import Membership, MembershipError
 from dedup.streaming.publisher import (
-    GIVE_UP_AFTER_S,
     FencedError,
     KafkaPublisher,
     PublishError,
@@ -41,6 +44,12 @@ from dedup.streaming.publisher import (
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
+
+FINISH_WITHIN_S: Final = 10.0
+"""How long the batches in work may take when the worker is asked to stop."""
+
+SEEK_WITHIN_S: Final = 30.0
+"""How long the group may take to tell where to read on."""
 
 logger = get_logger(__name__)
 
@@ -81,6 +90,8 @@ class DedupApp(faust.App):
         consumer = cast("BatchConsumer", super()._new_consumer())
         consumer.commits = not self.publisher_service.commits_offsets
         consumer.on_refused = self._on_refused
+        if isinstance(self.publisher_service, KafkaPublisher):
+            self.publisher_service.is_member = consumer.is_member
         return consumer
 
     def on_init_dependencies(self) -> Iterable[ServiceT]:
@@ -133,12 +144,24 @@ class DedupApp(faust.App):
 
     async def _stop_consumer(self) -> None:
         if self.failure is None:
-            await super()._stop_consumer()
-        elif self._consumer is not None:
+            finishing = asyncio.ensure_future(super()._stop_consumer())
+            done, _ = await asyncio.wait((finishing,), timeout=FINISH_WITHIN_S)
+            if done:
+                return finishing.result()
+            logger.warning(  # such as while the brokers are away
+                "The batches in work are not done in %.0f s: the next owner does them.",
+                FINISH_WITHIN_S,
+            )
+            # The client waits for its coordinator to let it go, however long that takes.
+            ending = threading.Timer(FINISH_WITHIN_S, os._exit, (0,))
+            ending.daemon = True
+            ending.start()
+        if self._consumer is not None:
             # What is undone stays undone: waiting for it or committing past it would be wrong.
             self._consumer.stop_flow()
             self.flow_control.suspend()
             await self._stop_fetcher()
+        return None
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker with one sentence and a non-zero exit. Commits nothing undone."""
@@ -173,19 +196,22 @@ class DedupApp(faust.App):
     def _on_fenced(self, error: FencedError) -> None:
         """Wait for the rebalance that took the partition; stop if there was none."""
         logger.warning("%s", error)
+        if not self.rebalancing:
+            self.add_future(self._expect_rebalance(error))
+
+    async def _expect_rebalance(self, error: FencedError) -> None:
+        """Stop the worker if it stays the owner of what somebody else has taken over."""
         rebalance = self.rebalancing_count
-        patience = self.conf.broker_session_timeout + self.conf.broker_rebalance_timeout
-
-        def still_fenced() -> None:
-            if self.rebalancing_count == rebalance:
-                self.fail(
-                    WorkerError(
-                        f"{error} No rebalance followed: something outside the group "
-                        f"{self.conf.id} uses its transactional ids. Give it another DEDUP_APP_ID."
-                    )
-                )
-
-        asyncio.get_running_loop().call_later(patience, still_fenced)
+        consumer = cast("BatchConsumer", self.consumer)
+        fault = WorkerError(
+            f"{error} No rebalance followed: something outside the group {self.conf.id} uses its "
+            "transactional ids. Give it another DEDUP_APP_ID."
+        )
+        while self.rebalancing_count == rebalance and self.failure is None:
+            await self.sleep(self.conf.broker_session_timeout + self.conf.broker_rebalance_timeout)
+            with suppress(KafkaError):  # the brokers are away; they may tell later
+                if await consumer.is_member() and self.rebalancing_count == rebalance:
+                    self.fail(fault)
 
 
 _EXPECTED = (WorkerError, StoreError, PublishError, RecoveryError, MembershipError)
@@ -239,15 +265,16 @@ class Recovery(Service):
 
     async def _recover_patiently(self) -> None:
         """Recover; while brokers are away, wait for them and begin anew."""
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + GIVE_UP_AFTER_S
+        patience = Patience("Recovery", logger, give_up_after_s=GIVE_UP_AFTER_S)
         while True:
             try:
-                return await self._recover()
+                await self._recover()
             except KafkaError as error:
                 if not brokers_away(error):
                     raise
-                if loop.time() > give_up_at:
+                try:
+                    await patience.wait(error)
+                except KafkaError:
                     settings = self.app.settings
                     topics = [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_PRODUCT_TOPIC]
                     found = await diagnose(settings, topics)
@@ -255,8 +282,8 @@ class Recovery(Service):
                         f"The partitions can't be taken over for {GIVE_UP_AFTER_S:.0f} s: "
                         f"{found or sentence(error)}"
                     ) from error
-                self.log.warning("Recovery waits for the brokers: %r", error)
-                await asyncio.sleep(1.0)
+            else:
+                return patience.over()
 
     async def _recover(self) -> None:
         app = self.app
@@ -276,9 +303,12 @@ class Recovery(Service):
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
         try:
-            await app.consumer.perform_seek()
+            async with asyncio.timeout(SEEK_WITHIN_S):
+                await app.consumer.perform_seek()
         except IllegalStateError:
             return  # a partition went away meanwhile: another rebalance is on its way
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"no committed offsets in {SEEK_WITHIN_S:.0f} s") from error
         if app.rebalancing_count == rebalance:
             self._resume()
 

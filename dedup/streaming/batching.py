@@ -30,7 +30,10 @@ from aiokafka.errors import KafkaError
 from faust import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, ConsumerMessage, Message
+from mode import get_logger
 
+from dedup.patience import Patience
+from dedup.refusals import brokers_away
 from dedup.streaming.fetching import BatchConsumerThread, Chunk, SourceRecord
 
 MAX_UNDONE: Final = 2
@@ -40,6 +43,8 @@ GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000
 """What a batch that was not begun may hold to take one more fetch: bytes of values, and records -
 deletes have no value."""
+
+logger = get_logger(__name__)
 
 
 @dataclass(eq=False)
@@ -103,7 +108,7 @@ class BatchConsumer(driver.Consumer):
     """Whether offsets are committed here; not if they travel in a transaction with the output."""
 
     on_refused: Callable[[KafkaError], None]
-    """Called when the brokers refuse to be read, such as for want of a right."""
+    """Called when the brokers refuse to be read, such as for want of a right, or do not answer."""
 
     _thread: BatchConsumerThread
 
@@ -112,10 +117,18 @@ class BatchConsumer(driver.Consumer):
         self._undone: dict[TP, deque[RecordBatch]] = {}
         self._asked_for: set[TP] = set()
         self._one_done = asyncio.Event()
+        self._patience = Patience("Reading", logger)
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def is_member(self) -> bool:
+        """Whether the group still takes this worker for the owner of what it was assigned.
+
+        Raises KafkaError when the group can't be asked.
+        """
+        return await self._thread.is_member()
 
     async def perform_seek(self) -> None:
         """Begin anew at the committed offsets: what was delivered and not done comes again."""
@@ -148,17 +161,25 @@ class BatchConsumer(driver.Consumer):
         self._asked_for = tps
         try:
             chunks = await self._thread.fetch(tps, timeout)
-        except KafkaError as error:
-            self.on_refused(error)
-            await asyncio.sleep(timeout)
-            return
-        generation = self.app.consumer_generation_id
-        for tp, chunk in chunks.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return  # a rebalance began; it ends in perform_seek
-            batch = await self._next_in_chain(tp, chunk)
-            if batch is not None:
-                yield tp, self._to_message(tp, batch)
+            generation = self.app.consumer_generation_id
+            for tp, chunk in chunks.items():
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return  # a rebalance began; it ends in perform_seek
+                batch = await self._next_in_chain(tp, chunk)
+                if batch is not None:
+                    yield tp, self._to_message(tp, batch)
+            self._patience.over()
+        except KafkaError as error:  # what was fetched and not delivered is read again
+            await self._wait_for_brokers(error)
+
+    async def _wait_for_brokers(self, error: KafkaError) -> None:
+        try:
+            if not brokers_away(error):
+                raise error
+            await self._patience.wait(error)
+        except KafkaError as refused:
+            self.on_refused(refused)
+            await asyncio.sleep(1.0)
 
     def _has_room(self, tp: TP) -> bool:
         undone = [batch for batch in self._undone.get(tp, ()) if not batch.done]
@@ -262,7 +283,12 @@ class BatchConsumer(driver.Consumer):
         return offset
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        return not self.commits or await super()._commit(offsets)
+        if not self.commits or await super()._commit(offsets):
+            return True
+        for tp in offsets.keys() & self._expected.keys():  # the next commit takes them along
+            stub = RecordBatch(tp, [], offsets[tp], partial(self._batch_done, tp), done=True)
+            self._undone.setdefault(tp, deque()).appendleft(stub)
+        return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Keep no gaps: the chain does."""

@@ -15,11 +15,11 @@ from mode import Service, get_logger
 
 from dedup.consumer import committed_consumer
 from dedup.positions import positions_of_states
-from dedup.refusals import refusal
+from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.streaming.publisher import MAX_BATCH_BYTES, Output
 from dedup.streaming.recovery import ChangelogReader
-from dedup.topics import TopicError
+from dedup.topics import BrokersAwayError, TopicError
 
 logger = get_logger(__name__)
 
@@ -75,7 +75,8 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
         logger.info("Dry run: the group %s is at work already and is joined.", group)
     except KafkaError as error:
         why = refusal(error, dry_run, right="READ")
-        raise TopicError(f"The dry run can't begin: {why}") from error
+        kind = BrokersAwayError if brokers_away(error) else TopicError
+        raise kind(f"The dry run can't begin: {why}") from error
     logger.info(
         "Dry run: nothing is written. %s is observed as the group %s from %s on.",
         source,

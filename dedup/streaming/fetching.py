@@ -4,17 +4,31 @@ It is Faust's consumer thread, with its own loop, so that heartbeats go on while
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+    for_code,
+)
+from aiokafka.protocol.group import HeartbeatRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import get_logger
 
 from dedup.consumer import ISOLATION_LEVEL
+from dedup.patience import Patience
+from dedup.refusals import brokers_away
+from dedup.stableoffsets import stable_offsets
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
@@ -22,6 +36,8 @@ FETCH_MAX_WAIT_MS: Final = 100
 aiokafka has one fetch to a broker under way. A partition that had unread records when the fetch was
 sent is not in it, and starves until the others have something.
 """
+
+logger = get_logger(__name__)
 
 
 class SourceRecord(Protocol):
@@ -64,6 +80,19 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust ties it to a `processing_guarantee` of its own, whose transactions are not ours.
         consumer._isolation_level = ISOLATION_LEVEL
         return consumer
+
+    async def on_start(self) -> None:
+        """Connect; wait for brokers that went away since the topics were looked at."""
+        patience = Patience("The consumer", logger)
+        self._consumer = self._create_consumer(loop=self.thread_loop)
+        self.time_started = monotonic()
+        while True:
+            try:
+                await self._consumer.start()
+            except KafkaConnectionError as error:
+                await patience.wait(error)
+            else:
+                return patience.over()
 
     def _stopped_set(self) -> None:
         # After a failure the thread has closed its loop by itself before it is told to stop.
@@ -134,16 +163,57 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def _rewind(self, tps: set[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
         consumer.pause(*(consumer.assignment() - tps))
-        never_committed = []
-        for tp in tps:
-            offset = await consumer.committed(tp)
-            if offset is None:
-                never_committed.append(tp)
-            else:
-                consumer.seek(tp, offset)
+        committed = await self._committed(tps)
+        for tp, offset in committed.items():
+            consumer.seek(tp, offset)
+        never_committed = tps - committed.keys()
         if never_committed:
             await consumer.seek_to_beginning(*driver.ensure_aiokafka_TPset(never_committed))
         return {tp: await consumer.position(tp) for tp in tps}
+
+    async def _committed(self, tps: set[TP]) -> dict[TP, int]:
+        """Return the committed offsets, after every transaction that the publisher has ended."""
+        consumer = self._ensure_consumer()
+        found: dict[TP, int] = {}
+        for topic in {tp.topic for tp in tps}:
+            partitions = [tp.partition for tp in tps if tp.topic == topic]
+            group = consumer._coordinator.group_id
+            offsets = await stable_offsets(consumer._client, group, topic, partitions)
+            found |= {TP(topic, partition): offset for partition, offset in offsets.items()}
+        return found
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; False where that has to be done again, for the brokers or the group move."""
+        consumer = self._ensure_consumer()
+        assigned = self.assignment()
+        try:
+            await consumer.commit({tp: at for tp, at in offsets.items() if tp in assigned})
+        except KafkaError as error:
+            if brokers_away(error):
+                logger.info("The offsets %s are not committed yet: %r", dict(offsets), error)
+            else:
+                await self.crash(error)
+            return False
+        return True
+
+    async def is_member(self) -> bool:
+        """See `BatchConsumer.is_member`."""
+        return cast("bool", await self.call_thread(self._is_member))
+
+    async def _is_member(self) -> bool:
+        coordinator = self._ensure_consumer()._coordinator
+        if coordinator._rejoin_needed_fut.done():
+            return False
+        heartbeat = HeartbeatRequest(
+            coordinator.group_id, coordinator.generation, coordinator.member_id
+        )
+        response = await coordinator._send_req(heartbeat)
+        error = for_code(response.error_code)
+        if error in (IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError):
+            return False
+        if error is not NoError:
+            raise error
+        return True
 
     async def go_to(self, tp: TP, offset: int) -> None:
         """Go to an offset of a partition that is still assigned."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp
 
 EVERY_S: Final = 2.0
+
+READ_WITHIN_S: Final = 30.0
+"""How long the brokers may take to tell the lag; the client would ask them for ever."""
+
 COUNTED_AT_ONCE: Final = 2_000
 """Products counted before the loop goes on: about a millisecond."""
 
@@ -90,13 +94,16 @@ class Gauges(Service):
 
     async def _measure_lag(self, owned: Collection[int]) -> None:
         try:
-            found = await self._reader.read(owned)
-        except (KafkaError, OSError) as error:
+            async with asyncio.timeout(READ_WITHIN_S):
+                found = await self._reader.read(owned)
+        except (KafkaError, OSError) as error:  # TimeoutError is an OSError
             if self._answered:
                 self.log.warning("The lag can't be read from the brokers: %r", error)
             self._answered = False
             await self._reader.close()
             return
+        if not self._answered:
+            self.log.info("The lag is read again, after %.1f s.", self.silent_for())
         self._answered = True
         self._answered_at = monotonic()
         topic, metrics = self._app.settings.KAFKA_PRODUCT_TOPIC, self._app.metrics

@@ -14,28 +14,40 @@ and are recognised as replayed, but dead letters may stand twice.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final
 
-import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError, ProducerFenced
 from aiokafka.producer import sender as producer_sender
-from mode import Service
+from mode import Service, get_logger
 
 from dedup.headerkeys import create_batch
+from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
+from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher, PublishError
+from dedup.streaming.producerclient import cause_of, pace_metadata
+from dedup.streaming.retrying import publish_again
 from dedup.topics import missing_topics
+
+__all__ = [
+    "GIVE_UP_AFTER_S",
+    "FencedError",
+    "KafkaPublisher",
+    "Output",
+    "OutputRecord",
+    "PublishError",
+    "Publisher",
+]
 
 MAX_BATCH_BYTES: Final = 900 * 1024
 """Size of a record batch: below the 1 MiB that brokers accept by default."""
 
-GIVE_UP_AFTER_S: Final = 120.0
-"""How long the brokers may acknowledge nothing before the worker gives up.
+ATTEMPT_WITHIN_S: Final = 30.0
+"""How long one transaction may take before its producer is recreated.
 
-An idempotent producer never does: it can't know whether what it sent was written.
+An idempotent producer never gives up: it can't know whether what it sent was written.
 """
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
@@ -59,60 +71,23 @@ CLOSE_WITHIN_S: Final = 5.0
 
 ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The broker decides what is too large, not the client."""
+_CLIENT_ERRORS: Final = (
+    KafkaError,
+    IllegalOperation,
+    AssertionError,
+    AttributeError,
+    asyncio.InvalidStateError,
+)
+"""What the client raises once its sender has failed."""
 
-
-class OutputRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record for `src_products` or for the dead letters, in bytes."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-@dataclass
-class Output:
-    """What a batch of one source partition puts on Kafka.
-
-    `states` go to the same partition of `src_products`, in order. `source_offset` is the offset
-    after the batch.
-    """
-
-    partition: int
-    source_offset: int
-    timestamp_ms: int
-    states: list[OutputRecord] = field(default_factory=list)
-    dead_letters: list[OutputRecord] = field(default_factory=list)
-
-
-class PublishError(Exception):
-    """The output can't be made durable; the text says why and what to do."""
-
-
-class FencedError(PublishError):
-    """Another worker owns the partition now; nothing of the output counts."""
-
-
-class Publisher(Protocol):
-    """Whatever makes an output durable."""
-
-    async def own(self, partitions: Collection[int]) -> None:
-        """Take over these source partitions and let go of all others.
-
-        Returns when nothing that another worker sends for them can become durable any more, as far
-        as this publisher promises that. Raises KafkaError when the brokers are away: call it again
-        then. Raises PublishError when they refuse.
-        """
-
-    async def publish(self, output: Output) -> int | None:
-        """Return once the output is durable.
-
-        Gives the offset on `src_products` after the last state, None when there was none. Raises
-        PublishError when the output can't be made durable.
-        """
+logger = get_logger(__name__)
 
 
 class KafkaPublisher(Service):
     """A transaction per batch, by a producer per source partition."""
+
+    is_member: Callable[[], Awaitable[bool]] | None = None
+    """See `Attempts.is_member`."""
 
     batch_bytes: int = MAX_BATCH_BYTES
     """Size of a record batch; one that holds a single record may be larger."""
@@ -156,6 +131,7 @@ class KafkaPublisher(Service):
             max_batch_size=self.batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
+        pace_metadata(producer.client)
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 await producer.start()
@@ -171,14 +147,23 @@ class KafkaPublisher(Service):
 
     async def publish(self, output: Output) -> int | None:
         """See `Publisher.publish`."""
+        if not (output.states or output.dead_letters or self.commits_offsets):
+            return None
+        if output.partition not in self._producers:
+            raise self._fenced(output)
+        patience = Patience(
+            f"The output of partition {output.partition}",
+            logger,
+            give_up_after_s=GIVE_UP_AFTER_S,
+        )
         try:
-            async with asyncio.timeout(GIVE_UP_AFTER_S):
-                return await self._publish(output)
+            try:
+                return await self.attempt(output)
+            except (KafkaError, TimeoutError) as error:
+                return await publish_again(self, self._settings, output, error, patience)
         except ProducerFenced as error:
-            raise FencedError(
-                f"Partition {output.partition} of {self._settings.KAFKA_PRODUCT_TOPIC} was taken "
-                "over by another worker; the batch in work is dropped here and done there."
-            ) from error
+            await self._discard(output.partition)
+            raise self._fenced(output) from error
         except (KafkaError, TimeoutError) as error:
             raise PublishError(
                 f"The output of partition {output.partition} was not accepted by the brokers at "
@@ -186,10 +171,14 @@ class KafkaPublisher(Service):
                 "was committed; the worker goes on from there when it is started again."
             ) from error
 
+    def _fenced(self, output: Output) -> FencedError:
+        return FencedError(
+            f"Partition {output.partition} of {self._settings.KAFKA_PRODUCT_TOPIC} was taken over "
+            "by another worker; the batch in work is dropped here and done there."
+        )
+
     async def _why(self, error: BaseException) -> str:
         """Say in a sentence what kept the output from being accepted, and what to do."""
-        if isinstance(error, KafkaError):
-            return refusal(error, self._settings, right="WRITE")
         gone = await missing_topics(self._settings)
         if gone:
             return (
@@ -197,27 +186,51 @@ class KafkaPublisher(Service):
                 "stood on it comes back only from the events: to have it back, also reset the "
                 f"offsets of the group {self._settings.DEDUP_APP_ID} to the earliest."
             )
+        if isinstance(error, KafkaError):
+            return refusal(error, self._settings, right="WRITE")
         return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Look after the brokers."
 
-    async def _publish(self, output: Output) -> int | None:
-        if not (output.states or output.dead_letters or self.commits_offsets):
-            return None
-        producer = self._producers.get(output.partition)
-        if producer is None:
-            raise ProducerFenced
-        try:
-            await producer.begin_transaction()
-            next_offset, _ = await asyncio.gather(
-                self._append(producer, output), self._add_offset(producer, output)
-            )
-            await producer.commit_transaction()
-        except ProducerFenced:
-            if self._producers.get(output.partition) is producer:
-                del self._producers[output.partition]
+    async def recreate(self, partition: int) -> AIOKafkaProducer:
+        """See `Attempts.recreate`."""
+        await self._discard(partition)
+        if self.should_stop:
+            raise ProducerFenced  # what was begun is aborted by the next owner
+        await self._start(partition)
+        return self._producers[partition]
+
+    async def _discard(self, partition: int) -> None:
+        producer = self._producers.pop(partition, None)
+        if producer is not None:
             await _close(producer)
-            raise
-        except KafkaError as error:
-            raise _cause(producer, error) from error
+
+    async def attempt(self, output: Output) -> int | None:
+        """See `Attempts.attempt`."""
+        producer = self._producers[output.partition]
+        sender = producer._sender.sender_task
+        transaction = asyncio.ensure_future(self._transact(producer, output))
+        try:
+            # The client does not tell everybody who waits when its sender has ended.
+            await asyncio.wait(
+                (transaction, sender),
+                timeout=min(ATTEMPT_WITHIN_S, GIVE_UP_AFTER_S),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if transaction.done():
+                return transaction.result()
+            raise KafkaError("The client ended.") if sender.done() else TimeoutError
+        except _CLIENT_ERRORS as error:
+            raise cause_of(producer, error) from None  # it is what the error came from
+        finally:
+            transaction.cancel()
+            await asyncio.wait((transaction,))
+            _ = transaction.cancelled() or transaction.exception()  # seen
+
+    async def _transact(self, producer: AIOKafkaProducer, output: Output) -> int | None:
+        await producer.begin_transaction()
+        next_offset, _ = await asyncio.gather(
+            self._append(producer, output), self._add_offset(producer, output)
+        )
+        await producer.commit_transaction()
         return next_offset
 
     async def _add_offset(self, producer: AIOKafkaProducer, output: Output) -> None:
@@ -271,13 +284,6 @@ async def _append(
     offset = int(acknowledged[-1].offset)
     # A retry that the broker knows already is acknowledged without its offset.
     return None if offset < 0 else offset + batches[-1].record_count()
-
-
-def _cause(producer: AIOKafkaProducer, error: KafkaError) -> KafkaError:
-    """Give what ended the transaction; what its parts raise is often but a consequence."""
-    ended = producer._txn_manager.wait_for_transaction_end()
-    cause = ended.exception() if ended.done() and not ended.cancelled() else None
-    return cause if isinstance(cause, KafkaError) else error
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from mode import get_logger
 from msgspec.structs import replace
 
@@ -41,6 +41,10 @@ from dedup.topics import missing_topics
 POLL_MS: Final = 500
 FETCH_BYTES: Final = 4 * 1024 * 1024
 PROGRESS_EVERY_S: Final = 5.0
+
+STALLED_AFTER_S: Final = 30.0
+"""How long the brokers may send nothing of what is still to be read."""
+
 SAMPLE: Final = 200
 
 logger = get_logger(__name__)
@@ -172,10 +176,12 @@ class ChangelogReader:
         """Read until every partition's position is at its end."""
         read = 0
         pending = set(ends)
-        reported = asyncio.get_running_loop().time()
+        reported = moved = asyncio.get_running_loop().time()
+        positions: dict[TopicPartition, int] = {}
         while pending:
+            before = positions.copy()
             for tp in sorted(pending):
-                position = await consumer.position(tp)
+                position = positions[tp] = await consumer.position(tp)
                 self._metrics.recovery_remaining.labels(tp.partition).set(
                     max(0, ends[tp] - position)
                 )
@@ -189,6 +195,11 @@ class ChangelogReader:
                 left = sum(self._metrics.recovery_left().values())
                 logger.info("Recovery: %s records read, %s to go.", f"{read:,}", f"{left:,}")
             chunks = await consumer.getmany(*pending, timeout_ms=POLL_MS)
+            if positions != before:
+                moved = asyncio.get_running_loop().time()
+            elif asyncio.get_running_loop().time() - moved > STALLED_AFTER_S:
+                topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
+                raise KafkaTimeoutError(f"nothing of {topic} in {STALLED_AFTER_S:.0f} s")
             for tp, records in chunks.items():
                 read += len(records)
                 self._apply(tp.partition, records, next_offset=await consumer.position(tp))

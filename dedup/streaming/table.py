@@ -183,6 +183,11 @@ class StateTable(Table[int, State]):
         """Give the states of those products of a partition that are known."""
         return self.data.partition(partition).read(product_ids)
 
+    def changelog_offset(self, partition: int) -> int:
+        """Return the changelog offset up to which a partition's states are known."""
+        progress = self.data.partition(partition).progress()
+        return 0 if progress is None else progress.next_offset
+
     def write(
         self,
         partition: int,

@@ -154,7 +154,10 @@ async def _publisher(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
 
 
 def _output(offset: int) -> Output:
-    return Output(0, offset, 1_767_225_600_000, [OutputRecord(b"1", b'{"product_id":1}', [])])
+    """One state that was made of the event before a source offset."""
+    source = [("dedup.source", b"0/%d" % (offset - 1))]
+    state = OutputRecord(b"1", b'{"product_id":1}', source)
+    return Output(0, offset - 1, offset, 0, 1_767_225_600_000, [state])
 
 
 def _broker(tmp_path: Path) -> LocalKafka:

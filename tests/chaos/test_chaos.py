@@ -1,7 +1,10 @@
 """The two-minute form of `make chaos`: a minute of each kind of trouble."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.chaos import restarts
 from tests.chaos.harness import run
 
 # A client that a killed broker cut off in the middle of connecting can't be closed in order.
@@ -30,3 +33,12 @@ async def test_without_transactions_too_a_zombie_puts_no_old_state_over_a_newer_
 
     assert report.faults == []
     assert report.exact, report
+
+
+def test_workers_survive_brokers_that_are_shut_down_cleanly(tmp_path: Path) -> None:
+    """The script of `make test-restarts`, with shorter pauses: processes as an operator runs."""
+    report = restarts.run(tmp_path, restarts=2, down_s=3, up_s=4)
+
+    assert report.workers_up == [True, True], report.last_words
+    assert report.faults == []
+    assert report.verify_code == 0, report.verify_output

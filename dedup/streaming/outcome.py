@@ -1,0 +1,99 @@
+"""Finds out whether an output was committed, when its producer was lost before it could tell.
+
+Guarantee: the answer is final. It is asked once a new producer of the same transactional id has
+started: by then the brokers have ended the transaction of the lost one, in one way or the other,
+and nobody else can end another.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from dedup.core.row import SOURCE_HEADER
+from dedup.settings import Settings
+from dedup.stableoffsets import stable_offsets
+from dedup.streaming.output import Output
+
+
+class Ending(Enum):
+    """What became of an output."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    OVERTAKEN = "overtaken"
+    """Somebody else has committed from the same events on."""
+
+
+async def ending_by_offset(
+    settings: Settings, producer: AIOKafkaProducer, output: Output
+) -> Ending:
+    """Tell by the source offset, which was part of the transaction. Raises KafkaError."""
+    found = await stable_offsets(
+        producer.client,
+        settings.DEDUP_APP_ID,
+        settings.KAFKA_PRODUCT_TOPIC,
+        [output.partition],
+    )
+    committed = found.get(output.partition, 0)
+    if committed <= output.first_offset:
+        return Ending.ABORTED
+    return Ending.COMMITTED if committed == output.source_offset else Ending.OVERTAKEN
+
+
+async def ending_by_states(settings: Settings, output: Output) -> Ending:
+    """Tell by the states on the output topic. Raises KafkaError.
+
+    Dead letters alone can't be told by: they count as aborted, and may stand twice.
+    """
+    expected = [(record.key, _source(record.headers)) for record in output.states]
+    if not expected:
+        return Ending.ABORTED
+    found = [
+        (record.key, source)
+        for record in await _committed_since(settings, output)
+        if (source := _source(record.headers)) is not None
+        and _offset_in(source, output.partition) >= output.first_offset
+    ]
+    if not found:
+        return Ending.ABORTED
+    # Compaction may have taken one that a later one of the same product follows, never the last.
+    return Ending.COMMITTED if found[-1] == expected[-1] else Ending.OVERTAKEN
+
+
+async def _committed_since(settings: Settings, output: Output) -> list[Any]:
+    """Read what was committed to the output topic after the states the output was made from."""
+    tp = TopicPartition(settings.KAFKA_SRC_PRODUCTS_TOPIC, output.partition)
+    consumer = AIOKafkaConsumer(
+        **settings.kafka_client(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    records: list[Any] = []
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        begin = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.seek(tp, max(begin, output.states_offset))
+        while await consumer.position(tp) < end:
+            for found in (await consumer.getmany(tp, timeout_ms=200)).values():
+                records += found
+    finally:
+        await consumer.stop()
+    return records
+
+
+def _source(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
+    return dict(headers).get(SOURCE_HEADER)
+
+
+def _offset_in(source: bytes, partition: int) -> int:
+    """Return the offset a source header names, -1 for another partition's or none."""
+    of, _, offset = source.partition(b"/")
+    try:
+        return int(offset) if int(of) == partition else -1
+    except ValueError:
+        return -1

@@ -1,0 +1,135 @@
+"""What time cures is waited for, also before the first batch and beside the batches."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaError,
+    LeaderNotAvailableError,
+    NotControllerError,
+    RequestTimedOutError,
+    UnknownError,
+)
+
+from dedup.localkafka import LocalKafka, free_port
+from dedup.patience import Patience
+from dedup.positions import committed_offsets
+from dedup.settings import Settings, load_settings
+from dedup.sink.consuming import _start
+from dedup.topics import check_group, check_topics, ensure_topics
+from dedup.wiring import build_app
+from tests.broker.faulty import Faults, answered, faulty_client, never_sent
+from tests.records import event
+from tests.workers import Names, produce
+
+logger = logging.getLogger(__name__)
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    with faulty_client() as made:
+        yield made
+
+
+def settings_of(kafka: str, names: Names, **more: str) -> Settings:
+    return load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings, **more})
+
+
+@pytest.mark.parametrize("error", [NotControllerError, RequestTimedOutError, UnknownError])
+async def test_topics_are_made_by_brokers_that_can_not_do_it_yet(
+    kafka: str, faults: Faults, error: type[KafkaError]
+) -> None:
+    """The answer may also be wrong: then the topic is there at the next try."""
+    settings = settings_of(kafka, Names.fresh())
+    faults.plan("CreateTopicsRequest", answered(error.errno))
+    faults.plan("CreateTopicsRequest", never_sent)
+    faults.plan("DescribeConfigsRequest", answered(error.errno))
+    faults.plan("DescribeConfigsRequest", never_sent)
+
+    facts = await ensure_topics(settings)
+
+    assert facts.partitions == 4
+    assert (await check_topics(settings)).cluster_id == facts.cluster_id
+    assert len(faults.happened) == 4
+
+
+@pytest.mark.parametrize(
+    "error", [CoordinatorLoadInProgressError, CoordinatorNotAvailableError, UnknownError]
+)
+async def test_a_group_is_looked_for_until_its_coordinator_is_there(
+    kafka: str, faults: Faults, error: type[KafkaError]
+) -> None:
+    faults.plan("FindCoordinatorRequest", answered(error.errno))
+    faults.plan("FindCoordinatorRequest", never_sent)
+
+    await check_group(settings_of(kafka, Names.fresh()))
+
+    assert len(faults.happened) == 2
+
+
+async def test_a_dry_run_begins_once_its_group_can_be_put_in_its_place(
+    kafka: str, faults: Faults, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    production = settings_of(kafka, names)
+    await ensure_topics(production)
+    await produce(kafka, [(b"1", event())], names.source)
+    app = build_app(
+        settings_of(kafka, names, DEDUP_DRY_RUN="true", DEDUP_DATA_DIR=str(tmp_path / "state"))
+    )
+    for code in (UnknownError.errno, LeaderNotAvailableError.errno):
+        faults.plan("OffsetCommitRequest", answered(code))
+    faults.plan("OffsetRequest", never_sent)
+
+    await app.prepare()
+
+    assert faults.happened.count("OffsetCommitRequest") == 2
+    assert await committed_offsets(app.settings, 4) == dict.fromkeys(range(4), 0)
+
+
+async def test_a_sink_starts_once_a_broker_answers(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    consumer = AIOKafkaConsumer(bootstrap_servers=f"127.0.0.1:{port}")
+    starting = asyncio.ensure_future(_start(consumer))
+    with caplog.at_level(logging.INFO, "dedup"), LocalKafka(port=port):
+        async with asyncio.timeout(60):
+            await starting
+        await consumer.stop()
+
+    ours = [r.levelname for r in caplog.records if r.name.startswith("dedup")]
+    assert ours in (["WARNING", "INFO"], [])  # none, if the broker was there before the first try
+
+
+async def test_a_wait_is_told_when_it_begins_and_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However many tries it takes; the next wait is told again."""
+    patience = Patience("Reading", logger)
+    with caplog.at_level(logging.INFO, __name__):
+        patience.over()
+        for _ in range(2):
+            for _ in range(3):
+                await patience.wait(LeaderNotAvailableError())
+            patience.over()
+
+    told = [(r.levelname, r.message.split(",")[0]) for r in caplog.records]
+    begin = ("WARNING", f"Reading: waiting for the brokers: {LeaderNotAvailableError()!r}")
+    assert told == [begin, ("INFO", "Reading: the brokers answer again")] * 2
+
+
+async def test_a_wait_that_is_too_long_ends_with_the_error() -> None:
+    patience = Patience("Reading", logger, give_up_after_s=0.2)
+    error = LeaderNotAvailableError()
+    await patience.wait(error)
+    await asyncio.sleep(0.2)
+
+    with pytest.raises(LeaderNotAvailableError) as last:
+        await patience.wait(error)
+
+    assert last.value is error
