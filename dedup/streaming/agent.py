@@ -24,7 +24,7 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event, read_key
@@ -75,7 +75,7 @@ class Deduplicator:
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
-        self._row_bytes = sys.maxsize
+        self._row_bytes = self._letter_bytes = sys.maxsize
 
     @property
     def rules(self) -> Rules:
@@ -89,6 +89,10 @@ class Deduplicator:
     def refuse_rows_beyond(self, batch_bytes: int) -> None:
         """Make dead letters of events whose row would not fit the topic's `max.message.bytes`."""
         self._row_bytes = batch_bytes - BESIDE_THE_ROW_BYTES
+
+    def cut_letters_beyond(self, batch_bytes: int) -> None:
+        """Keep of a dead letter what fits the `max.message.bytes` of its topic."""
+        self._letter_bytes = batch_bytes
 
     async def run(
         self, batches: AsyncIterable[RecordBatch], on_fenced: Callable[[FencedError], None]
@@ -165,7 +169,9 @@ class Deduplicator:
             outcome, state = decision.outcome, decision.state
             result.outcomes[outcome] += 1
             if decision.dead_letter is not None:
-                result.add_dead_letter(batch.tp, record, decision.dead_letter)
+                result.reasons[decision.dead_letter.reason] += 1
+                letter = self._letter(batch.tp, record, decision.dead_letter)
+                result.output.dead_letters.append(letter)
             if state is not None:
                 known[product_id] = result.states[product_id] = state
                 if outcome in EMITTING:
@@ -174,6 +180,13 @@ class Deduplicator:
             if decision.offset_regression:
                 result.offset_regressions += 1
         return result
+
+    def _letter(self, tp: TP, record: SourceRecord, dead_letter: DeadLetter) -> OutputRecord:
+        added = dead_letter_headers(
+            dead_letter, topic=tp.topic, partition=tp.partition, offset=record.offset
+        )
+        letter = fitting(record.key, record.value, record.headers, added, self._letter_bytes)
+        return OutputRecord(*letter)
 
     def decide(
         self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
@@ -211,12 +224,3 @@ class _Result:
         self.outcomes: Counter[Outcome] = Counter()
         self.reasons: Counter[Reason] = Counter()
         self.offset_regressions = 0
-
-    def add_dead_letter(self, tp: TP, record: SourceRecord, dead_letter: DeadLetter) -> None:
-        self.reasons[dead_letter.reason] += 1
-        headers = dead_letter_headers(
-            dead_letter, topic=tp.topic, partition=tp.partition, offset=record.offset
-        )
-        self.output.dead_letters.append(
-            OutputRecord(record.key, record.value, [*record.headers, *headers])
-        )
