@@ -15,7 +15,7 @@ stops the worker: going on would apply later events without the earlier ones.
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Collection, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -34,6 +34,7 @@ from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import RecordBatch
 from dedup.streaming.fetching import SourceRecord
 from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
+from dedup.streaming.rereading import WrittenLetters
 from dedup.streaming.table import StateTable
 
 logger = get_logger(__name__)
@@ -76,6 +77,7 @@ class Deduplicator:
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
         self._row_bytes = self._letter_bytes = sys.maxsize
+        self._written: Mapping[int, WrittenLetters] = {}
 
     @property
     def rules(self) -> Rules:
@@ -93,6 +95,10 @@ class Deduplicator:
     def cut_letters_beyond(self, batch_bytes: int) -> None:
         """Keep of a dead letter what fits the `max.message.bytes` of its topic."""
         self._letter_bytes = batch_bytes
+
+    def leave_out_letters(self, written: Mapping[int, WrittenLetters]) -> None:
+        """Write no dead letter that is on its topic already, by source partition."""
+        self._written = written
 
     async def run(
         self, batches: AsyncIterable[RecordBatch], on_fenced: Callable[[FencedError], None]
@@ -160,6 +166,7 @@ class Deduplicator:
         partition = batch.tp.partition
         known = self._table.read(partition, _named_products(batch.records))
         result = _Result(Output(partition, batch.next_offset, clock.now_us // 1000), known)
+        written = self._written
         # Each event is read and decided on before the next is read: it is still in the CPU's cache.
         for record in batch.records:
             event = read_event(record.key, record.value)
@@ -171,7 +178,8 @@ class Deduplicator:
             if decision.dead_letter is not None:
                 result.reasons[decision.dead_letter.reason] += 1
                 letter = self._letter(batch.tp, record, decision.dead_letter)
-                result.output.dead_letters.append(letter)
+                if partition not in written or not written[partition].has(record.offset, letter):
+                    result.output.dead_letters.append(letter)
             if state is not None:
                 known[product_id] = result.states[product_id] = state
                 if outcome in EMITTING:

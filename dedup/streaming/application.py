@@ -6,7 +6,7 @@ settings, and the services an app starts with.
 
 import asyncio
 import platform
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, cast
 
 import faust
@@ -36,6 +36,7 @@ from dedup.streaming.publisher import (
     PublishError,
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
+from dedup.streaming.rereading import look_back
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
 
@@ -247,6 +248,7 @@ class Recovery(Service):
         )
         await app.deduplicator.take_over(partitions)
         await app.changelog_reader.restore(partitions)
+        await self._recognise_letters(partitions)
         await app.on_rebalance_complete.send()
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
@@ -256,6 +258,18 @@ class Recovery(Service):
             return  # a partition went away meanwhile: another rebalance is on its way
         if app.rebalancing_count == rebalance:
             self._resume()
+
+    async def _recognise_letters(self, partitions: Collection[int]) -> None:
+        """Find the dead letters that are written, where no offset says what was read."""
+        app = self.app
+        tps = {TP(app.settings.KAFKA_PRODUCT_TOPIC, partition) for partition in partitions}
+        without = await cast("BatchConsumer", app.consumer).without_offsets(tps)
+        written = await look_back(
+            app.settings,
+            {tp.partition: has_records for tp, has_records in without.items()},
+            app.changelog_reader.knows_any,
+        )
+        app.deduplicator.leave_out_letters(written)
 
     async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.

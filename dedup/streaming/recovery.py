@@ -13,7 +13,7 @@ each batch is written with the offset after it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -93,6 +93,11 @@ class ChangelogReader:
                     raise
                 why = f"{topic} was deleted. Make it anew with `dedup topics create`."
             raise RecoveryError(f"The known states can't be read from {topic}: {why}") from error
+
+    def knows_any(self, partitions: Collection[int]) -> bool:
+        """Whether anything is known of a product of these partitions, which are restored."""
+        stores = map(self._table.data.partition, partitions)
+        return any(True for store in stores for _ in islice(store.items(), 1))
 
     async def _restore(self, partitions: Sequence[int]) -> int:
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
