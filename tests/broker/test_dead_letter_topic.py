@@ -206,15 +206,15 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
 ) -> None:
     """At the latest after the sentence and a restart, which is what `own` stands for here."""
     names = Names.fresh()
-    monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
-    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
     async with publishes(kafka, names) as publisher:
         await publisher.publish(letter(b"1"))
         async with admin(kafka) as client:
             await client.delete_topics([names.dead_letters])
         await make(kafka, names.dead_letters, 1)
         try:
-            await publisher.publish(letter(b"2"))
+            with monkeypatch.context() as patience:
+                patience.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
+                await publisher.publish(letter(b"2"))
         except PublishError:
             await publisher.own([])
             await publisher.own([3])
@@ -231,15 +231,9 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
     ],
 )
 async def test_a_topic_that_was_altered_under_the_worker_is_named_with_the_setting(
-    kafka: str,
-    monkeypatch: pytest.MonkeyPatch,
-    config: dict[str, str],
-    output: Output,
-    words: str,
+    kafka: str, config: dict[str, str], output: Output, words: str
 ) -> None:
     names = Names.fresh()
-    monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
-    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
     async with publishes(kafka, names) as publisher:
         await alter(kafka, names.dead_letters, **config)
         with pytest.raises(PublishError, match="Nothing of it was committed") as refused:
