@@ -1,13 +1,36 @@
 """A dead letter as it stands on the topic, and what its headers say. Pure."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-Header = tuple[str, bytes | None]
+from dedup.core.deadletter import (
+    EXCEPTION_HEADER,
+    TRUNCATED_HEADER,
+    VALUE_SIZE_HEADER,
+    AnyHeader,
+    Header,
+)
 
-_ADDED: Final = ("__streams.", "dedup.")
+_ADDED: Final = ("__streams.errors.", "dedup.errors.")
+_REPLAYED_HEADER: Final = "dedup.replayed.position"
+
+
+def replayed_headers(letter: "Letter") -> list[Header]:
+    """Return the headers of the record that marks a letter as re-submitted.
+
+    It has neither key nor value and stands on the letter's own partition, so it stays as long.
+    """
+    return [(_REPLAYED_HEADER, letter.position.encode())]
+
+
+def replayed_position(headers: Sequence[AnyHeader]) -> tuple[int, int] | None:
+    """Return partition and offset of the letter that a record marks; None: it is no such record."""
+    found = dict(headers).get(_REPLAYED_HEADER) if len(headers) == 1 else None
+    partition, _, offset = (found or b"").partition(b":")
+    return (int(partition), int(offset)) if partition.isdigit() and offset.isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -19,7 +42,9 @@ class Letter:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[Header, ...]
+    headers: tuple[AnyHeader, ...]
+    replayed_ms: int | None = None
+    """When it was re-submitted last, as far as the topic has been read."""
 
     @property
     def position(self) -> str:
@@ -29,8 +54,12 @@ class Letter:
     @property
     def time(self) -> str:
         """When it was put there, ISO 8601 in UTC."""
-        moment = datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
-        return moment.isoformat(timespec="milliseconds")
+        return _time(self.timestamp_ms)
+
+    @property
+    def replayed(self) -> str | None:
+        """When it was re-submitted, ISO 8601 in UTC; None: it was not, as far as is known."""
+        return None if self.replayed_ms is None else _time(self.replayed_ms)
 
     @property
     def reason(self) -> str:
@@ -58,9 +87,29 @@ class Letter:
         return self._number("__streams.errors.offset")
 
     @property
-    def original_headers(self) -> list[Header]:
-        """The headers the event came with, without those of dead letters."""
-        return [(name, value) for name, value in self.headers if not name.startswith(_ADDED)]
+    def original_headers(self) -> list[AnyHeader]:
+        """The headers the event came with: all before those that the worker appended.
+
+        An event that is a dead letter a second time may have come with headers of the same names.
+        """
+        names = [name for name, _ in self.headers]
+        appended = len(names)
+        while appended and names[appended - 1].startswith(_ADDED):
+            appended -= 1
+            if names[appended] == EXCEPTION_HEADER:
+                return list(self.headers[:appended])
+        return list(self.headers)  # a stranger's: none of them is known to be the worker's
+
+    @property
+    def truncated(self) -> frozenset[str]:
+        """What of the event is not all there: key, value, headers."""
+        return frozenset(filter(None, self._text(TRUNCATED_HEADER).split(",")))
+
+    @property
+    def value_size(self) -> int:
+        """The bytes of the event's value, also where only the first of them are there."""
+        size = self._number(VALUE_SIZE_HEADER) if "value" in self.truncated else None
+        return len(self.value or b"") if size is None else size
 
     def without_value(self) -> "Letter":
         """Give it without the bytes of the event, which may be many."""
@@ -80,6 +129,8 @@ class Letter:
             "message": self.message,
             "time": self.time,
             "key": None if self.key is None else printable(self.key),
+            "truncated": sorted(self.truncated),
+            "replayed": self.replayed,
         }
 
     def details(self) -> dict[str, Any]:
@@ -95,13 +146,19 @@ class Letter:
         }
 
     def _text(self, name: str) -> str:
-        # The last one: the event may have come with a header of that name, ours stands after it.
-        found = [value for header, value in self.headers if header == name]
+        # Of the worker's own where there are any: the event may have come with that name too.
+        own = self.headers[len(self.original_headers) :] or self.headers
+        found = [value for header, value in own if header == name]
         return printable(found[-1] or b"") if found else ""
 
     def _number(self, name: str) -> int | None:
         text = self._text(name)
         return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _time(timestamp_ms: int) -> str:
+    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def printable(data: bytes) -> str:

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     InvalidReplicationFactorError,
     InvalidRequiredAcksError,
     InvalidSessionTimeoutError,
+    InvalidTimestampError,
     InvalidTopicError,
     InvalidTransactionTimeout,
     KafkaConfigurationError,
@@ -75,6 +76,7 @@ _REFUSED_FOR_GOOD: Final = (
     InvalidReplicationFactorError,
     InvalidRequiredAcksError,
     InvalidSessionTimeoutError,
+    InvalidTimestampError,
     InvalidTopicError,
     InvalidTransactionTimeout,
     KafkaConfigurationError,
@@ -156,9 +158,23 @@ def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:
         return _denied(settings, "WRITE", f"the transactional ids {prefix}*", option)
     if isinstance(error, ClusterAuthorizationFailedError):
         return _denied(settings, "IDEMPOTENT_WRITE", "the cluster", "--cluster")
-    if isinstance(error, MessageSizeTooLargeError):
-        topics = _touched(settings, "WRITE")
-        return f"A record is larger than max.message.bytes of {' or '.join(topics)}. Raise it."
+    return _not_taken(error, " or ".join(_touched(settings, "WRITE")))
+
+
+def _not_taken(error: KafkaError, topics: str) -> str:
+    """Say which limit of the topics that the worker writes a record has met."""
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        return (
+            f"A record is larger than max.message.bytes of {topics}, which was lowered since the "
+            "worker started. Raise it, or start the worker again: it reads the limit then, and "
+            "what is larger becomes a dead letter, of which what fits is kept."
+        )
+    if isinstance(error, InvalidTimestampError):
+        return (
+            "The brokers do not accept the time of this machine's clock: it differs from theirs by "
+            f"more than message.timestamp.before.max.ms or .after.max.ms of {topics}. Set the "
+            "clocks right, or raise these settings."
+        )
     return f"{error!r}."
 
 

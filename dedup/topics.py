@@ -27,9 +27,16 @@ from dedup.diagnosis import diagnose
 from dedup.patience import Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
+from dedup.topicchecks import (
+    DAY_MS,
+    largest_batch,
+    letter_faults,
+    letter_warnings,
+    write_faults,
+    write_warnings,
+)
 from dedup.topicid import topic_id_of
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
 DLQ_RETENTION_MS: Final = 14 * DAY_MS
 CONNECT_TIMEOUT_S: Final = 30.0
 VISIBLE_TIMEOUT_S: Final = 15.0
@@ -37,7 +44,6 @@ VISIBLE_TIMEOUT_S: Final = 15.0
 # A row can be longer than the event it comes from, a dead letter is by its headers.
 _STATE_MAX_BYTES: Final = 2 * 1024 * 1024
 _DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
-_DEFAULT_MAX_BYTES: Final = 1_048_588  # of Kafka
 
 _Answer = TypeVar("_Answer")
 
@@ -53,14 +59,17 @@ class TopicFacts:
     """What the worker has to know of its topics.
 
     `delete_retention_ms`: how long a tombstone is kept. `states_batch_bytes` and
-    `smallest_batch_bytes`: the largest record batch the output topic takes, and both topics take.
+    `letters_batch_bytes`: the largest record batch that the output topic and the dead-letter topic
+    take. `warnings`: what an operator should change, in sentences.
     """
 
     cluster_id: str | None
     partitions: int
     delete_retention_ms: int
     states_batch_bytes: int
-    smallest_batch_bytes: int
+    letters_batch_bytes: int
+    letters_partitions: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -274,17 +283,35 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
             f"{counts[source]} partitions) or make {states} anew."
         )
     config = await _states_config(admin, settings)
-    letters = await _readable(admin, settings.KAFKA_DLQ_TOPIC, settings)
-    states_bytes = int(config.get("max.message.bytes", _DEFAULT_MAX_BYTES))
-    letter_bytes = int(letters.get("max.message.bytes", _DEFAULT_MAX_BYTES))
+    letters = settings.KAFKA_DLQ_TOPIC
+    letters_config = await _readable(admin, letters, settings)
+    faults = [
+        *write_faults(states, config),
+        *letter_faults(letters, letters_config),
+        *write_faults(letters, letters_config),
+    ]
+    if faults:
+        raise TopicError(" ".join(faults))
     cluster = await admin.describe_cluster()
     return TopicFacts(
         cluster_id=cluster.get("cluster_id"),
         partitions=counts[source],
         delete_retention_ms=int(config.get("delete.retention.ms", DAY_MS)),
-        states_batch_bytes=states_bytes,
-        smallest_batch_bytes=min(states_bytes, letter_bytes),
+        states_batch_bytes=largest_batch(config),
+        letters_batch_bytes=largest_batch(letters_config),
+        letters_partitions=counts[letters],
+        warnings=(
+            *write_warnings(states, config, await _replicas(admin, states)),
+            *write_warnings(letters, letters_config, await _replicas(admin, letters)),
+            *letter_warnings(letters, letters_config),
+        ),
     )
+
+
+async def _replicas(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """Return the replicas of a topic, of the partition that has the fewest."""
+    (described,) = await admin.describe_topics([topic])
+    return min(len(partition["replicas"]) for partition in described["partitions"])
 
 
 async def _states_config(admin: AIOKafkaAdminClient, settings: Settings) -> Mapping[str, str]:

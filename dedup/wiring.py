@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import faust
 from faust.types.auth import CredentialsT
+from mode import get_logger
 
 from dedup.metrics import Metrics
 from dedup.patience import Patience
@@ -39,6 +40,8 @@ from dedup.topics import (
     ensure_topics,
 )
 from dedup.web import add_pages
+
+logger = get_logger(__name__)
 
 TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
@@ -130,8 +133,12 @@ def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
         app.data_directory.belong_to(Origin(facts.cluster_id, source, states, facts.partitions))
     app.partitions = facts.partitions
     app.changelog_reader.partitions = facts.partitions
-    app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.smallest_batch_bytes)
+    for warning in facts.warnings:
+        logger.warning("%s", warning)
+    app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.states_batch_bytes)
+    app.publisher_service.letters_batch_bytes = min(MAX_BATCH_BYTES, facts.letters_batch_bytes)
     app.deduplicator.refuse_rows_beyond(facts.states_batch_bytes)
+    app.deduplicator.cut_letters_beyond(facts.letters_batch_bytes)
     app.deduplicator.keep_deleted_markers(facts.delete_retention_ms * 1000)
     app.changelog_reader.deleted_marker_us = facts.delete_retention_ms * 1000
 

@@ -18,7 +18,7 @@ Examples:
 
 \b
 Exit codes:
-  0  the topics can be worked with
+  0  the topics can be worked with; what should be changed all the same is on stderr
   1  they can't, or the settings are wrong; a sentence says why
 """
 
@@ -47,7 +47,11 @@ def create(as_json: bool) -> None:
 @topics.command()
 @_json
 def check(as_json: bool) -> None:
-    """Check that the topics exist and can be worked with; change nothing."""
+    """Check that the topics exist and can be worked with; change nothing.
+
+    That is what the worker checks when it starts: partitions, cleanup.policy, max.message.bytes,
+    min.insync.replicas and message.timestamp.* of KAFKA_SRC_PRODUCTS_TOPIC and KAFKA_DLQ_TOPIC.
+    """
     from dedup.topics import check_topics  # noqa: PLC0415 - as above
 
     _report(check_topics, as_json)
@@ -61,6 +65,8 @@ def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]], as_json: bo
         return settings, await action(settings)
 
     settings, facts = run(act)
+    for warning in facts.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     names = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
     if as_json:
         topics = {"source": names[0], "states": names[1], "dead_letters": settings.KAFKA_DLQ_TOPIC}
@@ -68,5 +74,6 @@ def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]], as_json: bo
         return
     click.echo(
         f"{' and '.join(names)} have {facts.partitions} partitions, {names[1]} is compacted, "
-        f"{settings.KAFKA_DLQ_TOPIC} is there."
+        f"{settings.KAFKA_DLQ_TOPIC} has {facts.letters_partitions} and takes dead letters of "
+        f"{facts.letters_batch_bytes:,} bytes."
     )

@@ -1,7 +1,8 @@
 """Dead letters: events that can't be applied, why, and the headers they travel with."""
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 
 class Reason(StrEnum):
@@ -24,8 +25,33 @@ class DeadLetter(NamedTuple):
 
 
 Header = tuple[str, bytes]
+AnyHeader = tuple[str, bytes | None]
+"""A header as Kafka allows it: its value may be null."""
 
-_EXCEPTION_HEADER: Final = "__streams.errors.exception"
+EXCEPTION_HEADER: Final = "__streams.errors.exception"
+"""The first of the headers that the worker appends to those of the event."""
+
+MESSAGE_HEADER: Final = "__streams.errors.message"
+TRUNCATED_HEADER: Final = "dedup.errors.truncated"
+"""What of the event did not fit, comma-separated: key, value, headers. Absent: all of it is there.
+
+Of a key or a value the first bytes are there, of headers none.
+"""
+
+VALUE_SIZE_HEADER: Final = "dedup.errors.value.size"
+"""The bytes of the event's value, where only the first of them are there."""
+
+SMALLEST_LIMIT_BYTES: Final = 1024
+"""A topic must take record batches of this size: the headers of a dead letter fit, and a row's."""
+
+EXCERPT_BYTES: Final = 64 * 1024
+"""How much of a value that does not fit is kept at most."""
+
+_BATCH_BYTES: Final = 61 + 36
+"""The head of a record batch, and of the one record in it at most."""
+
+_HEADER_BYTES: Final = 10
+"""The lengths of a header's name and value at most."""
 
 
 def dead_letter_headers(
@@ -37,10 +63,85 @@ def dead_letter_headers(
     for Kafka Streams read our dead letters too.
     """
     return [
-        (_EXCEPTION_HEADER, f"dedup.DeadLetter.{dead_letter.reason}".encode()),
-        ("__streams.errors.message", dead_letter.message.encode("utf-8", "backslashreplace")),
+        (EXCEPTION_HEADER, f"dedup.DeadLetter.{dead_letter.reason}".encode()),
+        (MESSAGE_HEADER, dead_letter.message.encode("utf-8", "backslashreplace")),
         ("__streams.errors.topic", topic.encode()),
         ("__streams.errors.partition", b"%d" % partition),
         ("__streams.errors.offset", b"%d" % offset),
         ("dedup.errors.reason", dead_letter.reason.encode()),
     ]
+
+
+class Record(Protocol):
+    """A record to be written."""
+
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's words, as are those below
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[AnyHeader]: ...  # noqa: D102
+
+
+class LetterRecord(NamedTuple):
+    """A dead letter as it is written: the event, or what of it fits, and the headers of both."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[AnyHeader]
+
+
+def fitting(
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[AnyHeader],
+    added: Sequence[Header],
+    limit: int,
+) -> LetterRecord:
+    """Return the dead letter of an event that came with these headers, `added` after them.
+
+    One that is larger than `limit` bytes as a record batch keeps an excerpt of its value, and a
+    header that says so. Its headers and its key share the same fate where they alone are too large.
+    `limit` must be at least `SMALLEST_LIMIT_BYTES`.
+    """
+    whole = LetterRecord(key, value, [*headers, *added])
+    if record_bytes(whole) <= limit:
+        return whole
+    added = [(name, _cut(text, limit // 4)) for name, text in added]
+    told: list[Header] = [
+        (TRUNCATED_HEADER, b"key,value,headers"),
+        (VALUE_SIZE_HEADER, b"%d" % len(value or b"")),
+    ]
+    room = max(0, limit - record_bytes(LetterRecord(None, None, [*added, *told])))
+    cut = []
+    if key is not None and len(key) > room // 2:
+        cut.append(b"key")
+        key = key[: min(room // 2, EXCERPT_BYTES)]
+    room -= len(key or b"")
+    if _headers_bytes(headers) > room // 2:
+        cut.append(b"headers")
+        headers = []
+    room -= _headers_bytes(headers)
+    if value is not None and len(value) > room:
+        cut.append(b"value")
+        value = value[: min(room, EXCERPT_BYTES)]
+    told = [(TRUNCATED_HEADER, b",".join(cut)), *(told[1:] if b"value" in cut else ())]
+    return LetterRecord(key, value, [*headers, *added, *told])
+
+
+def record_bytes(record: Record) -> int:
+    """Return the size of a record batch that holds this record alone, rounded up."""
+    fields = len(record.key or b"") + len(record.value or b"")
+    return _BATCH_BYTES + fields + _headers_bytes(record.headers)
+
+
+def _headers_bytes(headers: Sequence[AnyHeader]) -> int:
+    return sum(
+        len(name.encode("utf-8", "surrogatepass")) + len(value or b"") + _HEADER_BYTES
+        for name, value in headers
+    )
+
+
+def _cut(text: bytes, most: int) -> bytes:
+    """Return the first bytes of a text in UTF-8, without a part of a character at the end."""
+    return text if len(text) <= most else text[:most].decode("utf-8", "ignore").encode()

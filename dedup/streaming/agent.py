@@ -15,7 +15,7 @@ stops the worker: going on would apply later events without the earlier ones.
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Collection, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -24,7 +24,7 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event, read_key
@@ -35,6 +35,7 @@ from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import RecordBatch
 from dedup.streaming.fetching import SourceRecord
 from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
+from dedup.streaming.rereading import WrittenLetters
 from dedup.streaming.table import StateTable
 
 logger = get_logger(__name__)
@@ -79,7 +80,8 @@ class Deduplicator:
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
-        self._row_bytes = sys.maxsize
+        self._row_bytes = self._letter_bytes = sys.maxsize
+        self._written: Mapping[int, WrittenLetters] = {}
 
     @property
     def rules(self) -> Rules:
@@ -93,6 +95,14 @@ class Deduplicator:
     def refuse_rows_beyond(self, batch_bytes: int) -> None:
         """Make dead letters of events whose row would not fit the topic's `max.message.bytes`."""
         self._row_bytes = batch_bytes - BESIDE_THE_ROW_BYTES
+
+    def cut_letters_beyond(self, batch_bytes: int) -> None:
+        """Keep of a dead letter what fits the `max.message.bytes` of its topic."""
+        self._letter_bytes = batch_bytes
+
+    def leave_out_letters(self, written: Mapping[int, WrittenLetters]) -> None:
+        """Write no dead letter that is on its topic already, by source partition."""
+        self._written = written
 
     async def run(
         self, batches: AsyncIterable[RecordBatch], on_fenced: Callable[[FencedError], None]
@@ -172,6 +182,7 @@ class Deduplicator:
             clock.now_us // 1000,
         )
         result = _Result(output, known)
+        written = self._written
         # Each event is read and decided on before the next is read: it is still in the CPU's cache.
         for record in batch.records:
             event = read_event(record.key, record.value)
@@ -181,7 +192,10 @@ class Deduplicator:
             outcome, state = decision.outcome, decision.state
             result.outcomes[outcome] += 1
             if decision.dead_letter is not None:
-                result.add_dead_letter(batch.tp, record, decision.dead_letter)
+                result.reasons[decision.dead_letter.reason] += 1
+                letter = self._letter(batch.tp, record, decision.dead_letter)
+                if partition not in written or not written[partition].has(record.offset, letter):
+                    result.output.dead_letters.append(letter)
             if state is not None:
                 known[product_id] = result.states[product_id] = state
                 if outcome in EMITTING:
@@ -190,6 +204,13 @@ class Deduplicator:
             if decision.offset_regression:
                 result.offset_regressions += 1
         return result
+
+    def _letter(self, tp: TP, record: SourceRecord, dead_letter: DeadLetter) -> OutputRecord:
+        added = dead_letter_headers(
+            dead_letter, topic=tp.topic, partition=tp.partition, offset=record.offset
+        )
+        letter = fitting(record.key, record.value, record.headers, added, self._letter_bytes)
+        return OutputRecord(*letter)
 
     def decide(
         self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
@@ -227,12 +248,3 @@ class _Result:
         self.outcomes: Counter[Outcome] = Counter()
         self.reasons: Counter[Reason] = Counter()
         self.offset_regressions = 0
-
-    def add_dead_letter(self, tp: TP, record: SourceRecord, dead_letter: DeadLetter) -> None:
-        self.reasons[dead_letter.reason] += 1
-        headers = dead_letter_headers(
-            dead_letter, topic=tp.topic, partition=tp.partition, offset=record.offset
-        )
-        self.output.dead_letters.append(
-            OutputRecord(record.key, record.value, [*record.headers, *headers])
-        )

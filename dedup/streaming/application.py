@@ -8,7 +8,7 @@ import asyncio
 import os
 import platform
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -42,6 +42,7 @@ from dedup.streaming.publisher import (
     PublishError,
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
+from dedup.streaming.rereading import look_back
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
 
@@ -299,6 +300,7 @@ class Recovery(Service):
         await app.deduplicator.take_over(partitions)
         await app.changelog_reader.restore(partitions)
         app.foreign.expect(app.changelog_reader.next_offsets(partitions))
+        await self._recognise_letters(partitions)
         await app.on_rebalance_complete.send()
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
@@ -311,6 +313,18 @@ class Recovery(Service):
             raise KafkaTimeoutError(f"no committed offsets in {SEEK_WITHIN_S:.0f} s") from error
         if app.rebalancing_count == rebalance:
             self._resume()
+
+    async def _recognise_letters(self, partitions: Collection[int]) -> None:
+        """Find the dead letters that are written, where no offset says what was read."""
+        app = self.app
+        tps = {TP(app.settings.KAFKA_PRODUCT_TOPIC, partition) for partition in partitions}
+        without = await cast("BatchConsumer", app.consumer).without_offsets(tps)
+        written = await look_back(
+            app.settings,
+            {tp.partition: has_records for tp, has_records in without.items()},
+            app.changelog_reader.knows_any,
+        )
+        app.deduplicator.leave_out_letters(written)
 
     async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.

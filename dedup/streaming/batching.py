@@ -138,6 +138,10 @@ class BatchConsumer(driver.Consumer):
         self._committed_offset.update(positions)
         self._expected.update(positions)
 
+    async def without_offsets(self, tps: set[TP]) -> dict[TP, bool]:
+        """Give the partitions for which no offset is committed, and whether each has records."""
+        return await self._thread.without_offsets(tps)
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop delivering, let Faust wait for the batches in work and commit them, forget."""
         self._expected.clear()

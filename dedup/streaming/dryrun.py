@@ -28,6 +28,7 @@ class DryRunPublisher(Service):
     """Drops every output."""
 
     batch_bytes: int = MAX_BATCH_BYTES
+    letters_batch_bytes: int = MAX_BATCH_BYTES
     commits_offsets = False
 
     async def own(self, partitions: Collection[int]) -> None:

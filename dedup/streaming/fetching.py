@@ -215,6 +215,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             raise error
         return True
 
+    async def without_offsets(self, tps: set[TP]) -> dict[TP, bool]:
+        """Return the partitions for which no offset is committed, and whether each has records."""
+        return cast("dict[TP, bool]", await self.call_thread(self._without_offsets, tps))
+
+    async def _without_offsets(self, tps: set[TP]) -> dict[TP, bool]:
+        consumer = self._ensure_consumer()
+        none = list(tps - (await self._committed(tps)).keys())
+        first, ends = await consumer.beginning_offsets(none), await consumer.end_offsets(none)
+        return {tp: first[tp] < ends[tp] for tp in none}
+
     async def go_to(self, tp: TP, offset: int) -> None:
         """Go to an offset of a partition that is still assigned."""
 

@@ -14,14 +14,21 @@ and are recognised as replayed, but dead letters may stand twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaError, KafkaTimeoutError, ProducerFenced
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFenced,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
+from dedup.core.deadletter import record_bytes
 from dedup.headerkeys import create_batch
 from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
@@ -29,7 +36,7 @@ from dedup.settings import Settings
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher, PublishError
 from dedup.streaming.producerclient import cause_of, pace_metadata
 from dedup.streaming.retrying import publish_again
-from dedup.topics import missing_topics
+from dedup.topics import BrokersAwayError, TopicError, check_topics, missing_topics
 
 __all__ = [
     "GIVE_UP_AFTER_S",
@@ -69,6 +76,9 @@ Brokers refuse it until the markers of the one before are written (KAFKA-5477), 
 
 CLOSE_WITHIN_S: Final = 5.0
 
+CHECK_WITHIN_S: Final = 10.0
+"""How long the topics may take to be checked after they refused an output."""
+
 ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The broker decides what is too large, not the client."""
 _CLIENT_ERRORS: Final = (
@@ -91,6 +101,9 @@ class KafkaPublisher(Service):
 
     batch_bytes: int = MAX_BATCH_BYTES
     """Size of a record batch; one that holds a single record may be larger."""
+
+    letters_batch_bytes: int = MAX_BATCH_BYTES
+    """The same of a batch of dead letters, if it is smaller."""
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -186,6 +199,13 @@ class KafkaPublisher(Service):
                 "stood on it comes back only from the events: to have it back, also reset the "
                 f"offsets of the group {self._settings.DEDUP_APP_ID} to the earliest."
             )
+        try:  # settings that keep records from being written may be new since the start
+            async with asyncio.timeout(CHECK_WITHIN_S):
+                await check_topics(self._settings)
+        except (BrokersAwayError, TimeoutError):
+            pass
+        except TopicError as fault:
+            return str(fault)
         if isinstance(error, KafkaError):
             return refusal(error, self._settings, right="WRITE")
         return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Look after the brokers."
@@ -243,47 +263,76 @@ class KafkaPublisher(Service):
 
     async def _append(self, producer: AIOKafkaProducer, output: Output) -> int | None:
         """Append states and dead letters; wait for the acknowledgement."""
-        states = (self._settings.KAFKA_SRC_PRODUCTS_TOPIC, output.states)
-        dead_letters = (self._settings.KAFKA_DLQ_TOPIC, output.dead_letters)
+        states, letters = self._settings.KAFKA_SRC_PRODUCTS_TOPIC, self._settings.KAFKA_DLQ_TOPIC
+        if output.states and output.partition not in await producer.partitions_for(states):
+            raise UnknownTopicOrPartitionError(states)
+        into = 0
+        if output.dead_letters:  # their topic may have fewer partitions than the source, or more
+            into = output.partition % len(await producer.partitions_for(letters))
         next_offset, _ = await asyncio.gather(
-            *(
-                _append(producer, topic, output.partition, records, output.timestamp_ms)
-                for topic, records in (states, dead_letters)
-            )
+            _append(
+                producer,
+                TopicPartition(states, output.partition),
+                [output.states],
+                output.timestamp_ms,
+            ),
+            _append(
+                producer,
+                TopicPartition(letters, into),
+                _portions(output.dead_letters, self.letters_batch_bytes),
+                output.timestamp_ms,
+            ),
         )
         return next_offset
 
 
 async def _append(
     producer: AIOKafkaProducer,
-    topic: str,
-    partition: int,
-    records: Sequence[OutputRecord],
+    to: TopicPartition,
+    portions: Iterable[Sequence[OutputRecord]],
     timestamp_ms: int,
 ) -> int | None:
-    """Append records to a partition, in as few record batches as their size allows."""
-    if not records:
-        return None
+    """Append records to a partition, each portion in as few record batches as their size allows."""
     batches = []
-    batch = create_batch(producer, records)
-    for record in records:
-        while (
-            batch.append(
-                timestamp=timestamp_ms, key=record.key, value=record.value, headers=record.headers
-            )
-            is None
-        ):  # it is full; an empty one takes any record
-            batches.append(batch)
-            batch = create_batch(producer, records)
-    batches.append(batch)
+    for records in filter(None, portions):
+        batch = create_batch(producer, records)
+        for record in records:
+            while (
+                batch.append(
+                    timestamp=timestamp_ms,
+                    key=record.key,
+                    value=record.value,
+                    headers=record.headers,
+                )
+                is None
+            ):  # it is full; an empty one takes any record
+                batches.append(batch)
+                batch = create_batch(producer, records)
+        batches.append(batch)
+    if not batches:
+        return None
     deliveries = []
     for batch in batches:
         batch.close()
-        deliveries.append(await producer.send_batch(batch, topic, partition=partition))
+        deliveries.append(await producer.send_batch(batch, to.topic, partition=to.partition))
     acknowledged = await asyncio.gather(*deliveries)
     offset = int(acknowledged[-1].offset)
     # A retry that the broker knows already is acknowledged without its offset.
     return None if offset < 0 else offset + batches[-1].record_count()
+
+
+def _portions(records: Iterable[OutputRecord], limit: int) -> Iterator[list[OutputRecord]]:
+    """Divide records into portions of `limit` bytes; one that is larger stands alone."""
+    portion: list[OutputRecord] = []
+    size = 0
+    for record in records:
+        more = record_bytes(record)
+        if portion and size + more > limit:
+            yield portion
+            portion, size = [], 0
+        portion.append(record)
+        size += more
+    yield portion
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

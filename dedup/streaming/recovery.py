@@ -13,7 +13,7 @@ each batch is written with the offset after it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -103,6 +103,11 @@ class ChangelogReader:
         """Return the offset after what is known of each partition that has any state."""
         found = {p: self._table.data.partition(p).progress() for p in partitions}
         return {p: progress.next_offset for p, progress in found.items() if progress is not None}
+
+    def knows_any(self, partitions: Collection[int]) -> bool:
+        """Whether anything is known of a product of these partitions, which are restored."""
+        stores = map(self._table.data.partition, partitions)
+        return any(True for store in stores for _ in islice(store.items(), 1))
 
     async def _restore(self, partitions: Sequence[int]) -> int:
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC

@@ -40,7 +40,7 @@ async def newest_dead_letters(settings: Settings, metrics: Metrics) -> DeadLette
         topic=settings.KAFKA_DLQ_TOPIC,
         on_topic=used,
         counted=metrics.dead_letters(),
-        letters=[_shown(letter) for letter in letters[:SHOWN]],
+        letters=[_shown(topic.marked(letter)) for letter in letters[:SHOWN]],
     )
 
 
@@ -55,5 +55,6 @@ def _shown(letter: Letter) -> DeadLetter:
         source=f"{letter.source_topic or '?'} {partition}:{offset}",
         key=None if letter.key is None else printable(letter.key),
         value=None if value is None else printable(value[:SHOWN_CHARACTERS]),
-        value_bytes=0 if value is None else len(value),
+        value_bytes=letter.value_size,
+        replayed=letter.replayed,
     )

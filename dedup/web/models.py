@@ -137,7 +137,8 @@ class DeadLetter(Shown):
     source: str
     key: str | None
     value: str | None = Field(description="The first 2,000 characters; what can't be shown as \\x.")
-    value_bytes: int
+    value_bytes: int = Field(description="Of the event; the topic may hold the first of them only.")
+    replayed: Time | None = Field(description="When it was re-submitted, if it was.")
 
 
 class DeadLetters(Shown):

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.cli.dlq.replay import partition_of as replayed_to
-from dedup.core.deadletter import DeadLetter, Header, Reason, dead_letter_headers
+from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
 from dedup.letter import Letter, printable
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
@@ -27,7 +26,7 @@ from tests.workers import Names, WorkerProcess, free_port, partition_of, read_to
 HOSTILE = b"\x1b[31m[red]\xff\xe2\x80\xae\x00"
 TRACE: Header = ("trace", b"abc")
 
-Record = tuple[bytes | None, bytes | None, list[Header]]
+Record = tuple[bytes | None, bytes | None, Sequence[AnyHeader]]
 
 
 class Dlq:
@@ -101,19 +100,12 @@ def test_a_header_that_the_event_brought_along_does_not_pass_for_ours() -> None:
         2,
         41,
     )
-    assert letter.original_headers == [TRACE]
+    assert letter.original_headers == [TRACE, forged]
 
 
 def test_a_record_of_a_stranger_is_a_letter_that_says_nothing() -> None:
     letter = Letter(0, 1, 0, None, None, (("__streams.errors.partition", b"-1"),))
     assert (letter.reason, letter.source_partition) == ("", None)
-    assert replayed_to(letter, 4) == 0
-
-
-@pytest.mark.parametrize("key", [b"1", b"22", b"product", b"\xff"])
-def test_a_letter_goes_where_kafka_s_clients_put_its_key(key: bytes) -> None:
-    letter = Letter(0, 1, 0, key, b"", tuple(reasons(Reason.INVALID_JSON, 3)))
-    assert replayed_to(letter, 4) == partition_of(key)
 
 
 async def test_a_partial_event_is_applied_when_replayed_after_its_product_came(

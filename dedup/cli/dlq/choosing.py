@@ -1,13 +1,22 @@
 """What the commands do: find letters, choose some, have them re-submitted."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
+from time import time
 
-from dedup.cli.dlq.replay import resubmit
+from aiokafka.errors import KafkaError
+
+from dedup.cli.dlq.mending import Mending
+from dedup.cli.dlq.originals import whole
+from dedup.cli.dlq.placing import Places
+from dedup.cli.dlq.replay import Resubmission, replaying
+from dedup.cli.dlq.trying import Trial, trials
 from dedup.letter import Letter
 from dedup.letters import DeadLetters, DlqError, open_dead_letters
-from dedup.reading import Spans
+from dedup.reading import Spans, partition_count
+from dedup.refusals import refusal
 from dedup.settings import Settings
 
 Position = tuple[int, int]
@@ -37,55 +46,123 @@ class Choice:
         return self.reason is None or letter.reason == self.reason
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a choice comes to.
+
+    `count` letters are to be re-submitted, of which `again` were before; `left_out` were before and
+    are not sent again, for nobody named their positions. All of them stand in `spans`.
+    """
+
+    count: int
+    again: int
+    left_out: int
+    spans: Spans
+
+
 async def newest(settings: Settings, reason: str | None, limit: int) -> tuple[list[Letter], int]:
     """Give the newest letters, the oldest of them first, and how many there are in all."""
     choice = Choice(reason=reason)
     found = 0
     async with open_dead_letters(settings) as letters:
         kept: dict[int, deque[Letter]] = {p: deque(maxlen=limit) for p in letters.spans}
-        async for letter in _chosen(letters, choice):
+        async for letter in _chosen(letters, choice, letters.spans):
             kept[letter.partition].append(letter.without_value())
             found += 1
-    merged = [letter for partition in kept.values() for letter in partition]
+    merged = [letters.marked(letter) for partition in kept.values() for letter in partition]
     merged.sort(key=lambda letter: (letter.timestamp_ms, letter.partition, letter.offset))
     return merged[-limit:], found
 
 
 async def letter_at(settings: Settings, position: Position) -> Letter:
     """Give the letter at a position. Raises DlqError if there is none."""
+    choice = Choice(frozenset({position}))
     async with open_dead_letters(settings) as letters:
-        async for letter in _chosen(letters, Choice(frozenset({position}))):
-            return letter
-    raise _missing({position})
+        spans = _to_the_end(choice.spans(letters.spans), letters.spans)
+        found = [letter async for letter in _chosen(letters, choice, spans)]
+        if not found:
+            raise _missing({position})
+        return letters.marked(found[0])
 
 
-async def find(settings: Settings, choice: Choice) -> tuple[int, Spans]:
-    """Give how many letters are chosen, and the stretches of the topic they stand in.
+async def find(settings: Settings, choice: Choice) -> Found:
+    """Find the letters that are chosen, and which of them were re-submitted before.
 
     Raises DlqError if a position holds no letter.
     """
-    count = 0
-    missing = set(choice.positions)
+    positions = set()
     async with open_dead_letters(settings) as letters:
         spans = choice.spans(letters.spans)
-        async for letter in _chosen(letters, choice):
-            missing.discard((letter.partition, letter.offset))
-            count += 1
-    if missing:
+        async for letter in _chosen(letters, choice, _to_the_end(spans, letters.spans)):
+            positions.add((letter.partition, letter.offset))
+    if missing := choice.positions - positions:
         raise _missing(missing)
-    return count, spans
+    again = len(positions & letters.replayed.keys())
+    if choice.positions:
+        return Found(len(positions), again, 0, spans)
+    return Found(len(positions) - again, 0, again, spans)
 
 
-async def replay(settings: Settings, choice: Choice, spans: Spans) -> int:
-    """Re-submit the letters that `find` found, and none that came after; give how many."""
+async def replay(settings: Settings, choice: Choice, found: Found, mending: Mending) -> int:
+    """Re-submit the letters that `find` found, and none that came after; give how many.
+
+    Raises DlqError, before anything is sent, for a letter that can't be re-submitted.
+    """
+    async for _ in prepared(settings, choice, found, mending, ()):
+        pass
+    try:
+        async with replaying(settings) as replayer:
+            done = await _replayed(settings, choice, found)
+            async with aclosing(prepared(settings, choice, found, mending, done)) as events:
+                return await replayer.send(events)
+    except KafkaError as error:
+        why = refusal(error, settings, right="WRITE")
+        raise DlqError(f"Nothing can be re-submitted: {why}") from error
+
+
+async def prepared(
+    settings: Settings, choice: Choice, found: Found, mending: Mending, done: Collection[Position]
+) -> AsyncGenerator[Resubmission, None]:
+    """Give the events as they are re-submitted, but for those of letters that are `done`.
+
+    Raises DlqError for one that can't be.
+    """
+    topic = settings.KAFKA_PRODUCT_TOPIC
+    places = Places(settings, await partition_count(settings, topic, "KAFKA_PRODUCT_TOPIC"))
     async with open_dead_letters(settings) as letters:
-        return await resubmit(settings, _chosen(letters, choice, spans))
+        async for letter in _chosen(letters, choice, found.spans):
+            if (letter.partition, letter.offset) in done:
+                continue
+            event = await whole(settings, letter, mending.replaces)
+            key, value = mending.apply(event)
+            partition = await places.of(event, key)
+            yield Resubmission(letter, key, value, event.original_headers, partition)
 
 
-async def _chosen(
-    letters: DeadLetters, choice: Choice, spans: Spans | None = None
-) -> AsyncIterator[Letter]:
-    async for letter in letters.read(choice.spans(letters.spans) if spans is None else spans):
+async def tried(settings: Settings, choice: Choice, found: Found, mending: Mending) -> list[Trial]:
+    """Say what would become of the letters if they were re-submitted now; send nothing."""
+    done = await _replayed(settings, choice, found)
+    now_ms = int(time() * 1000)
+    return await trials(settings, lambda: prepared(settings, choice, found, mending, done), now_ms)
+
+
+async def _replayed(settings: Settings, choice: Choice, found: Found) -> Collection[Position]:
+    """Give the letters that are not to be sent: re-submitted, and not named by their positions."""
+    if choice.positions:
+        return ()
+    async with open_dead_letters(settings) as letters:
+        async for _ in letters.read(_to_the_end(found.spans, letters.spans)):
+            pass
+    return letters.replayed.keys()
+
+
+def _to_the_end(spans: Spans, there: Spans) -> Spans:
+    """Give the stretches that hold the marks too: a mark stands after its letter."""
+    return {p: range(span.start, there[p].stop) for p, span in spans.items() if p in there}
+
+
+async def _chosen(letters: DeadLetters, choice: Choice, spans: Spans) -> AsyncIterator[Letter]:
+    async for letter in letters.read(spans):
         if letter in choice:
             yield letter
 

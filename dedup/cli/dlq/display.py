@@ -19,7 +19,9 @@ def show_table(letters: Iterable[Letter]) -> None:
     for letter in letters:
         key = "" if letter.key is None else printable(letter.key)
         time = letter.time[:19].replace("T", " ")
-        cells = (letter.position, letter.reason, _source(letter), time, key, letter.message)
+        again = "" if letter.replayed is None else f" Re-submitted {letter.replayed[:19]}Z."
+        message = letter.message + again
+        cells = (letter.position, letter.reason, _source(letter), time, key, message)
         table.add_row(*map(Text, cells))  # Text: what looks like markup in an event is no markup
     console().print(table)
 
@@ -32,22 +34,23 @@ def show_letter(letter: Letter) -> None:
         f"message   {letter.message}",
         f"source    {_source(letter)}",
         f"time      {letter.time}",
-        f"key       {_bytes(letter.key)}",
-        *(
-            f"header    {printable(name.encode())}={_bytes(value)}"
-            for name, value in letter.headers
-        ),
+        f"key       {'(none)' if letter.key is None else printable(letter.key)}",
+        *(f"header    {_header(name, value)}" for name, value in letter.headers),
     ]
+    if letter.replayed is not None:
+        lines.append(f"replayed  {letter.replayed}")
     value = letter.value
-    size = "none" if value is None else f"{len(value):,} bytes"
+    size = "none" if value is None else f"{letter.value_size:,} bytes"
+    if "value" in letter.truncated and value is not None:
+        size = f"the first {len(value):,} of {size}"
     lines.append(f"value     ({size})")
     lines += [] if value is None else [printable(line) for line in value.split(b"\n")]
     for line in lines:
         console().print(Text(line), soft_wrap=True)
 
 
-def _bytes(data: bytes | None) -> str:
-    return "(none)" if data is None else printable(data)
+def _header(name: str, value: bytes | None) -> str:
+    return f"{printable(name.encode())}={'(null)' if value is None else printable(value)}"
 
 
 def _source(letter: Letter) -> str:

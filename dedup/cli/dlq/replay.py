@@ -1,98 +1,171 @@
-"""Re-submits dead letters to `products`: the same bytes, where events of that key belong."""
+"""Re-submits dead letters to `products`, and marks them as re-submitted in the same transaction.
+
+A mark is a record on the dead-letter topic (see `dedup.letter.replayed_headers`). Event and mark
+are committed together: a replay that is killed has sent an event and marked its letter, or neither.
+The transactional id is one for all: whoever replays next ends what another replay has under way,
+and reads the marks only then, so no letter is sent by two.
+"""
 
 import asyncio
-from collections.abc import AsyncIterable
-from contextlib import suppress
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 
+from dedup.core.deadletter import AnyHeader, LetterRecord
 from dedup.headerkeys import create_batch, has_raw_key
-from dedup.letter import Letter
-from dedup.partitioning import partition_of_key
-from dedup.reading import ReadError, partition_count
+from dedup.letter import Letter, replayed_headers
+from dedup.letters import replay_id
+from dedup.reading import ReadError
+from dedup.refusals import refusal
 from dedup.settings import Settings
 
-ACKNOWLEDGE_WITHIN_S: Final = 60.0
+ACKNOWLEDGE_WITHIN_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 5.0
+
+_TRANSACTION_TIMEOUT_MS: Final = 40_000
+"""Readers of committed records wait so long at most for what a killed replay had begun."""
 
 _ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024  # the broker decides what is too large
 _MOST_AT_ONCE: Final = 500
 _MOST_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 
 
-def partition_of(letter: Letter, partitions: int) -> int:
-    """Give the partition it is re-submitted to.
+@dataclass(frozen=True)
+class Resubmission:
+    """An event for `products`, and the letter it comes from."""
 
-    That is the one Kafka's clients put its key in; without a key the one it came from.
+    letter: Letter
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[AnyHeader]
+    partition: int
+
+
+class Replayer:
+    """Sends events and marks. `replaying` makes one."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self._settings = settings
+        self._producer = producer
+        self._sent = 0
+
+    async def send(self, events: AsyncIterable[Resubmission]) -> int:
+        """Append events to `products`; return how many once all are durable and marked.
+
+        Raises ReadError; the sentence says how many were re-submitted before.
+        """
+        portion: list[Resubmission] = []
+        size = 0
+        async for event in events:
+            portion.append(event)
+            size += len(event.value or b"")
+            if len(portion) >= _MOST_AT_ONCE or size >= _MOST_BYTES_AT_ONCE:
+                await self._commit(portion)
+                portion, size = [], 0
+        await self._commit(portion)
+        return self._sent
+
+    async def _commit(self, portion: Sequence[Resubmission]) -> None:
+        if not portion:
+            return
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S), _transaction(self._producer):
+                await asyncio.gather(*[await self._append(event) for event in portion])
+                await asyncio.gather(*[await self._mark(event.letter) for event in portion])
+        except ProducerFenced as error:
+            raise self._failed("another `dedup dlq replay` has begun and goes on alone.") from error
+        except KafkaError as error:
+            raise self._failed(refusal(error, self._settings, right="WRITE")) from error
+        except TimeoutError as error:
+            why = f"the brokers acknowledged nothing for {ACKNOWLEDGE_WITHIN_S:.0f} s."
+            raise self._failed(why) from error
+        self._sent += len(portion)
+
+    async def _append(self, event: Resubmission) -> Any:
+        topic = self._settings.KAFKA_PRODUCT_TOPIC
+        return await _append(
+            self._producer, topic, event.partition, event.key, event.value, event.headers
+        )
+
+    async def _mark(self, letter: Letter) -> Any:
+        topic = self._settings.KAFKA_DLQ_TOPIC
+        marks = replayed_headers(letter)
+        return await _append(self._producer, topic, letter.partition, None, None, marks)
+
+    def _failed(self, why: str) -> ReadError:
+        return ReadError(
+            f"The events could not be re-submitted: {why} {self._sent} were re-submitted before, "
+            "and are marked so; replay the others again."
+        )
+
+
+@asynccontextmanager
+async def replaying(settings: Settings) -> AsyncIterator[Replayer]:
+    """Begin to replay; what another replay had under way is aborted. Raises KafkaError.
+
+    When the block has ended well, readers of committed records see what it sent.
     """
-    if letter.key is None:
-        return (letter.source_partition or 0) % partitions
-    return partition_of_key(letter.key, partitions)
+    async with _started(settings) as producer:
+        yield Replayer(settings, producer)
+    async with _started(settings):  # it waits until the brokers have written the last commit
+        pass
 
 
-async def resubmit(settings: Settings, letters: AsyncIterable[Letter]) -> int:
-    """Append letters to `products` as the events they were; give how many once all are durable.
-
-    Raises ReadError; the sentence says how many were re-submitted before.
-    """
-    topic = settings.KAFKA_PRODUCT_TOPIC
-    partitions = await partition_count(settings, topic, "KAFKA_PRODUCT_TOPIC")
+@asynccontextmanager
+async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(
         **settings.kafka_client(),
+        transactional_id=replay_id(settings),
+        transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         acks="all",
-        enable_idempotence=True,
+        compression_type="gzip",  # an event may have been within its topic's limit only compressed
         max_request_size=_ANY_REQUEST_BYTES,
     )
-    await producer.start()
     try:
-        return await _send_all(producer, topic, letters, partitions)
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S):
+                await producer.start()
+        except TimeoutError as error:
+            raise KafkaTimeoutError(f"no producer id in {ACKNOWLEDGE_WITHIN_S:.0f} s") from error
+        yield producer
     finally:
         # stop() waits for every batch, and an idempotent producer retries them for ever.
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await producer.stop()
 
 
-async def _send_all(
-    producer: AIOKafkaProducer, topic: str, letters: AsyncIterable[Letter], partitions: int
-) -> int:
-    sent = size = 0
-    pending: list[Any] = []
-    async for letter in letters:
-        pending.append(await _send(producer, topic, letter, partition_of(letter, partitions)))
-        size += len(letter.value or b"")
-        if len(pending) >= _MOST_AT_ONCE or size >= _MOST_BYTES_AT_ONCE:
-            sent += await _acknowledged(pending, topic, sent)
-            pending, size = [], 0
-    return sent + await _acknowledged(pending, topic, sent)
-
-
-async def _send(producer: AIOKafkaProducer, topic: str, letter: Letter, partition: int) -> Any:
-    """Append one; give the future of its acknowledgement."""
-    headers = letter.original_headers
-    no_bytes = letter.key is None and letter.value is None
-    if no_bytes or has_raw_key(headers):  # send() refuses both
-        batch = create_batch(producer, [letter])
-        batch.append(timestamp=None, key=letter.key, value=letter.value, headers=headers)
-        return await producer.send_batch(batch, topic, partition=partition)
-    return await producer.send(
-        topic, letter.value, key=letter.key, partition=partition, headers=headers
-    )
-
-
-async def _acknowledged(pending: list[Any], topic: str, before: int) -> int:
-    """Wait until all are durable; give how many these are."""
+@asynccontextmanager
+async def _transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """Commit what the block sends; abort it, in bounded time, when the block does not end well."""
+    await producer.begin_transaction()
     try:
-        async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S):
-            results = await asyncio.gather(*pending, return_exceptions=True)
-    except TimeoutError:
-        results = [TimeoutError("no acknowledgement")] * len(pending)
-    failed = [error for error in results if isinstance(error, BaseException)]
-    if failed:
-        done = before + len(results) - len(failed)
-        raise ReadError(
-            f"{topic} did not accept {len(failed)} events ({failed[0]!r}); {done} were "
-            "re-submitted. Those may be replayed once more without harm."
-        )
-    return len(results)
+        yield
+        await producer.commit_transaction()
+    except ProducerFenced:  # whoever fenced this one has aborted it
+        raise
+    except BaseException:
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await producer.abort_transaction()
+        raise
+
+
+async def _append(
+    producer: AIOKafkaProducer,
+    topic: str,
+    partition: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[AnyHeader],
+) -> Any:
+    """Append a record; return the future of its acknowledgement."""
+    if (key is None and value is None) or has_raw_key(headers):  # send() refuses both
+        batch = create_batch(producer, [LetterRecord(key, value, headers)])
+        batch.append(timestamp=None, key=key, value=value, headers=headers)
+        return await producer.send_batch(batch, topic, partition=partition)
+    return await producer.send(topic, value, key=key, partition=partition, headers=headers)

@@ -1,0 +1,50 @@
+"""The event of a dead letter that was too large for its topic: read from where it came from."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from dedup.letter import Letter
+from dedup.letters import DlqError
+from dedup.reading import open_topic
+from dedup.settings import Settings
+
+
+async def whole(settings: Settings, letter: Letter, replaced: Collection[str]) -> Letter:
+    """Return the letter with all of its event; what is in `replaced` is not needed.
+
+    Raises DlqError when the source topic does not have the event any more.
+    """
+    if not letter.truncated - set(replaced):
+        return letter
+    record = await _source_record(settings, letter)
+    if record is None or not _is_of(letter, record):
+        raise DlqError(
+            f"The dead letter {letter.position} was too large for {settings.KAFKA_DLQ_TOPIC}, which"
+            f" holds {letter.value_size:,} bytes only in part, and its event is no longer on "
+            f"{letter.source_topic or '?'} at {letter.source_partition}:{letter.source_offset}. "
+            "Replay the others by their positions, and give this one whole with --value FILE."
+        )
+    own = letter.headers[len(letter.original_headers) :]
+    return replace(letter, key=record.key, value=record.value, headers=(*record.headers, *own))
+
+
+async def _source_record(settings: Settings, letter: Letter) -> Any | None:
+    partition, offset = letter.source_partition, letter.source_offset
+    if partition is None or offset is None or not letter.source_topic:
+        return None
+    async with open_topic(settings, letter.source_topic, "KAFKA_PRODUCT_TOPIC") as source:
+        async for _, records in source.read({partition: range(offset, offset + 1)}):
+            for record in records:
+                return record
+    return None
+
+
+def _is_of(letter: Letter, record: Any) -> bool:
+    """Whether a record is the letter's event: the topic may have been recreated meanwhile."""
+    key, value = letter.key or b"", letter.value or b""
+    return (
+        (record.key or b"").startswith(key)
+        and (record.value or b"").startswith(value)
+        and len(record.value or b"") == letter.value_size
+    )
