@@ -2,11 +2,13 @@
 
 import base64
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, Final
 
 from dedup.core.deadletter import Header
+from dedup.core.event import EPOCH
 
+_MAX_DIGITS: Final = 18
 _ADDED: Final = ("__streams.", "dedup.")
 
 
@@ -29,7 +31,10 @@ class Letter:
     @property
     def time(self) -> str:
         """When it was put there, ISO 8601 in UTC."""
-        moment = datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        try:
+            moment = EPOCH + timedelta(milliseconds=self.timestamp_ms)
+        except OverflowError:  # whoever writes a record chooses its time
+            return f"{self.timestamp_ms} ms"
         return moment.isoformat(timespec="milliseconds")
 
     @property
@@ -98,12 +103,16 @@ class Letter:
 
     def _number(self, name: str) -> int | None:
         text = self._text(name)
-        return int(text) if text.isascii() and text.isdigit() else None
+        sane = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+        return int(text) if sane else None
 
 
-def printable(data: bytes) -> str:
-    r"""Give bytes as text that does nothing to a terminal: what can't be shown stands as `\x1b`."""
-    text = data.decode("utf-8", "backslashreplace")
+def printable(data: bytes | None) -> str:
+    r"""Give bytes as text that does nothing to a terminal: what can't be shown stands as `\x1b`.
+
+    Kafka allows null as the value of a header; it is empty here.
+    """
+    text = (data or b"").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

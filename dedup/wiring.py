@@ -8,8 +8,10 @@ from typing import Any, Final
 import faust
 from faust.types.auth import CredentialsT
 
+from dedup.core.decide import Rules
 from dedup.metrics import Metrics
 from dedup.reading import ReadError
+from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import (
@@ -54,23 +56,26 @@ def build_app(
     production, settings = settings, settings.of_the_worker()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
-    rules = settings.rules()
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
-    app.deduplicator = Deduplicator(
-        rules,
-        table,
-        publisher or kafka,
-        app.watch,
-        key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
-        now=now,
-    )
     reader = SeedReader if dry_run else ChangelogReader
-    app.changelog_reader = reader(settings, table, rules.scheme, app.metrics, now=now)
+
+    def decide_by(rules: Rules) -> None:
+        app.deduplicator = Deduplicator(
+            rules,
+            table,
+            publisher or kafka,
+            app.watch,
+            key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
+            now=now,
+        )
+        app.changelog_reader = reader(settings, table, rules, app.metrics, now=now)
+
+    decide_by(rules_of(settings))
 
     async def prepare() -> None:
         try:
@@ -80,6 +85,7 @@ def build_app(
                 await observe_from_known_states(production, settings)
         except (TopicError, ReadError) as error:
             raise WorkerError(str(error)) from error
+        decide_by(rules_of(settings, facts))
         _use(app, settings, facts)
 
     app.prepare = prepare
@@ -101,9 +107,6 @@ def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
     app.partitions = facts.partitions
     app.changelog_reader.partitions = facts.partitions
     app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.smallest_batch_bytes)
-    app.deduplicator.refuse_rows_beyond(facts.states_batch_bytes)
-    app.deduplicator.keep_deleted_markers(facts.delete_retention_ms * 1000)
-    app.changelog_reader.deleted_marker_us = facts.delete_retention_ms * 1000
 
 
 def _state_table(app: DedupApp, settings: Settings) -> StateTable:

@@ -100,6 +100,8 @@ def _why(
             )
         case Outcome.TOMBSTONE:
             return "The product was known and is deleted by this event."
+        case Outcome.REFRESH if rules.refresh_after_us is None:
+            return "No content field differs, but a record of it was emitted: a refresh."
         case Outcome.REFRESH if state is not None:
             seconds = (rules.refresh_after_us or 0) / 1_000_000
             return (
@@ -116,6 +118,8 @@ def _why_changed(state: State | None, comparisons: tuple[Comparison, ...]) -> st
     if state.row is None:
         return "The product was deleted, and this event describes it anew."
     names = [c.field for c in comparisons if c.differs and c.counts]
+    if not names:
+        return "A record of it was emitted; from what, can't be told any more."
     return f"{_listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
 
 

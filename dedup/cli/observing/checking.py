@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from dedup.cli.observing.states import StatesInMemory
+from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.document import key_named_in
@@ -25,12 +26,13 @@ class Line(NamedTuple):
 def verdicts_on(lines: Iterable[bytes], rules: Rules) -> Iterator[Verdict]:
     """Give the verdict on each line that is not empty, in order, from an empty state on."""
     states = StatesInMemory()
-    now_ms = int(time.time() * 1000)
+    now_us = time.time_ns() // 1000
+    teller = Teller(rules, now_us)
     for number, text in enumerate(lines, start=1):
         value = text.strip()
         if value:
-            line = Line(number, now_ms, key_named_in(value), value)
-            yield from judge([line], PARTITION, states, rules)
+            line = Line(number, now_us // 1000, key_named_in(value), value)
+            yield from judge([line], PARTITION, states, teller)
 
 
 def summary(outcomes: Counter[str]) -> str:
