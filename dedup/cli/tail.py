@@ -69,18 +69,19 @@ def tail(
             from_beginning=from_beginning,
             until_end=until_end,
             ready=lambda: click.echo(f"Following {settings.KAFKA_PRODUCT_TOPIC}", err=True),
+            note=lambda sentence: click.echo(sentence, err=True),
         )
         async with aclosing(found):
-            async for verdict, rules in found:
+            async for verdict in found:
                 if product not in (None, verdict.product_id):
                     continue
                 if outcome and verdict.decision.outcome not in outcome:
                     continue
                 if as_json:
-                    click.echo(json.dumps(verdicts.as_json(verdict, rules)))
+                    click.echo(json.dumps(verdicts.as_json(verdict)))
                 else:
                     place = f"{verdict.at.partition}:{verdict.at.offset}"
-                    out.print(verdicts.as_line(verdict, rules, place=place), soft_wrap=True)
+                    out.print(verdicts.as_line(verdict, place=place), soft_wrap=True)
                 printed += 1
                 if printed == limit:
                     return

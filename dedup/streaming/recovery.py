@@ -199,11 +199,13 @@ class ChangelogReader:
         next_offset: int,
     ) -> None:
         """Write a run of changelog records and the offset after them in one atomic step."""
-        store = self._table.data.partition(partition)
+        store, scheme = self._table.data.partition(partition), self._rules.scheme
         states: dict[int, State] = {}
         for record in records:
             product_id = read_output_key(record.key)
-            state = state_from_record(record.value, record.headers, record.timestamp, self._rules.scheme)
+            state = state_from_record(
+                record.value, record.headers, record.timestamp, self._rules.scheme
+            )
             if product_id is None or state is None:
                 logger.warning(
                     "%s-%s offset %s is no product row; it is left out of the state.",

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from dedup.cli.observing.states import Read
 from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.decide import Outcome, Position, Rules
+from dedup.core.decide import Position, Rules
 from dedup.core.event import Event
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
@@ -29,6 +29,7 @@ create table emission (
     event_time integer, emitted_at integer, value blob, rules integer,
     primary key (partition, source)
 ) without rowid;
+create table home (product_id integer primary key, partition integer) without rowid;
 create table letter (
     partition integer, source integer, reason text, message text, digest blob,
     primary key (partition, source)
@@ -96,9 +97,7 @@ class Evidence:
         self.letters_complete: set[int] = set()
         """Partitions of the dead-letter topic that still have their first record."""
 
-    def add_emissions(
-        self, reads: Sequence[Read], keep: int | None = None
-    ) -> None:
+    def add_emissions(self, reads: Sequence[Read], keep: int | None = None) -> None:
         """Keep records of `src_products`; with `keep` the rows of that product alone."""
         rows = []
         for partition, record, product_id, state, _ in reads:
@@ -112,16 +111,20 @@ class Evidence:
             rules = self._number(rules_of_record(record.headers))
             value = b"" if keep not in (None, product_id) and state.row is not None else state.row
             rows.append(
-                (partition, state.offset, record.offset, product_id, state.fingerprint)
-                + (state.event_time, state.emitted_at, value, rules)
+                (
+                    *(partition, state.offset, record.offset, product_id, state.fingerprint),
+                    *(state.event_time, state.emitted_at, value, rules),
+                )
             )
         self._add("insert or ignore into emission values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def add_letters(self, topic: str, letters: Sequence[Letter]) -> None:
         """Keep the dead letters of a topic's events."""
         rows = [
-            (letter.source_partition, letter.source_offset, letter.reason, letter.message)
-            + (_digest(letter.key, letter.value),)
+            (
+                *(letter.source_partition, letter.source_offset, letter.reason, letter.message),
+                _digest(letter.key, letter.value),
+            )
             for letter in letters
             if letter.source_topic == topic
             and letter.source_partition is not None
@@ -130,6 +133,18 @@ class Evidence:
             and letter.reason in list(Reason)
         ]
         self._add("insert or ignore into letter values (?, ?, ?, ?, ?)", rows)
+
+    def other_homes(self, partition: int, product_ids: Sequence[int]) -> dict[int, int]:
+        """Return in which other partition each of these products was seen before, if in any."""
+        found = {}
+        for product_id in product_ids:
+            query = "select partition from home where product_id = ?"
+            row = self._db.execute(query, (product_id,)).fetchone()
+            if row is not None and row[0] != partition:
+                found[product_id] = int(row[0])
+        rows = [(product_id, partition) for product_id in product_ids]
+        self._add("insert or ignore into home values (?, ?)", rows)
+        return found
 
     def _number(self, rules: Rules) -> int:
         if rules not in self._numbers:

@@ -1,6 +1,5 @@
 """Gathers what commands tell events by: the worker's rules, its emissions, its dead letters."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -60,7 +59,7 @@ async def gathered(
                 newest |= {read.partition: read for read in reads if read.state is not None}
                 look(reads)
         await _gather_letters(settings, evidence)
-        teller = Teller(rules, time.time_ns() // 1000, evidence, committed)
+        teller = Teller(rules, evidence, committed)
         yield Gathered(teller, evidence, committed, differences(settings, rules, newest.values()))
 
 

@@ -26,9 +26,10 @@ class States(Protocol):
 
 
 class StatesInMemory:
-    """States in a dictionary."""
+    """States in a dictionary; with `only` those of one product."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: int | None = None) -> None:
+        self._only = only
         self._states: dict[tuple[int, int], State] = {}
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
@@ -38,7 +39,8 @@ class StatesInMemory:
 
     def write(self, partition: int, states: Mapping[int, State]) -> None:
         """See `States`."""
-        self._states |= {(partition, i): state for i, state in states.items()}
+        only = self._only
+        self._states |= {(partition, i): s for i, s in states.items() if only in (None, i)}
 
 
 class StatesOnDisk:

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
@@ -62,7 +63,8 @@ async def statistics(settings: Settings, limit: int) -> Statistics:
     with states_on_disk() as decided, states_on_disk() as current:
         async with gathered(settings, rules, current) as found:
             outcomes, complete = await _decide(settings, decided, found.teller)
-        unique = len({i for p in decided.partitions for i, _ in decided.items(p)})
+        ids = merge(*((i for i, _ in decided.items(p)) for p in decided.partitions))
+        unique = sum(1 for _ in groupby(ids))
         products = sum(
             state.row is not None
             for partition in current.partitions

@@ -4,7 +4,7 @@ An event that was done is told in this order:
 
 1. A record of `src_products` names it: it was emitted, with the state the record holds.
 2. A dead letter holds its bytes and names it: it is a dead letter.
-3. Neither: it emitted nothing, or compaction has removed the record. The rules that decide are those
+3. Neither: it emitted nothing, or compaction has removed the record. It is decided on by the rules
    of the emissions before and after it in its partition, at a time between theirs; where these say
    that a record must stand there that does not, other rules seen on the topic are asked. So a
    setting that was changed later does not change what is told of before.
@@ -12,6 +12,7 @@ An event that was done is told in this order:
 Any other event is decided on by the rules of the settings, at the time it is now.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -42,13 +43,11 @@ class Teller:
     def __init__(
         self,
         rules: Rules,
-        now_us: int,
         evidence: Evidence | None = None,
         done: Mapping[int, int] | None = None,
     ) -> None:
         """`done`: the offset of each partition before which the worker has done all events."""
         self.rules = rules
-        self._now_us = now_us
         self._evidence = evidence
         self._done = done or {}
 
@@ -89,16 +88,15 @@ class Teller:
         return first
 
     def _now(self, event: Event | DeadLetter, before: State | None, at: Position) -> Told:
-        clock = Clock(self._now_us, instant(self._now_us) or "")
+        now_us = _now_us()
+        clock = Clock(now_us, instant(now_us) or "")
         return Told(decide(event, before, at, clock, self.rules), self.rules)
 
-    def _possible(
-        self, at: Position, record: Any, window: Window
-    ) -> Iterator[tuple[Rules, Clock]]:
+    def _possible(self, at: Position, record: Any, window: Window) -> Iterator[tuple[Rules, Clock]]:
         """Give rules and times that the worker may have decided by, the likeliest first."""
         before, after = window.around(at.offset)
         earliest = before.state.emitted_at if before else -LAST_TIMESTAMP_MS * 1000
-        latest = after.state.emitted_at if after else self._now_us
+        latest = after.state.emitted_at if after else _now_us()
         appended = max(-LAST_TIMESTAMP_MS, min(record.timestamp, LAST_TIMESTAMP_MS)) * 1000
         estimate = max(earliest, min(appended, latest))
         near = [e.rules for e in (before, after) if e is not None]
@@ -159,3 +157,7 @@ def _emitted(emission: Emission, before: State | None, at: Position) -> Decision
         before is not None and before.partition == at.partition and at.offset <= before.offset
     )
     return Decision(outcome, state, offset_regression=regression)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
