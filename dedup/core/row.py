@@ -155,6 +155,20 @@ def _read_any(row: bytes) -> NormalProduct | None:
     return None if foreign is None else normal_product(foreign)
 
 
+def readable_row(row: bytes) -> dict[str, Any] | None:
+    """Return the fields of a row as they stand there; None when it is no row of a product.
+
+    Of fields that are not ours, those with a plain value are returned.
+    """
+    try:
+        document = _decode(row)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    if read_product(row) is None:
+        return None
+    return {n: v for n, v in document.items() if not isinstance(v, (dict, list))}
+
+
 def row_event_id(row: bytes) -> str | None:
     """Return the id of the event that a row names as its last; None when it names none."""
     try:

@@ -203,9 +203,7 @@ class ChangelogReader:
         states: dict[int, State] = {}
         for record in records:
             product_id = read_output_key(record.key)
-            state = state_from_record(
-                record.value, record.headers, record.timestamp, self._rules.scheme
-            )
+            state = state_from_record(record.value, record.headers, record.timestamp, scheme)
             if product_id is None or state is None:
                 logger.warning(
                     "%s-%s offset %s is no product row; it is left out of the state.",

@@ -4,11 +4,11 @@ What it can prove: that each record is a row of its product in the partition of 
 headers name, with the fingerprint they say; that no product has rows in two partitions; that no two
 neighbouring records of a product have equal content, unless it was a refresh; and, where `products`
 still has every event of a partition, that each record is what its event led to, and each row the
-one that these events lead to. A record is judged by the settings it was made with, which its headers
-tell. What it can't: the sequence of emissions before compaction; and, where retention has taken
-events off `products`, whether a row that differs does so by an event that is gone: such rows are
-counted as not judged. The judge is the worker's own core: an error in the rules themselves is not
-found (the oracle of the tests looks for those).
+one that these events lead to. A record is judged by the settings it was made with, which its
+headers tell. What it can't: the sequence of emissions before compaction; and, where retention has
+taken events off `products`, whether a row that differs does so by an event that is gone: such rows
+are counted as not judged. The judge is the worker's own core: an error in the rules themselves is
+not found (the oracle of the tests looks for those).
 
 Events are replayed up to what the group DEDUP_APP_ID has committed, so a worker that lags is not
 at fault. Memory does not grow with the topics: states are kept on disk.

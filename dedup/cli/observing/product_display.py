@@ -1,6 +1,5 @@
 """One product for people and for programs: row, headers, history, events with verdicts."""
 
-import json
 from typing import Any
 
 from rich.table import Table
@@ -10,7 +9,7 @@ from dedup.cli.observing import verdicts
 from dedup.cli.observing.inspecting import Emission, Product
 from dedup.cli.terminal import console, harmless
 from dedup.core.explain import instant
-from dedup.core.row import read_product
+from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.letter import printable
 from dedup.partitioning import how_placed
@@ -133,7 +132,4 @@ def _row(emission: Emission) -> dict[str, Any] | None:
     value = emission.record.value
     if value is None:
         return None
-    if read_product(value) is None:
-        return {"unreadable": printable(value)}
-    row: dict[str, Any] = json.loads(value)
-    return row
+    return readable_row(value) or {"unreadable": printable(value)}

@@ -6,14 +6,12 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import Any
 
-import msgspec
-
 from dedup.cli.observing.gathering import gathered
 from dedup.cli.observing.states import StatesOnDisk, states_on_disk
 from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import judge
 from dedup.core.decide import EMITTING, Outcome
-from dedup.core.row import read_product
+from dedup.core.row import readable_row
 from dedup.reading import open_topic
 from dedup.rules import rules_of
 from dedup.settings import Settings
@@ -86,9 +84,9 @@ async def _decide(
 
 def _first_rows(states: StatesOnDisk, limit: int) -> list[dict[str, Any]]:
     rows = (
-        state.row
+        readable_row(state.row)
         for partition in states.partitions
         for _, state in states.items(partition)
-        if state.row is not None and read_product(state.row) is not None
+        if state.row is not None
     )
-    return [msgspec.json.decode(row) for row in islice(rows, limit)]
+    return list(islice(filter(None, rows), limit))

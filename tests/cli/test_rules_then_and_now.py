@@ -1,0 +1,275 @@
+"""What commands tell of the past is what the worker did then, whatever the settings are now."""
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from dedup.core.madeby import rules_of_record
+from dedup.core.row import read_product
+from dedup.localkafka import LocalKafka
+from dedup.settings import load_settings
+from dedup.topics import ensure_topics
+from tests.cli.topics import Topics
+from tests.workers import (
+    Names,
+    Records,
+    WorkerProcess,
+    produce,
+    read_topic,
+    wait_until_done,
+)
+
+SESSIONS: tuple[dict[str, str], ...] = (
+    {},
+    {"DEDUP_CONTENT_FIELDS": "price,discount"},
+    {"DEDUP_ORDER": "arrival", "DEDUP_UNKNOWN_ACTION": "dead_letter"},
+    {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_CONTENT_FIELDS": "stock_quantity"},
+    {},
+)
+SETTINGS: tuple[dict[str, str], ...] = (
+    *SESSIONS,
+    {"DEDUP_CONTENT_FIELDS": "description", "DEDUP_ORDER": "arrival"},
+    {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_UNKNOWN_ACTION": "dead_letter"},
+)
+EACH = 300
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    with LocalKafka() as broker:
+        yield broker.bootstrap_servers
+
+
+async def configure(topics: Topics, topic: str, **values: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
+    await admin.start()
+    configs = {name.replace("_", "."): value for name, value in values.items()}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
+    await admin.close()
+
+
+def history(random: Random, session: int) -> list[tuple[bytes | None, bytes | None]]:
+    """Events of all kinds; the first ones are of new products, so each partition has an emission.
+
+    So the records around an event tell which settings it was decided on with.
+    """
+    found = [event(random, 1_000 + 40 * session + i, complete=True) for i in range(40)]
+    return found + [event(random, random.randrange(1, 25)) for _ in range(EACH)]
+
+
+def event(
+    random: Random, product_id: int, *, complete: bool = False
+) -> tuple[bytes | None, bytes | None]:
+    key = b"%d" % product_id
+    if not complete and random.random() < 0.03:
+        return key, random.choice([None, b"no json"])
+    product: dict[str, Any] = {
+        "product_id": product_id,
+        "product_name": "Lamp",
+        "price": f"{random.randrange(1, 4)}.00",
+        "stock_quantity": random.randrange(3),
+        "discount": f"{random.randrange(2)}.00",
+        "description": "x" * 5_000 if random.random() < 0.04 and not complete else None,
+    }
+    if not complete and random.random() < 0.3:
+        for name in random.sample(sorted(product.keys() - {"product_id"}), 3):
+            del product[name]
+    action = random.choice(["updated", "updated", "stock_updated", "deleted", "renamed"])
+    return key, json.dumps(
+        {
+            "event_id": f"{random.getrandbits(64):x}",
+            "action": "created" if complete else action,
+            "timestamp": f"2026-01-01T00:{random.randrange(60):02d}:00Z",
+            "product": product,
+        }
+    ).encode()
+
+
+@dataclass
+class Done:
+    """Topics on which workers with changing settings did all there was, and what they counted."""
+
+    topics: Topics
+    counted: Counter[str] = field(default_factory=Counter)
+    source: Records = field(default_factory=dict)
+    states: Records = field(default_factory=dict)
+    letters: Records = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module", params=[5])
+def done(
+    kafka: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Done:
+    return asyncio.run(work(kafka, tmp_path_factory.mktemp("rules"), Random(request.param)))
+
+
+async def work(kafka: str, directory: Path, random: Random) -> Done:
+    topics = await Topics.made(kafka)
+    names = topics.names
+    done = Done(topics)
+    await configure(topics, names.states, cleanup_policy="compact", max_message_bytes="4512")
+    for number, settings in enumerate(SESSIONS):
+        (directory / "state.log").unlink(missing_ok=True)
+        with WorkerProcess(kafka, directory / "state", {**names.settings, **settings}) as worker:
+            worker.wait_until_ready()
+            await produce(kafka, history(random, number), names.source)
+            await wait_until_done(kafka, names)
+            metrics = worker.metrics()
+            assert worker.terminate() == 0
+        for name, value in metrics.items():
+            if name.startswith("dedup_events_total{"):
+                done.counted[name.split('outcome="')[1].split('"')[0]] += int(value)
+    done.source = await read_topic(kafka, names.source)
+    done.states = await read_topic(kafka, names.states)
+    done.letters = await read_topic(kafka, names.dead_letters)
+    return done
+
+
+def test_the_history_has_every_kind_of_decision(done: Done) -> None:
+    """Else the tests below would show little."""
+    outcomes = {"change", "refresh", "tombstone", "duplicate", "stale", "dead_letter"}
+    assert outcomes <= (+done.counted).keys()
+    assert done.counted.total() == len(SESSIONS) * (EACH + 40)
+    reasons = {dict(r.headers)["dedup.errors.reason"] for p in done.letters.values() for r in p}
+    assert {b"row_too_large", b"unknown_action", b"invalid_json"} <= reasons
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_statistics_are_what_the_workers_counted(done: Done, settings: dict[str, str]) -> None:
+    told = done.topics.told("stats", **settings)
+    assert +Counter(told["deduplication_stats"]["outcomes"]) == +done.counted
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_what_workers_did_with_any_settings_has_no_fault(
+    done: Done, settings: dict[str, str]
+) -> None:
+    assert done.topics.faults(**settings) == {}
+
+
+@pytest.mark.parametrize("settings", SETTINGS[-2:], ids=str)
+def test_tail_tells_each_emission_and_each_dead_letter(
+    done: Done, settings: dict[str, str]
+) -> None:
+    lines = done.topics.run(
+        "tail", "--from-beginning", "--until-end", "--json", **settings
+    ).splitlines()
+    verdicts = [json.loads(line) for line in lines]
+    assert Counter(verdict["outcome"] for verdict in verdicts) == +done.counted
+    emitting = {(v["partition"], v["offset"]) for v in verdicts if v["emits"]}
+    assert emitting == {source_of(r) for records in done.states.values() for r in records}
+    dead = Counter(v["reason"] for v in verdicts if v["reason"])
+    reasons = [dict(r.headers)["dedup.errors.reason"] for p in done.letters.values() for r in p]
+    assert dead == Counter(reason.decode() for reason in reasons)
+
+
+def test_inspect_tells_each_product_s_emissions(done: Done) -> None:
+    emitted = defaultdict(list)
+    for partition, records in done.states.items():
+        for record in records:
+            product_id = json.loads(record.key)["product_id"]
+            emitted[product_id].append((partition, record.offset, source_of(record)))
+    for product_id in list(emitted)[:3]:
+        told = done.topics.told("inspect", str(product_id), "--events", "5000", **SETTINGS[-1])
+        events = [e for e in told["events"] if e["emits"]]
+        found = [(e["partition"], e["emitted_at"], (e["partition"], e["offset"])) for e in events]
+        assert found == emitted[product_id]
+        assert told["fingerprint_matches"] in (True, None)
+        assert len(told["notes"]) == 2
+        assert "DEDUP_REFRESH_AFTER" in told["notes"][0]
+
+
+def source_of(record: Any) -> tuple[int, int]:
+    partition, offset = dict(record.headers)["dedup.source"].split(b"/")
+    return int(partition), int(offset)
+
+
+async def copied(done: Done, states: Records) -> Topics:
+    """The same events and group beside another output topic, which holds these records."""
+    names = replace(done.topics.names, states=Names.fresh().states)
+    topics = Topics(done.topics.kafka, names)
+    await ensure_topics(load_settings({"KAFKA_BOOTSTRAP_SERVERS": topics.kafka, **names.settings}))
+    async with AIOKafkaProducer(bootstrap_servers=topics.kafka) as producer:
+        for partition, records in states.items():
+            for r in records:
+                await producer.send(
+                    *(names.states, r.value, r.key, partition, r.timestamp, list(r.headers))
+                )
+        await producer.flush()
+    return topics
+
+
+def with_row(record: Any, headers: dict[str, bytes] | None = None, **changed: Any) -> Any:
+    value = json.dumps(json.loads(record.value) | changed).encode()
+    told = dict(record.headers) | (headers or {})
+    return SimpleNamespace(
+        value=value, key=record.key, timestamp=record.timestamp, headers=list(told.items())
+    )
+
+
+def fingerprint_for(record: Any, **changed: Any) -> dict[str, bytes]:
+    """The header that the row would have with another content, by the fields it was made with."""
+    scheme = rules_of_record(record.headers).scheme
+    product = read_product(with_row(record, **changed).value)
+    assert product is not None
+    return {"dedup.fingerprint": scheme.fingerprint(product).hex().encode()}
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
+async def test_real_faults_are_found_whatever_the_settings(
+    done: Done, settings: dict[str, str]
+) -> None:
+    """A worker that lost, changed, repeated or reordered a record is not excused by a setting."""
+    partition, records = next(iter(done.states.items()))
+    last = {json.loads(r.key)["product_id"]: i for i, r in enumerate(records)}
+    newest = max(i for i in last.values() if records[i].value is not None)
+    record = records[newest]
+    other: dict[str, Any] = {"price": "77.00", "stock_quantity": 77}
+    title = "rows against a replay of the events"
+    broken = {
+        "sound": (records, {}),
+        "lost": ([*records[:newest], *records[newest + 1 :]], {title: (1, 0)}),
+        "changed": (
+            [*records[:newest], with_row(record, **other), *records[newest + 1 :]],
+            {"keys, rows, partitions, fingerprints": (1, 0), title: (1, 0)},
+        ),
+        "changed with its fingerprint": (
+            [
+                *records[:newest],
+                with_row(record, fingerprint_for(record, **other), **other),
+                *records[newest + 1 :],
+            ],
+            {title: (1, 0)},
+        ),
+        "repeated": ([*records, records[-1]], {"neighbouring records differ": (1, 0)}),
+    }
+    for name, (states, faults) in broken.items():
+        topics = await copied(done, {**done.states, partition: states})
+        assert topics.faults(**settings) == faults, name
+
+
+async def test_an_old_state_over_a_newer_one_is_a_fault(done: Done) -> None:
+    """As a worker without fencing would write it after it was suspended."""
+    partition, records = next(iter(done.states.items()))
+    product, first = next(
+        (r.key, i)
+        for i, r in enumerate(records)
+        if r.value is not None and sum(other.key == r.key for other in records) > 2
+    )
+    last = [r for r in records if r.key == product][-1]
+    assert last.value != records[first].value
+    topics = await copied(done, {**done.states, partition: [*records, records[first]]})
+    faults = topics.faults()
+    assert faults["neighbouring records differ"] == (1, 0)
+    assert faults["rows against a replay of the events"] == (1, 0)
