@@ -19,8 +19,9 @@ from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
+from dedup.topics import DAY_MS, ensure_topics
 from tests.cli.topics import Topics
+from tests.records import event as plain_event
 from tests.workers import (
     Names,
     Records,
@@ -57,7 +58,8 @@ def kafka() -> Iterator[str]:
 async def configure(topics: Topics, topic: str, **values: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
     await admin.start()
-    configs = {name.replace("_", "."): value for name, value in values.items()}
+    configs = {"cleanup.policy": "compact"}
+    configs |= {name.replace("_", "."): value for name, value in values.items()}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
     await admin.close()
 
@@ -121,18 +123,15 @@ async def work(kafka: str, directory: Path, random: Random) -> Done:
     topics = await Topics.made(kafka)
     names = topics.names
     done = Done(topics)
-    await configure(topics, names.states, cleanup_policy="compact", max_message_bytes="4512")
+    await configure(topics, names.states, max_message_bytes="4512")
     for number, settings in enumerate(SESSIONS):
         (directory / "state.log").unlink(missing_ok=True)
         with WorkerProcess(kafka, directory / "state", {**names.settings, **settings}) as worker:
             worker.wait_until_ready()
             await produce(kafka, history(random, number), names.source)
             await wait_until_done(kafka, names)
-            metrics = worker.metrics()
+            done.counted += outcomes_of(worker)
             assert worker.terminate() == 0
-        for name, value in metrics.items():
-            if name.startswith("dedup_events_total{"):
-                done.counted[name.split('outcome="')[1].split('"')[0]] += int(value)
     done.source = await read_topic(kafka, names.source)
     done.states = await read_topic(kafka, names.states)
     done.letters = await read_topic(kafka, names.dead_letters)
@@ -276,3 +275,92 @@ async def test_an_old_state_over_a_newer_one_is_a_fault(done: Done) -> None:
     faults = topics.faults()
     assert faults["neighbouring records differ"] == (1, 0)
     assert faults["rows against a replay of the events"] == (1, 0)
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
+async def test_what_compaction_removed_is_told_by_the_rules_of_then(
+    done: Done, settings: dict[str, str]
+) -> None:
+    """A record that a later one of its product replaced may be gone; its event is still told right.
+
+    What is no row stands in its place here, for the offset that it leaves unused.
+    """
+    random = Random(1)
+    filler = SimpleNamespace(key=b"filler", value=b"", timestamp=1, headers=[])
+    removed, states = 0, {}
+    for partition, records in done.states.items():
+        newest = {record.key: record.offset for record in records}
+        gone = {r.offset for r in records if r.offset < newest[r.key] and random.random() < 0.4}
+        removed += len(gone)
+        states[partition] = [filler if r.offset in gone else r for r in records]
+    assert removed > 50
+    topics = await copied(done, states)
+    told = topics.told("stats", **settings)["deduplication_stats"]["outcomes"]
+    assert +Counter(told) == +done.counted
+    title = "keys, rows, partitions, fingerprints"
+    assert topics.faults(**settings) == {title: (removed, 0)}
+
+
+async def test_records_that_do_not_tell_their_rules_are_judged_by_their_fingerprints(
+    done: Done,
+) -> None:
+    """As those of earlier versions; of DEDUP_REFRESH_AFTER these knew nothing, so it is set."""
+    states = {
+        partition: [
+            SimpleNamespace(
+                key=r.key,
+                value=r.value,
+                timestamp=r.timestamp,
+                headers=[(name, value) for name, value in r.headers if name != "dedup.rules"],
+            )
+            for r in records
+        ]
+        for partition, records in done.states.items()
+    }
+    topics = await copied(done, states)
+    for fields in ("price", "stock_quantity", "product_name,description"):
+        settings = {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_CONTENT_FIELDS": fields}
+        assert topics.faults(**settings) == {}
+    told = topics.told("stats")["deduplication_stats"]["outcomes"]
+    for outcome in ("change", "refresh", "tombstone", "dead_letter"):
+        assert told[outcome] == done.counted[outcome]
+
+
+async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
+    kafka: str, tmp_path: Path
+) -> None:
+    """delete.retention.ms: what a worker started with decides, not what the topic has today."""
+    topics = await Topics.made(kafka)
+    names = topics.names
+    counted: Counter[str] = Counter()
+    sessions = {
+        str(DAY_MS): [(5, "updated"), (6, "deleted"), (3, "updated")],
+        "1": [(2, "updated"), (9, "deleted"), (1, "updated")],
+    }
+    for retention, events in sessions.items():
+        await configure(topics, names.states, delete_retention_ms=retention)
+        (tmp_path / "state.log").unlink(missing_ok=True)
+        with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+            worker.wait_until_ready()
+            for number, action in events:
+                value = plain_event(1, number=number, action=action)
+                await produce(kafka, [(b"1", value)], names.source)
+                await wait_until_done(kafka, names)
+                await asyncio.sleep(0.02)  # longer than a deletion is remembered at last
+            counted += outcomes_of(worker)
+            assert worker.terminate() == 0
+    assert counted == {"change": 3, "tombstone": 2, "stale": 1}
+    for retention in sessions:
+        await configure(topics, names.states, delete_retention_ms=retention)
+        told = topics.told("stats")["deduplication_stats"]["outcomes"]
+        assert +Counter(told) == counted
+        assert topics.faults() == {}
+
+
+def outcomes_of(worker: WorkerProcess) -> Counter[str]:
+    """What a worker has counted, by outcome."""
+    found: Counter[str] = Counter()
+    for name, value in worker.metrics().items():
+        if name.startswith("dedup_events_total{"):
+            found[name.split('outcome="')[1].split('"')[0]] += int(value)
+    return +found
