@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, Final
 
 from dedup.core.deadletter import (
@@ -13,7 +13,9 @@ from dedup.core.deadletter import (
     AnyHeader,
     Header,
 )
+from dedup.core.event import EPOCH
 
+_MAX_DIGITS: Final = 18
 _ADDED: Final = ("__streams.errors.", "dedup.errors.")
 _REPLAYED_HEADER: Final = "dedup.replayed.position"
 
@@ -30,7 +32,8 @@ def replayed_position(headers: Sequence[AnyHeader]) -> tuple[int, int] | None:
     """Return partition and offset of the letter that a record marks; None: it is no such record."""
     found = dict(headers).get(_REPLAYED_HEADER) if len(headers) == 1 else None
     partition, _, offset = (found or b"").partition(b":")
-    return (int(partition), int(offset)) if partition.isdigit() and offset.isdigit() else None
+    sane = partition.isdigit() and offset.isdigit() and len(found or b"") <= 2 * _MAX_DIGITS
+    return (int(partition), int(offset)) if sane else None
 
 
 @dataclass(frozen=True)
@@ -153,17 +156,24 @@ class Letter:
 
     def _number(self, name: str) -> int | None:
         text = self._text(name)
-        return int(text) if text.isascii() and text.isdigit() else None
+        sane = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+        return int(text) if sane else None
 
 
 def _time(timestamp_ms: int) -> str:
-    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    try:
+        moment = EPOCH + timedelta(milliseconds=timestamp_ms)
+    except OverflowError:  # whoever writes a record chooses its time
+        return f"{timestamp_ms} ms"
     return moment.isoformat(timespec="milliseconds")
 
 
-def printable(data: bytes) -> str:
-    r"""Give bytes as text that does nothing to a terminal: what can't be shown stands as `\x1b`."""
-    text = data.decode("utf-8", "backslashreplace")
+def printable(data: bytes | None) -> str:
+    r"""Return bytes as text that does nothing to a terminal: what can't be shown is as `\x1b`.
+
+    Kafka allows null as the value of a header; it is empty here.
+    """
+    text = (data or b"").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,4 +1,11 @@
-"""Where Kafka's own clients put a record: which partition a key, and so a product, belongs to."""
+"""Where clients of Kafka put a record, by its key, unless a producer chooses the partition itself.
+
+Kafka's own clients hash keys by murmur2; those made with librdkafka (confluent-kafka of Python, Go
+and .NET, node-rdkafka) by CRC32 by default. So this is a guess: where a product is, only the topics
+tell.
+"""
+
+from zlib import crc32
 
 from aiokafka.partitioner import murmur2
 
@@ -16,3 +23,14 @@ def partition_of_key(key: bytes, partitions: int) -> int:
 def partition_of_product(product_id: int, partitions: int) -> int:
     """Give the partition of a product's events, and so of its rows."""
     return partition_of_key(b"%d" % product_id, partitions)
+
+
+def how_placed(product_id: int, partition: int, partitions: int) -> str:
+    """Say which clients put a product's events into a partition."""
+    key = b"%d" % product_id
+    by = {
+        "Kafka's own clients (murmur2)": partition_of_key(key, partitions),
+        "librdkafka's (CRC32)": crc32(key) % partitions,
+    }
+    names = [name for name, place in by.items() if place == partition]
+    return f"as {' and '.join(names)} place it" if names else "placed by neither murmur2 nor CRC32"

@@ -29,9 +29,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from dedup.core.decide import Rules
 from dedup.core.event import CONTENT_FIELDS
-from dedup.core.fingerprint import FingerprintScheme
 from dedup.servicelinks import added_by_kubernetes
 from dedup.settingtypes import Brokers, Duration, GroupName, TopicName
 
@@ -188,16 +186,6 @@ class Settings(BaseSettings):
         if not is_loopback(self.DEDUP_WEB_HOST) and self.DEDUP_WEB_TOKEN is None:
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
-
-    def rules(self) -> Rules:
-        """Give the rules of the decision that these settings choose."""
-        refresh_after = self.DEDUP_REFRESH_AFTER
-        return Rules(
-            scheme=FingerprintScheme(self.DEDUP_CONTENT_FIELDS),
-            order=self.DEDUP_ORDER,
-            refresh_after_us=None if refresh_after is None else int(refresh_after * 1_000_000),
-            unknown_actions=self.DEDUP_UNKNOWN_ACTION,
-        )
 
     def of_the_worker(self) -> "Settings":
         """Give the settings a worker uses: those of a dry run have its own group and directory."""

@@ -42,7 +42,7 @@ CONNECT_TIMEOUT_S: Final = 30.0
 VISIBLE_TIMEOUT_S: Final = 15.0
 
 # A row can be longer than the event it comes from, a dead letter is by its headers.
-_STATE_MAX_BYTES: Final = 2 * 1024 * 1024
+STATE_MAX_BYTES: Final = 2 * 1024 * 1024
 _DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
 
 _Answer = TypeVar("_Answer")
@@ -86,7 +86,7 @@ def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
         settings.KAFKA_PRODUCT_TOPIC: {"cleanup.policy": "delete"},
         settings.KAFKA_SRC_PRODUCTS_TOPIC: {
             "cleanup.policy": "compact",
-            "max.message.bytes": str(_STATE_MAX_BYTES),
+            "max.message.bytes": str(STATE_MAX_BYTES),
         },
         settings.KAFKA_DLQ_TOPIC: {
             "cleanup.policy": "delete",

@@ -9,9 +9,11 @@ import faust
 from faust.types.auth import CredentialsT
 from mode import get_logger
 
+from dedup.core.decide import Rules
 from dedup.metrics import Metrics
 from dedup.patience import Patience
 from dedup.reading import BrokersSilentError, ReadError
+from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import (
@@ -69,7 +71,6 @@ def build_app(
     production, settings = settings, settings.of_the_worker()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
-    rules = settings.rules()
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
     app.membership, app.foreign = Membership(app), ForeignRecords(app)
@@ -77,17 +78,21 @@ def build_app(
     dry_run = settings.DEDUP_DRY_RUN
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
-    app.deduplicator = Deduplicator(
-        rules,
-        table,
-        publisher or kafka,
-        app.watch,
-        key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
-        now=now,
-    )
-    app.deduplicator.note_written = app.foreign.note_written
     reader = SeedReader if dry_run else ChangelogReader
-    app.changelog_reader = reader(settings, table, rules.scheme, app.metrics, now=now)
+
+    def decide_by(rules: Rules) -> None:
+        app.deduplicator = Deduplicator(
+            rules,
+            table,
+            publisher or kafka,
+            app.watch,
+            key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
+            now=now,
+        )
+        app.deduplicator.note_written = app.foreign.note_written
+        app.changelog_reader = reader(settings, table, rules, app.metrics, now=now)
+
+    decide_by(rules_of(settings))
 
     async def look_at_topics() -> TopicFacts:
         facts = await (check_topics if dry_run else ensure_topics)(settings)
@@ -98,9 +103,11 @@ def build_app(
 
     async def prepare() -> None:
         try:
-            _use(app, settings, await _patiently(look_at_topics))
+            facts = await _patiently(look_at_topics)
         except (TopicError, ReadError) as error:
             raise WorkerError(str(error)) from error
+        decide_by(rules_of(settings, facts))
+        _use(app, settings, facts)
 
     app.prepare = prepare
     source = app.topic(settings.KAFKA_PRODUCT_TOPIC, schema=BatchSchema(), allow_empty=True)
@@ -137,10 +144,7 @@ def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
         logger.warning("%s", warning)
     app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.states_batch_bytes)
     app.publisher_service.letters_batch_bytes = min(MAX_BATCH_BYTES, facts.letters_batch_bytes)
-    app.deduplicator.refuse_rows_beyond(facts.states_batch_bytes)
     app.deduplicator.cut_letters_beyond(facts.letters_batch_bytes)
-    app.deduplicator.keep_deleted_markers(facts.delete_retention_ms * 1000)
-    app.changelog_reader.deleted_marker_us = facts.delete_retention_ms * 1000
 
 
 def _state_table(app: DedupApp, settings: Settings) -> StateTable:

@@ -8,11 +8,12 @@ import random
 import sys
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from producer.events import EventGenerator, Mix
+from producer.kafka import Partitioner
 from producer.running import Pace, run
 from producer.settings import ProducerError, load_settings
 
@@ -61,12 +62,20 @@ DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
 )
 @click.option("--partial", type=_FRACTION, default=0.0, help="Share with changed fields only.")
 @click.option("--invalid", type=_FRACTION, default=0.0, help="Share that nobody can apply.")
+@click.option(
+    "--partitioner",
+    type=click.Choice(get_args(Partitioner)),
+    default="murmur2",
+    show_default=True,
+    help="How keys are placed: as Kafka's own clients do, or as librdkafka's (crc32).",
+)
 @click.option("--quiet", is_flag=True, help="A progress bar instead of a line per event.")
 def main(
     *,
     count: int | None,
     rate: float | None,
     seed: int | None,
+    partitioner: Partitioner,
     quiet: bool,
     **mix: Any,
 ) -> None:
@@ -82,7 +91,7 @@ def main(
     pauses = random.Random(seed)  # noqa: S311 - lengths of pauses
     try:
         kafka = load_settings(os.environ)
-        asyncio.run(run(kafka, generator, Pace(count, rate, quiet), pauses))
+        asyncio.run(run(kafka, generator, Pace(count, rate, quiet), pauses, partitioner))
     except ProducerError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

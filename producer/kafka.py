@@ -1,9 +1,10 @@
 """Sending generated events to Kafka: whole record batches, idempotent, acknowledged by all.
 
 *Guarantees.* Events of one key are written in the order they were given, each exactly once as long
-as the process lives: a key always has the same partition (murmur2, as everywhere in Kafka), and a
-partition's batches follow each other. What was counted as sent is acknowledged by all in-sync
-replicas. A broker that is away for less than `ACKNOWLEDGE_WITHIN` seconds only costs time.
+as the process lives: a key always has the same partition (by murmur2, as Kafka's own clients place
+it, or by CRC32, as those of librdkafka do), and a partition's batches follow each other. What was
+counted as sent is acknowledged by all in-sync replicas. A broker that is away for less than
+`ACKNOWLEDGE_WITHIN` seconds only costs time.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
+from zlib import crc32
 
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
@@ -19,6 +21,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from producer.connect import ACKNOWLEDGE_WITHIN, close_producer, open_producer
 from producer.events import GeneratedEvent
 from producer.settings import KafkaSettings, ProducerError
+
+Partitioner = Literal["murmur2", "crc32"]
 
 _CACHED_KEYS: Final = 100_000
 """Keys whose partition is remembered: murmur2 in plain Python costs more than the append."""
@@ -28,6 +32,8 @@ async def produce(
     events: Iterable[GeneratedEvent],
     kafka: KafkaSettings,
     on_sent: Callable[[int], None] | None = None,
+    *,
+    partitioner: Partitioner = "murmur2",
 ) -> int:
     """Send all events as fast as possible and give how many the broker acknowledged.
 
@@ -35,7 +41,7 @@ async def produce(
     more was acknowledged. Raises ProducerError when the broker can't be used; then part of the
     events may have been written.
     """
-    async with EventSender(kafka, on_sent) as sender:
+    async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
         for event in events:
             await sender.add(event)
         await sender.flush()
@@ -49,8 +55,15 @@ class EventSender:
     that could take for ever.
     """
 
-    def __init__(self, kafka: KafkaSettings, on_sent: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        on_sent: Callable[[int], None] | None = None,
+        *,
+        partitioner: Partitioner = "murmur2",
+    ) -> None:
         self.sent = 0
+        self._partitioner = partitioner
         self._kafka = kafka
         self._on_sent = on_sent
         self._reported = 0
@@ -62,12 +75,14 @@ class EventSender:
         self._producer = await open_producer(self._kafka)
         topic = self._kafka.KAFKA_PRODUCT_TOPIC
         partitions = sorted(await self._producer.partitions_for(topic))
-        partitioner = DefaultPartitioner()
+        murmur2, by_crc32 = DefaultPartitioner(), self._partitioner == "crc32"
         random = Random(0)  # noqa: S311 - spreads keyless records, the same way every time
 
         @lru_cache(_CACHED_KEYS)
         def of_key(key: bytes) -> int:
-            return int(partitioner(key, partitions, partitions))
+            if by_crc32:
+                return int(partitions[crc32(key) % len(partitions)])
+            return int(murmur2(key, partitions, partitions))
 
         def of_record(key: bytes | None) -> int:
             return random.choice(partitions) if key is None else of_key(key)

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from producer.events import EventGenerator, GeneratedEvent, Kind
-from producer.kafka import EventSender, produce
+from producer.kafka import EventSender, Partitioner, produce
 from producer.lines import event_lines, summary_line
 from producer.settings import KafkaSettings
 
@@ -50,7 +50,13 @@ class Pace:
         return not self.quiet and (self.rate is None or 0 < self.rate <= _READABLE_RATE)
 
 
-async def run(kafka: KafkaSettings, generator: EventGenerator, pace: Pace, pauses: Random) -> None:
+async def run(
+    kafka: KafkaSettings,
+    generator: EventGenerator,
+    pace: Pace,
+    pauses: Random,
+    partitioner: Partitioner = "murmur2",
+) -> None:
     """Send events until the count is reached or a signal comes, then say what was sent.
 
     The first SIGINT or SIGTERM ends the run in order: what was generated is delivered. A second
@@ -70,9 +76,9 @@ async def run(kafka: KafkaSettings, generator: EventGenerator, pace: Pace, pause
     events = generated()
     with _progress(pace) as on_sent:
         if pace.rate == 0:
-            sent = await produce(events, kafka, on_sent)
+            sent = await produce(events, kafka, on_sent, partitioner=partitioner)
         else:
-            async with EventSender(kafka, on_sent) as sender:
+            async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
                 if pace.rate is None:
                     await _send_with_pauses(sender, events, pace, pauses, stop)
                 else:

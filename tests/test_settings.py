@@ -5,6 +5,7 @@ import pytest
 from aiokafka.conn import collect_hosts
 
 from dedup.cli.configuration import settings_table
+from dedup.rules import rules_of
 from dedup.settings import Settings, SettingsError, load_settings, shown
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
@@ -106,7 +107,7 @@ def test_a_duration_is_seconds_or_a_number_with_its_unit(text: str, seconds: flo
     settings = load_settings({"DEDUP_REFRESH_AFTER": text})
 
     assert seconds == settings.DEDUP_REFRESH_AFTER
-    assert settings.rules().refresh_after_us == seconds * 1_000_000
+    assert rules_of(settings).refresh_after_us == seconds * 1_000_000
 
 
 @pytest.mark.parametrize("text", ["0", "0h", "1w", "h", "-5m", "inf", "nan", "1e3", "1h30m", "٣h"])

@@ -4,6 +4,7 @@ A command's module is imported when the command is asked for, and none imports m
 explain itself before it runs: `dedup --help` answers at once although the worker loads a lot.
 """
 
+import sys
 from importlib import import_module
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ Exit codes:
   2    wrong usage
   3    `check` found events that can't be applied, `verify` found faults
   130  stopped by Ctrl-C before it was done
+  141  stdout was closed before all was written, as by `| head`
 
 Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092) and others.
 """
@@ -74,11 +76,18 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C, at its import too, is one line and the usual exit code."""
+        from dedup.cli import streams  # noqa: PLC0415 - not needed by those who import a command
+
+        streams.write_any_text()
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            streams.end_of_pipe()
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None
+        return result
 
 
 @click.group(cls=_LazyGroup, epilog=_EPILOG)

@@ -9,6 +9,11 @@ import click
 
 _SOME_CANT_BE_APPLIED: Final = 3
 
+_WITHOUT_TOPICS: Final = (
+    "No broker was asked: deletions are remembered for 24 hours and rows may have 2 MiB, as on "
+    "topics that the worker creates."
+)
+
 _EPILOG: Final = """\b
 Examples:
   dedup check events.jsonl
@@ -34,13 +39,15 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
 
     The worker's own rules decide, from an empty state on, with the DEDUP_* settings of the
     environment. The product_id of an event is taken as its key, and the number of its line as its
-    offset. No broker is needed.
+    offset. No broker is needed: where the topics decide, their settings are those of topics that
+    the worker creates. A deletion is remembered for 24 hours, and a row may have 2 MiB.
     """
     from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - slower than --help may be
     from dedup.cli.observing import checking, verdicts  # noqa: PLC0415 - as above
     from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.rules import rules_of  # noqa: PLC0415 - as above
 
-    rules = settings_or_exit().rules()
+    rules = rules_of(settings_or_exit())
     outcomes: Counter[str] = Counter()
     out = console()
     for verdict in checking.verdicts_on(file, rules):
@@ -48,12 +55,13 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
         if summary_only:
             continue
         if as_json:
-            click.echo(json.dumps({"line": verdict.at.offset, **verdicts.as_json(verdict, rules)}))
+            click.echo(json.dumps({"line": verdict.at.offset, **verdicts.as_json(verdict)}))
         else:
             place = f"line {verdict.at.offset}"
-            out.print(verdicts.as_line(verdict, rules, place=place), soft_wrap=True)
+            out.print(verdicts.as_line(verdict, place=place), soft_wrap=True)
     if not as_json:
         click.echo(checking.summary(outcomes))
     elif summary_only:
         click.echo(json.dumps({"events": outcomes.total(), "outcomes": outcomes}))
+    click.echo(_WITHOUT_TOPICS, err=True)
     sys.exit(_SOME_CANT_BE_APPLIED if outcomes["dead_letter"] else 0)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
@@ -11,6 +12,7 @@ import click
 
 from dedup.reading import ReadError
 from dedup.settings import Settings, SettingsError, load_settings
+from dedup.streaming.damage import StoreError
 from dedup.topics import TopicError
 
 T = TypeVar("T")
@@ -41,5 +43,9 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(act())
-    except (SettingsError, ReadError, TopicError) as error:
+    except (SettingsError, ReadError, TopicError, StoreError, sqlite3.Error) as error:
+        fail(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, a directory for temporary files that is not there
         fail(error)

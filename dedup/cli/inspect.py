@@ -9,6 +9,7 @@ _EPILOG: Final = """\b
 Examples:
   dedup inspect 42
   dedup inspect 42 --events 1000
+  dedup inspect 42 --partition 3
   dedup inspect 42 --json | jq '.events[-1].why'
 
 \b
@@ -30,19 +31,21 @@ Exit codes:
     show_default=True,
     help="How many events at most, the newest; and as many records.",
 )
+@click.option("--partition", type=click.IntRange(min=0), help="Read only this one.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
-def inspect(product_id: int, limit: int, as_json: bool) -> None:
+def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -> None:
     """Print the row of PRODUCT_ID, where it comes from, and what became of each of its events.
 
-    Only the partition of the product is read. The events are decided on again by the worker's own
-    rules; those that retention has taken off the topic are missing, and it is said when there may
-    be such.
+    It is found whichever partition its producer chose; --partition reads only one, which is faster.
+    What became of an event is what the topics show: the record it led to, or its dead letter. Of
+    the others it is what the rules say by which the records around them were made. Events that
+    retention has taken off the topic are missing, and it is said when there may be such.
     """
     from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
     from dedup.cli.observing import product_display  # noqa: PLC0415 - as above
     from dedup.cli.observing.inspecting import inspect_product  # noqa: PLC0415 - as above
 
-    product = run(lambda settings: inspect_product(settings, product_id))
+    product = run(lambda settings: inspect_product(settings, product_id, partition))
     if as_json:
         click.echo(json.dumps(product_display.as_json(product, limit)))
     else:

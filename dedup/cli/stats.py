@@ -58,6 +58,8 @@ def stats(limit: int, as_json: bool) -> None:
         click.echo(json.dumps(found.as_json()))
         return
     _show(found)
+    for note in found.notes:
+        click.echo(note, err=True)
     if not found.complete:
         click.echo("Older events are no longer on the topic: they are not counted.", err=True)
 

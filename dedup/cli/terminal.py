@@ -10,9 +10,15 @@ from dedup.letter import printable
 _UNBOUNDED: Final = 1_000_000
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, as `click.echo` does."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Stdout; lines of a pipe are never broken, for other programs read them."""
-    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False)
+    return _Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False)
 
 
 def harmless(value: object) -> str:

@@ -18,9 +18,10 @@ Examples:
   dedup verify --json | jq '.checks[] | select(.faults > 0)'
 
 \b
-What it proves: each record is a row of its product, in the product's partition, with the
-fingerprint its headers say; no two neighbouring records of a product are equal; and, where
-KAFKA_PRODUCT_TOPIC still has all events of a partition, each row is what these events lead to.
+What it proves: each record is a row of its product, in the partition of its event, with the
+fingerprint its headers say; no product has rows in two partitions; no two neighbouring records of a
+product are equal; and, where KAFKA_PRODUCT_TOPIC still has all events of a partition, each row is
+what these events lead to. A record is judged by the settings it was made with, not by today's.
 What it can't prove: what compaction has removed; and, where retention has removed events, a row
 that differs from what the others lead to. Such rows are counted as not judged.
 
@@ -47,7 +48,8 @@ def verify(as_json: bool) -> None:
     found = run(audit)
     if as_json:
         checks = [asdict(check) for check in found.checks]
-        click.echo(json.dumps({"sound": found.sound, "checks": checks, "cut": found.cut}))
+        report = {"sound": found.sound, "checks": checks, "cut": found.cut, "notes": found.notes}
+        click.echo(json.dumps(report))
     else:
         _show(found)
     sys.exit(0 if found.sound else _FAULTS_FOUND)
@@ -66,6 +68,8 @@ def _show(found: "Audit") -> None:
             out.print(f"    {sentence}", markup=False, soft_wrap=True)
         if check.faults > len(check.named):
             out.print(f"    ... and {check.faults - len(check.named):,} more")
+    for note in found.notes:
+        out.print(f"{note} Each record is judged by its own.", markup=False, soft_wrap=True)
     if found.cut:
         partitions = ", ".join(map(str, found.cut))
         out.print(

@@ -14,6 +14,9 @@ Pure and total. The rules, in order:
    marker of the deletion stays for a while, so that a late event can't resurrect the product.
 5. Equal fingerprints: a **duplicate**, or a **refresh** when the last emission is long ago.
 6. Everything else is a **change**.
+
+A row that the output topic does not take makes its event a dead letter: the broker would refuse it
+for ever, and with it everything after it.
 """
 
 from dataclasses import dataclass, field
@@ -52,13 +55,18 @@ EMITTING: Final = frozenset({Outcome.CHANGE, Outcome.REFRESH, Outcome.TOMBSTONE}
 
 @dataclass(frozen=True)
 class Rules:
-    """The configurable part of the decision. Times are in microseconds."""
+    """All that a decision depends on beside the event, the known state and the clock.
+
+    Times are in microseconds. `deleted_marker_us`: how long a deletion is remembered.
+    `largest_row_bytes`: the largest row the output topic takes; None: any.
+    """
 
     scheme: FingerprintScheme = field(default_factory=FingerprintScheme)
     order: Literal["event_time", "arrival"] = "event_time"
     refresh_after_us: int | None = None
     deleted_marker_us: int = DAY_US
     unknown_actions: Literal["update", "dead_letter"] = "update"
+    largest_row_bytes: int | None = None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -171,8 +179,19 @@ def _apply(
                 return Decision(Outcome.DUPLICATE, known)
             outcome = Outcome.REFRESH
     row = encode_row(event, product, clock.text)
+    limit = rules.largest_row_bytes
+    if limit is not None and len(row) > limit:
+        return Decision(Outcome.DEAD_LETTER, dead_letter=_row_too_large(len(row), limit))
     return Decision(
         outcome, State(fingerprint, time, at.partition, at.offset, clock.now_us, duplicates, row)
+    )
+
+
+def _row_too_large(size: int, limit: int) -> DeadLetter:
+    return DeadLetter(
+        Reason.ROW_TOO_LARGE,
+        f"The row has {size} bytes and the output topic takes {limit}. "
+        "Raise its max.message.bytes and replay the event.",
     )
 
 

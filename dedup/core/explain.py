@@ -101,11 +101,7 @@ def _why(
         case Outcome.TOMBSTONE:
             return "The product was known and is deleted by this event."
         case Outcome.REFRESH if state is not None:
-            seconds = (rules.refresh_after_us or 0) / 1_000_000
-            return (
-                f"No content field differs, but the last emission, at {instant(state.emitted_at)}, "
-                f"is older than DEDUP_REFRESH_AFTER={seconds:g} s."
-            )
+            return _why_refreshed(state, rules)
         case _:
             raise AssertionError(decision)
 
@@ -116,7 +112,16 @@ def _why_changed(state: State | None, comparisons: tuple[Comparison, ...]) -> st
     if state.row is None:
         return "The product was deleted, and this event describes it anew."
     names = [c.field for c in comparisons if c.differs and c.counts]
+    if not names:
+        return "A record of it was emitted; from what, can't be told any more."
     return f"{_listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
+
+
+def _why_refreshed(state: State, rules: Rules) -> str:
+    last = f"No content field differs, but the last emission, at {instant(state.emitted_at)}, is "
+    if rules.refresh_after_us is None:  # of a record that does not tell its rules
+        return f"{last}older than DEDUP_REFRESH_AFTER was then."
+    return f"{last}older than DEDUP_REFRESH_AFTER={rules.refresh_after_us / 1_000_000:g} s."
 
 
 def _why_duplicate(event: Event, state: State | None, comparisons: tuple[Comparison, ...]) -> str:

@@ -10,8 +10,10 @@ Layout, 21 bytes: version (1), digest of the names of the chosen fields (4), dig
 never compared: the state's is computed anew from its row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from hashlib import blake2b
+from itertools import combinations
 from operator import attrgetter
 from typing import Any, Final
 
@@ -41,6 +43,14 @@ class FingerprintScheme:
         self.prefix = bytes([VERSION]) + names
         self._content: Callable[[NormalProduct], Any] = attrgetter(*self.fields)
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the version and the chosen fields are the same."""
+        return isinstance(other, FingerprintScheme) and other.prefix == self.prefix
+
+    def __hash__(self) -> int:
+        """Return the hash that belongs to `__eq__`."""
+        return hash(self.prefix)
+
     def fingerprint(self, product: NormalProduct) -> bytes:
         """Give the fingerprint of a product that has every chosen field, in normal form."""
         content = self._content(product)
@@ -50,3 +60,16 @@ class FingerprintScheme:
     def made(self, fingerprint: bytes) -> bool:
         """Tell whether a fingerprint is of this version and field choice."""
         return fingerprint.startswith(self.prefix)
+
+
+def scheme_of(fingerprint: bytes) -> FingerprintScheme | None:
+    """Return the scheme that made a fingerprint; None when no choice of fields has its names."""
+    return _schemes().get(fingerprint[:SCHEME_BYTES])
+
+
+@cache
+def _schemes() -> Mapping[bytes, FingerprintScheme]:
+    """Return the schemes of all choices of the content fields, by what fingerprints begin with."""
+    sizes = range(1, len(CONTENT_FIELDS) + 1)
+    schemes = [FingerprintScheme(c) for size in sizes for c in combinations(CONTENT_FIELDS, size)]
+    return {scheme.prefix: scheme for scheme in schemes}

@@ -155,6 +155,30 @@ def _read_any(row: bytes) -> NormalProduct | None:
     return None if foreign is None else normal_product(foreign)
 
 
+def readable_row(row: bytes) -> dict[str, Any] | None:
+    """Return the fields of a row as they stand there; None when it is no row of a product.
+
+    Of fields that are not ours, those with a plain value are returned.
+    """
+    try:
+        document = _decode(row)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    if read_product(row) is None:
+        return None
+    return {n: v for n, v in document.items() if not isinstance(v, (dict, list))}
+
+
+def row_event_id(row: bytes) -> str | None:
+    """Return the id of the event that a row names as its last; None when it names none."""
+    try:
+        document = _decode(row)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    found = document.get("last_event_id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def output_key(product_id: int, key_format: KeyFormat) -> bytes:
     """Give the record key: the text Flink's upsert-kafka writes with key.format=json, or the id."""
     return b'{"product_id":%d}' % product_id if key_format == "json" else b"%d" % product_id

@@ -16,7 +16,6 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -27,6 +26,7 @@ from mode import get_logger
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
+from dedup.core.madeby import rules_headers
 from dedup.core.read import read_event, read_key
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
@@ -39,10 +39,6 @@ from dedup.streaming.rereading import WrittenLetters
 from dedup.streaming.table import StateTable
 
 logger = get_logger(__name__)
-
-BESIDE_THE_ROW_BYTES: Final = 512
-"""What a record batch holds beside the row: its own head, key and headers, rounded up."""
-
 
 _NO_PRODUCT: Final = 0
 """Stands for the product of a record that can't be read; products begin at 1."""
@@ -80,21 +76,14 @@ class Deduplicator:
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
-        self._row_bytes = self._letter_bytes = sys.maxsize
+        self._rules_headers = rules_headers(rules)
+        self._letter_bytes = sys.maxsize
         self._written: Mapping[int, WrittenLetters] = {}
 
     @property
     def rules(self) -> Rules:
         """The rules of the decision."""
         return self._rules
-
-    def keep_deleted_markers(self, for_us: int) -> None:
-        """Keep the markers of deleted products as long as the topic keeps its tombstones."""
-        self._rules = replace(self._rules, deleted_marker_us=for_us)
-
-    def refuse_rows_beyond(self, batch_bytes: int) -> None:
-        """Make dead letters of events whose row would not fit the topic's `max.message.bytes`."""
-        self._row_bytes = batch_bytes - BESIDE_THE_ROW_BYTES
 
     def cut_letters_beyond(self, batch_bytes: int) -> None:
         """Keep of a dead letter what fits the `max.message.bytes` of its topic."""
@@ -171,7 +160,7 @@ class Deduplicator:
 
     def _decide(self, batch: RecordBatch, clock: Clock) -> "_Result":
         """Decide on every record of a batch against the known states."""
-        partition = batch.tp.partition
+        partition, rules = batch.tp.partition, self._rules
         known = self._table.read(partition, _named_products(batch.records))
         output = Output(
             partition,
@@ -188,7 +177,7 @@ class Deduplicator:
             event = read_event(record.key, record.value)
             product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
             at = Position(partition, record.offset)
-            decision = self.decide(event, known.get(product_id), at, clock)
+            decision = decide(event, known.get(product_id), at, clock, rules)
             outcome, state = decision.outcome, decision.state
             result.outcomes[outcome] += 1
             if decision.dead_letter is not None:
@@ -200,7 +189,8 @@ class Deduplicator:
                 known[product_id] = result.states[product_id] = state
                 if outcome in EMITTING:
                     key = output_key(product_id, self._key_format)
-                    result.output.states.append(OutputRecord(key, state.row, output_headers(state)))
+                    headers = output_headers(state) + self._rules_headers
+                    result.output.states.append(OutputRecord(key, state.row, headers))
             if decision.offset_regression:
                 result.offset_regressions += 1
         return result
@@ -215,20 +205,8 @@ class Deduplicator:
     def decide(
         self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
     ) -> Decision:
-        """Decide on one event as this worker does; changes nothing.
-
-        A row that the output topic does not take makes the event a dead letter: the broker would
-        refuse it for ever, and with it everything after it.
-        """
-        decision = decide(event, state, at, clock, self._rules)
-        emitted = decision.state if decision.outcome in EMITTING else None
-        if emitted is None or emitted.row is None or len(emitted.row) <= self._row_bytes:
-            return decision
-        message = (
-            f"The row has {len(emitted.row)} bytes and the output topic takes {self._row_bytes}. "
-            "Raise its max.message.bytes and replay the event."
-        )
-        return Decision(Outcome.DEAD_LETTER, dead_letter=DeadLetter(Reason.ROW_TOO_LARGE, message))
+        """Decide on one event as this worker does; changes nothing."""
+        return decide(event, state, at, clock, self._rules)
 
 
 def _named_products(records: Sequence[SourceRecord]) -> list[int]:

@@ -24,9 +24,8 @@ from mode import get_logger
 from msgspec.structs import replace
 
 from dedup.consumer import committed_consumer, log_ends
-from dedup.core.decide import DAY_US
+from dedup.core.decide import Rules
 from dedup.core.event import microseconds
-from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
 from dedup.metrics import Metrics
@@ -61,16 +60,15 @@ class ChangelogReader:
         self,
         settings: Settings,
         table: StateTable,
-        scheme: FingerprintScheme,
+        rules: Rules,
         metrics: Metrics,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._table = table
-        self._scheme = scheme
+        self._rules = rules
         self._metrics = metrics
-        self.deleted_marker_us = DAY_US
         self.partitions = 1
         self._now = now
 
@@ -164,7 +162,7 @@ class ChangelogReader:
             why = f"it knows offset {progress.next_offset}, the topic ends at {end}"
         elif progress.next_offset < first:
             why = f"it ends at offset {progress.next_offset}, the topic begins at {first}"
-        elif age_us > self.deleted_marker_us and progress.next_offset < end:
+        elif age_us > self._rules.deleted_marker_us and progress.next_offset < end:
             why = "it is older than the topic keeps tombstones"
         else:
             return progress.next_offset
@@ -219,11 +217,11 @@ class ChangelogReader:
         next_offset: int,
     ) -> None:
         """Write a run of changelog records and the offset after them in one atomic step."""
-        store = self._table.data.partition(partition)
+        store, scheme = self._table.data.partition(partition), self._rules.scheme
         states: dict[int, State] = {}
         for record in records:
             product_id = read_output_key(record.key)
-            state = state_from_record(record.value, record.headers, record.timestamp, self._scheme)
+            state = state_from_record(record.value, record.headers, record.timestamp, scheme)
             if product_id is None or state is None:
                 logger.warning(
                     "%s-%s offset %s is no product row; it is left out of the state.",

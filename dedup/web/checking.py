@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from dedup.core.decide import Clock, Position
+from dedup.core.decide import Clock, Position, decide
 from dedup.core.document import key_named_in
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
-from dedup.streaming.agent import Deduplicator, wall_clock
+from dedup.streaming.agent import wall_clock
+from dedup.streaming.application import DedupApp
 from dedup.web.models import Verdict
 from dedup.web.owners import Owners
 from dedup.web.products import Products
@@ -19,8 +20,8 @@ NEXT_OFFSET: Final = 2**63 - 1
 class Checks:
     """Gives verdicts on events by the known states, wherever those are."""
 
-    def __init__(self, deduplicator: Deduplicator, products: Products, owners: Owners) -> None:
-        self._deduplicator = deduplicator
+    def __init__(self, app: DedupApp, products: Products, owners: Owners) -> None:
+        self._app = app
         self._products = products
         self._owners = owners
 
@@ -40,8 +41,8 @@ class Checks:
         now = wall_clock()
         clock = Clock(microseconds(now), time_text(now))
         at = Position(partition, NEXT_OFFSET)
-        decision = self._deduplicator.decide(event, state, at, clock)
-        return verdict(event, state, decision, at, self._deduplicator.rules)
+        rules = self._app.deduplicator.rules
+        return verdict(event, state, decide(event, state, at, clock, rules), at, rules)
 
     async def _ask(self, product_id: int, value: bytes, key: bytes) -> Verdict:
         owner = self._owners.url_of(self._owners.partition_of(product_id))

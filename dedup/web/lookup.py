@@ -1,6 +1,7 @@
 """Looks one event up on the source topic, for a product whose decisions are not remembered."""
 
 import asyncio
+import dataclasses
 from typing import Any, Final
 
 import msgspec
@@ -9,8 +10,9 @@ from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
 from dedup.consumer import committed_consumer
-from dedup.core.decide import Clock, Outcome, Position
+from dedup.core.decide import Clock, Outcome, Position, Rules, decide
 from dedup.core.event import Event
+from dedup.core.fingerprint import scheme_of
 from dedup.core.read import read_event
 from dedup.core.state import State
 from dedup.settings import Settings
@@ -53,8 +55,9 @@ def verdict_from_record(
         return None
     at = Position(state.partition, state.offset)
     before = replace(state, offset=state.offset - 1)
-    decision = deduplicator.decide(event, before, at, _UNKNOWN)
-    told = past_verdict(Told(event, before, decision, at, _UNKNOWN), deduplicator.rules)
+    rules = _rules_then(state, deduplicator.rules)
+    decision = decide(event, before, at, _UNKNOWN, rules)
+    told = past_verdict(Told(event, before, decision, at, _UNKNOWN), rules)
     if record.timestamp * 1000 > state.emitted_at:
         return told  # it came after the last emission
     if state.row is None:
@@ -65,3 +68,14 @@ def verdict_from_record(
         update = {"outcome": Outcome.CHANGE, "why": why, "emits": True, "comparisons": []}
         return told.model_copy(update=update)
     return told
+
+
+def _rules_then(state: State, rules: Rules) -> Rules:
+    """Return the rules by which the event that a state names as its last can be told.
+
+    The state's fingerprint has the content fields of then. Whatever the order was, the event was
+    applied, so it was not stale; and it was no dead letter.
+    """
+    scheme = scheme_of(state.fingerprint) or rules.scheme
+    applied = dataclasses.replace(rules, scheme=scheme, order="arrival", refresh_after_us=None)
+    return dataclasses.replace(applied, unknown_actions="update", largest_row_bytes=None)

@@ -54,7 +54,7 @@ class Pages:
         self._owners = Owners(app, settings)
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
-        self._checks = Checks(app.deduplicator, self._products, self._owners)
+        self._checks = Checks(app, self._products, self._owners)
         self._stopping = asyncio.Event()
         self._streams = 0
         self._overview_html = (0.0, "")

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from aiokafka.partitioner import murmur2
 
+from dedup.core.decide import Rules
 from dedup.core.state import State
+from dedup.streaming.agent import Deduplicator
 from dedup.streaming.damage import DamagedError, StoreError
 from dedup.streaming.datadir import (
     DataDirectory,
@@ -297,7 +299,9 @@ async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> 
 async def test_a_row_that_the_topic_does_not_take_is_a_dead_letter_and_changes_nothing(
     bench: Bench,
 ) -> None:
-    bench.app.deduplicator.refuse_rows_beyond(2_000)
+    bench.app.deduplicator = Deduplicator(
+        Rules(largest_row_bytes=1_500), bench.table, bench.publisher, bench.app.watch
+    )
     output = await bench.feed(
         event(number=1),
         event(number=2, description="x" * 3_000),

@@ -9,11 +9,14 @@ import msgspec
 import pytest
 from prometheus_client import generate_latest
 
-from dedup.core.decide import EMITTING, Outcome
+from dedup.core.decide import EMITTING, Clock, Outcome, Position, Rules, decide
 from dedup.core.event import CONTENT_FIELDS
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.read import read_event
 from dedup.metrics import COMPARED_PER_BATCH
 from dedup.streaming.history import SECONDS_KEPT, History
 from dedup.streaming.trail import RECORDS_KEPT
+from dedup.web.lookup import verdict_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
 from tests.records import batch, event, record
@@ -185,3 +188,21 @@ def test_the_history_counts_by_second_and_forgets() -> None:
     assert len(intervals) == SECONDS_KEPT // 5
     assert all(each == {Outcome.CHANGE: 10, Outcome.DUPLICATE: 5} for each in intervals)
     assert history.totals[Outcome.CHANGE] == 1_200
+
+
+async def test_an_event_of_before_is_told_by_the_fields_it_was_compared_by(bench: Bench) -> None:
+    """A worker with other DEDUP_CONTENT_FIELDS finds it in Kafka; it emitted nothing then."""
+    first, later = event(number=1), event(number=2, stock_quantity=7)
+    state = None
+    rules = Rules(scheme=FingerprintScheme(("price",)))
+    for offset, value in enumerate((first, later)):
+        clock = Clock(1_700_000_000_000_000, "2023-11-14T22:13:20.000000Z")
+        decision = decide(read_event(b"1", value), state, Position(0, offset), clock, rules)
+        state = decision.state
+    assert decision.outcome == "duplicate"
+    assert state is not None
+    assert bench.app.deduplicator.rules.scheme != rules.scheme
+    said = verdict_from_record(record(1, later), 1, state, bench.app.deduplicator)
+    assert said is not None
+    assert (said.outcome, said.emits) == ("duplicate", False)
+    assert "DEDUP_CONTENT_FIELDS leaves out what differs: stock_quantity" in said.why

@@ -6,11 +6,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -18,14 +16,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
-from click.testing import CliRunner, Result
 
-from dedup.cli import cli
 from dedup.localkafka import LocalKafka
 from dedup.oracle import Oracle
 from dedup.settings import load_settings
 from dedup.topics import ensure_topics
 from producer.events import EventGenerator, Mix
+from tests.cli.topics import Topics
 from tests.records import event
 from tests.workers import (
     Names,
@@ -49,37 +46,6 @@ def environ(kafka: str, names: Names) -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         **names.settings,
     }
-
-
-class Topics:
-    """The topics of a test, and the command run on them."""
-
-    def __init__(self, kafka: str, names: Names) -> None:
-        self.kafka = kafka
-        self.names = names
-
-    def invoke(self, *arguments: str) -> Result:
-        """Run it in a thread: it has a loop of its own, and a test may be in one."""
-        others = dict.fromkeys(n for n in os.environ if n.startswith(("DEDUP_", "KAFKA_")))
-        settings = others | {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, **self.names.settings}
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(CliRunner().invoke, cli, arguments, env=settings).result()
-
-    def run(self, *arguments: str) -> str:
-        result = self.invoke(*arguments)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    def told(self, *arguments: str) -> Any:
-        return json.loads(self.run(*arguments, "--json"))
-
-    def faults(self) -> dict[str, tuple[int, int]]:
-        """What `verify` finds: faults and rows not judged, by check; only those that have any."""
-        result = self.invoke("verify", "--json")
-        found = json.loads(result.stdout)
-        assert result.exit_code == (0 if found["sound"] else 3)
-        counts = {c["title"]: (c["faults"], c["not_judged"]) for c in found["checks"]}
-        return {title: pair for title, pair in counts.items() if pair != (0, 0)}
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +75,7 @@ async def work(kafka: str, data_dir: Path) -> tuple[Topics, Oracle]:
 @pytest.fixture
 async def topics(kafka: str) -> Topics:
     """Topics on which nothing stands yet."""
-    made = Topics(kafka, Names.fresh())
-    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **made.names.settings})
-    await ensure_topics(settings)
-    return made
+    return await Topics.made(kafka)
 
 
 def living(oracle: Oracle) -> set[int]:

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from dedup.cli.dlq.replay import Resubmission
 from dedup.cli.observing import verdicts
 from dedup.cli.observing.states import StatesInMemory, state_of_record
-from dedup.cli.observing.verdicts import Verdict, judge, with_markers
+from dedup.cli.observing.telling import Teller
+from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
 from dedup.reading import open_topic
+from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.topics import check_topics
 
@@ -31,16 +33,15 @@ class Trial(NamedTuple):
 
     event: Resubmission
     verdict: Verdict
-    rules: Rules
 
     def as_json(self) -> dict[str, Any]:
         """Return what `dedup dlq replay --dry-run --json` prints of it."""
-        told = verdicts.as_json(self.verdict, self.rules)
+        told = verdicts.as_json(self.verdict)
         return {"position": self.event.letter.position} | told
 
     def as_line(self) -> Any:
         """Return the line that `dedup dlq replay --dry-run` prints of it."""
-        return verdicts.as_line(self.verdict, self.rules, place=self.event.letter.position)
+        return verdicts.as_line(self.verdict, place=self.event.letter.position)
 
 
 async def trials(settings: Settings, events: Resubmissions, now_ms: int) -> list[Trial]:
@@ -48,8 +49,8 @@ async def trials(settings: Settings, events: Resubmissions, now_ms: int) -> list
 
     What is known is what `src_products` holds. Raises ReadError, TopicError.
     """
-    facts = await check_topics(settings)
-    rules = with_markers(settings.rules(), facts.delete_retention_ms)
+    rules = rules_of(settings, await check_topics(settings))
+    teller = Teller(rules)
     named = {(event.partition, read_key(event.key)) async for event in events()}
     states = await _known(settings, named, rules)
     source = settings.KAFKA_PRODUCT_TOPIC
@@ -59,8 +60,8 @@ async def trials(settings: Settings, events: Resubmissions, now_ms: int) -> list
     async for event in events():
         record = _Record(ends[event.partition], now_ms, event.key, event.value)
         ends[event.partition] += 1
-        (verdict,) = judge([record], event.partition, states, rules)
-        found.append(Trial(event, verdict, rules))
+        (verdict,) = judge([record], event.partition, states, teller)
+        found.append(Trial(event, verdict))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from dedup.cli.observing.states import StatesInMemory
+from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.document import key_named_in
@@ -26,11 +27,12 @@ def verdicts_on(lines: Iterable[bytes], rules: Rules) -> Iterator[Verdict]:
     """Give the verdict on each line that is not empty, in order, from an empty state on."""
     states = StatesInMemory()
     now_ms = int(time.time() * 1000)
+    teller = Teller(rules)
     for number, text in enumerate(lines, start=1):
         value = text.strip()
         if value:
             line = Line(number, now_ms, key_named_in(value), value)
-            yield from judge([line], PARTITION, states, rules)
+            yield from judge([line], PARTITION, states, teller)
 
 
 def summary(outcomes: Counter[str]) -> str:

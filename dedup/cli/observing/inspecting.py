@@ -1,15 +1,17 @@
 """Everything the topics tell of one product."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dedup.cli.observing.states import StatesInMemory, state_of_record
-from dedup.cli.observing.verdicts import Verdict, judge, with_markers
-from dedup.core.decide import Position, Rules
+from dedup.cli.observing.gathering import gathered
+from dedup.cli.observing.states import Read, StatesInMemory
+from dedup.cli.observing.verdicts import Verdict, judge
+from dedup.core.fingerprint import scheme_of
 from dedup.core.row import read_output_key, read_product
-from dedup.core.state import State
-from dedup.partitioning import partition_of_product
+from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.reading import ReadError, open_topic
+from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.topics import check_topics
 
@@ -24,76 +26,102 @@ class Emission:
 
 @dataclass(frozen=True)
 class Product:
-    """What was found. `complete`: `products` still has its partition's first event."""
+    """What was found, in whatever partitions; the newest of each list is its last.
+
+    `complete`: `products` still has the first event of these partitions. `notes`: in what the
+    settings are not those that the newest records were made with.
+    """
 
     product_id: int
-    partition: int
-    rules: Rules
+    partitions: list[int]
+    of: int
     emissions: list[Emission]
     verdicts: list[Verdict]
     complete: bool
+    notes: list[str]
+
+    @property
+    def partition(self) -> int:
+        """The partition of the newest record, or else of the newest event."""
+        newest = self.emissions[-1].record if self.emissions else self.verdicts[-1].record
+        return int(newest.partition)
 
     def emitted_at(self, verdict: Verdict) -> int | None:
         """Give the offset on `src_products` of what an event emitted, if it stands there."""
-        at = verdict.at
-        for emission in self.emissions:
-            state = emission.state
-            if state is not None and Position(state.partition, state.offset) == at:
-                return int(emission.record.offset)
-        return None
+        return None if verdict.emission is None else verdict.emission.offset
 
     def fingerprint_matches(self) -> bool | None:
         """Tell whether the newest row has the fingerprint its header says; None: no such header."""
         state = self.emissions[-1].state if self.emissions else None
-        if state is None or state.row is None or not self.rules.scheme.made(state.fingerprint):
+        if state is None or state.row is None or state.partition == UNKNOWN_SOURCE:
             return None
-        product = read_product(state.row)
-        return product is not None and self.rules.scheme.fingerprint(product) == state.fingerprint
+        scheme, product = scheme_of(state.fingerprint), read_product(state.row)
+        if scheme is None:
+            return None
+        return product is not None and scheme.fingerprint(product) == state.fingerprint
+
+    def fingerprint_fields(self) -> tuple[str, ...] | None:
+        """Give the content fields of the newest row's fingerprint; None where none says so."""
+        state = self.emissions[-1].state if self.emissions else None
+        scheme = None if state is None or state.row is None else scheme_of(state.fingerprint)
+        return None if scheme is None else scheme.fields
 
 
-async def inspect_product(settings: Settings, product_id: int) -> Product:
-    """Read the product's partition of both topics. Raises ReadError when neither knows it."""
-    facts = await check_topics(settings)
-    rules = with_markers(settings.rules(), facts.delete_retention_ms)
-    partition = partition_of_product(product_id, facts.partitions)
-    emissions = await _emissions(settings, partition, product_id, rules)
-    source = settings.KAFKA_PRODUCT_TOPIC
-    records: list[Any] = []
-    async with open_topic(settings, source, "KAFKA_PRODUCT_TOPIC") as events:
-        span = events.spans[partition]
-        async for _, batch in events.read({partition: span}):
-            records += [record for record in batch if record.key == b"%d" % product_id]
-    if not records and not emissions:
-        raise ReadError(
-            f"Nothing is known of product {product_id}: neither {source} nor "
-            f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} has a record of it in partition {partition}."
+async def inspect_product(
+    settings: Settings, product_id: int, partition: int | None = None
+) -> Product:
+    """Read what the topics hold of a product. Raises ReadError when neither knows it.
+
+    It is found by its key, whichever partition its producer chose. With `partition` only that one
+    is read.
+    """
+    rules = rules_of(settings, await check_topics(settings))
+    emissions: list[Emission] = []
+
+    def look(reads: Sequence[Read]) -> None:
+        emissions.extend(
+            Emission(read.record, read.state)
+            for read in reads
+            if read_output_key(read.record.key) == product_id
         )
-    states = StatesInMemory()
-    before = _before(emissions, span.start)
-    if before is not None:
-        states.write(partition, {product_id: before})
-    verdicts = list(judge(records, partition, states, rules))
-    return Product(product_id, partition, rules, emissions, verdicts, span.start == 0)
+
+    states, verdicts = StatesInMemory(product_id), list[Verdict]()
+    async with (
+        gathered(settings, rules, states, look=look, keep=product_id, partition=partition) as found,
+        open_topic(settings, settings.KAFKA_PRODUCT_TOPIC, "KAFKA_PRODUCT_TOPIC") as events,
+    ):
+        spans = {p: span for p, span in events.spans.items() if partition in (None, p)}
+        known = StatesInMemory()
+        for number, span in spans.items():
+            before = _before(emissions, number, span.start)
+            if before is not None:
+                known.write(number, {product_id: before})
+        async for number, batch in events.read(spans):
+            records = [record for record in batch if record.key == b"%d" % product_id]
+            verdicts += judge(records, number, known, found.teller)
+    places = {e.record.partition for e in emissions} | {v.at.partition for v in verdicts}
+    if not places:
+        where = "any partition" if partition is None else f"partition {partition}"
+        raise ReadError(
+            f"Nothing is known of product {product_id}: neither {settings.KAFKA_PRODUCT_TOPIC} nor "
+            f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} has a record of it in {where}."
+        )
+    if len(places) > 1:  # each partition's are in order
+        emissions.sort(key=lambda emission: emission.record.timestamp)
+        verdicts.sort(key=lambda verdict: verdict.record.timestamp)
+    complete = all(spans[place].start == 0 for place in places)
+    return Product(
+        product_id, sorted(places), len(events.spans), emissions, verdicts, complete, found.notes
+    )
 
 
-async def _emissions(
-    settings: Settings, partition: int, product_id: int, rules: Rules
-) -> list[Emission]:
-    found: list[Emission] = []
-    known: State | None = None
-    topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
-    async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
-        async for _, batch in output.read({partition: output.spans[partition]}):
-            for record in batch:
-                if read_output_key(record.key) == product_id:
-                    read = state_of_record(record, rules.scheme, known)
-                    known = None if read is None else read[1]
-                    found.append(Emission(record, known))
-    return found
-
-
-def _before(emissions: list[Emission], first_offset: int) -> State | None:
+def _before(emissions: list[Emission], partition: int, first_offset: int) -> State | None:
     """Give what was known before the first event that is left, if `src_products` tells it."""
-    states = [emission.state for emission in emissions if emission.state is not None]
-    earlier = [state for state in states if state.offset < first_offset]
+    earlier = [
+        emission.state
+        for emission in emissions
+        if emission.record.partition == partition
+        and emission.state is not None
+        and emission.state.offset < first_offset
+    ]
     return earlier[-1] if earlier else None

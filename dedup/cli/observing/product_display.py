@@ -1,6 +1,5 @@
 """One product for people and for programs: row, headers, history, events with verdicts."""
 
-import json
 from typing import Any
 
 from rich.table import Table
@@ -10,22 +9,26 @@ from dedup.cli.observing import verdicts
 from dedup.cli.observing.inspecting import Emission, Product
 from dedup.cli.terminal import console, harmless
 from dedup.core.explain import instant
-from dedup.core.row import read_product
+from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.letter import printable
+from dedup.partitioning import how_placed
 
 
 def as_json(product: Product, limit: int) -> dict[str, Any]:
     """Give what `dedup inspect --json` prints; the last of each list is the newest."""
     events = [
-        verdicts.as_json(verdict, product.rules) | {"emitted_at": product.emitted_at(verdict)}
+        verdicts.as_json(verdict) | {"emitted_at": product.emitted_at(verdict)}
         for verdict in product.verdicts[-limit:]
     ]
     return {
         "product_id": product.product_id,
         "partition": product.partition,
+        "partitions": product.partitions,
         "row": _row(product.emissions[-1]) if product.emissions else None,
         "fingerprint_matches": product.fingerprint_matches(),
+        "fingerprint_fields": product.fingerprint_fields(),
+        "notes": product.notes,
         "events_complete": product.complete,
         "history": [_emission(emission) for emission in product.emissions[-limit:]],
         "events": events,
@@ -35,7 +38,7 @@ def as_json(product: Product, limit: int) -> dict[str, Any]:
 def show(product: Product, limit: int) -> None:
     """Print it; the newest stands last."""
     out = console()
-    out.print(Text(f"Product {product.product_id}, partition {product.partition}", "bold"))
+    out.print(Text(f"Product {product.product_id}, {_places(product)}", "bold"), soft_wrap=True)
     _show_row(product)
     if product.emissions:
         out.print(Text("\nOn src_products", "bold"), _history(product, limit), sep="\n")
@@ -43,7 +46,7 @@ def show(product: Product, limit: int) -> None:
         out.print(Text("\nEvents, as they are decided on", "bold"))
         for verdict in product.verdicts[-limit:]:
             place = f"{verdict.at.partition}:{verdict.at.offset}"
-            line = verdicts.as_line(verdict, product.rules, place=place)
+            line = verdicts.as_line(verdict, place=place)
             emitted = product.emitted_at(verdict)
             if emitted is not None:
                 line.append(f"  → src_products {verdict.at.partition}:{emitted}", "dim")
@@ -53,6 +56,14 @@ def show(product: Product, limit: int) -> None:
         out.print(f"{left_out:,} older events are not shown; --events shows more.")
     if not product.complete:
         out.print("Older events are no longer on the topic: the first verdicts may lack them.")
+
+
+def _places(product: Product) -> str:
+    """Say in which partitions it is; in several, how each of them was chosen."""
+    if len(product.partitions) == 1:
+        return f"partition {product.partition}"
+    how = [f"{p} ({how_placed(product.product_id, p, product.of)})" for p in product.partitions]
+    return f"in several partitions: {' and '.join(how)}"
 
 
 def _show_row(product: Product) -> None:
@@ -72,7 +83,11 @@ def _show_row(product: Product) -> None:
         case False:
             out.print(Text("The fingerprint in its headers is NOT that of the row.", "red"))
         case None:
-            out.print("Its headers hold no fingerprint of these settings.")
+            out.print("Its headers hold no fingerprint that this version can check.")
+    for note in product.notes:
+        out.print(
+            Text(f"{note} Its records and events are told by those.", "yellow"), soft_wrap=True
+        )
 
 
 def _history(product: Product, limit: int) -> Table:
@@ -81,9 +96,10 @@ def _history(product: Product, limit: int) -> Table:
         table.add_column(heading, overflow="fold")
     for emission in product.emissions[-limit:]:
         told = _emission(emission)
+        partition = emission.record.partition
         row = told["row"] or {}
         cells = (
-            told["offset"],
+            told["offset"] if len(product.partitions) == 1 else f"{partition}:{told['offset']}",
             told["time"],
             told["source"],
             told["event_time"],
@@ -96,11 +112,12 @@ def _history(product: Product, limit: int) -> Table:
 
 def _emission(emission: Emission) -> dict[str, Any]:
     record, state = emission.record, emission.state
-    headers = {printable(name.encode()): printable(value or b"") for name, value in record.headers}
+    headers = {printable(name.encode()): printable(value) for name, value in record.headers}
     source = None
     if state is not None and state.partition != UNKNOWN_SOURCE:
         source = f"{state.partition}:{state.offset}"
     return {
+        "partition": record.partition,
         "offset": record.offset,
         "time": instant(record.timestamp * 1000),
         "source": source,
@@ -115,7 +132,4 @@ def _row(emission: Emission) -> dict[str, Any] | None:
     value = emission.record.value
     if value is None:
         return None
-    if read_product(value) is None:
-        return {"unreadable": printable(value)}
-    row: dict[str, Any] = json.loads(value)
-    return row
+    return readable_row(value) or {"unreadable": printable(value)}

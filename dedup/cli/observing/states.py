@@ -1,17 +1,17 @@
 """Known states of products for a command: in RocksDB in a temporary directory, or in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
-from dedup.reading import TopicReader
+from dedup.reading import Spans, TopicReader
 from dedup.streaming.store import Memory, PartitionStore
 
 
@@ -26,9 +26,10 @@ class States(Protocol):
 
 
 class StatesInMemory:
-    """States in a dictionary."""
+    """States in a dictionary; with `only` those of one product."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: int | None = None) -> None:
+        self._only = only
         self._states: dict[tuple[int, int], State] = {}
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
@@ -38,7 +39,8 @@ class StatesInMemory:
 
     def write(self, partition: int, states: Mapping[int, State]) -> None:
         """See `States`."""
-        self._states |= {(partition, i): state for i, state in states.items()}
+        only = self._only
+        self._states |= {(partition, i): s for i, s in states.items() if only in (None, i)}
 
 
 class StatesOnDisk:
@@ -104,13 +106,37 @@ def state_of_record(
     return product_id, state
 
 
-async def load(reader: TopicReader, states: States, scheme: FingerprintScheme) -> None:
-    """Read the states that stand on `src_products`."""
-    async for partition, records in reader.read():
+class Read(NamedTuple):
+    """A record of `src_products`: its product and state (None: it is no row), the state before."""
+
+    partition: int
+    record: Any
+    product_id: int | None
+    state: State | None
+    before: State | None
+
+
+async def read_states(
+    reader: TopicReader, states: States, scheme: FingerprintScheme, spans: Spans | None = None
+) -> AsyncIterator[list[Read]]:
+    """Read `src_products` in runs of one partition, and keep the states."""
+    async for partition, records in reader.read(spans):
         ids = {i for i in (read_output_key(record.key) for record in records) if i is not None}
         known = states.read(partition, list(ids))
+        reads = []
         for record in records:
-            found = state_of_record(record, scheme, known.get(read_output_key(record.key) or 0))
-            if found is not None:
-                known[found[0]] = found[1]
+            before = known.get(read_output_key(record.key) or 0)
+            product_id, state = state_of_record(record, scheme, before) or (None, None)
+            if product_id is not None and state is not None:
+                known[product_id] = state
+            reads.append(Read(partition, record, product_id, state, before))
         states.write(partition, known)
+        yield reads
+
+
+async def load(reader: TopicReader, states: States, scheme: FingerprintScheme) -> list[Read]:
+    """Read the states that stand on `src_products`; return the newest record of each partition."""
+    newest: dict[int, Read] = {}
+    async for reads in read_states(reader, states, scheme):
+        newest |= {read.partition: read for read in reads if read.state is not None}
+    return list(newest.values())

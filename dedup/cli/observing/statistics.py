@@ -2,16 +2,18 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any
 
-import msgspec
-
-from dedup.cli.observing.states import StatesOnDisk, load, states_on_disk
-from dedup.cli.observing.verdicts import judge, with_markers
-from dedup.core.decide import EMITTING, Outcome, Rules
-from dedup.core.row import read_product
+from dedup.cli.observing.gathering import gathered
+from dedup.cli.observing.states import StatesOnDisk, states_on_disk
+from dedup.cli.observing.telling import Teller
+from dedup.cli.observing.verdicts import judge
+from dedup.core.decide import EMITTING, Outcome
+from dedup.core.row import readable_row
 from dedup.reading import open_topic
+from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.topics import check_topics
 
@@ -21,7 +23,7 @@ class Statistics:
     """The events on `products` as they are decided on, and what `src_products` holds.
 
     `complete`: `products` still has its first event in every partition. `states` are the first
-    rows by partition and product_id.
+    rows by partition and product_id. `notes`: in what the settings are not those of the records.
     """
 
     outcomes: Counter[Outcome]
@@ -29,6 +31,7 @@ class Statistics:
     complete: bool
     products: int
     states: list[dict[str, Any]]
+    notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """Give what `dedup stats --json` prints."""
@@ -48,43 +51,42 @@ class Statistics:
                 "current_products": self.products,
             },
             "current_product_state": self.states,
+            "notes": self.notes,
         }
 
 
 async def statistics(settings: Settings, limit: int) -> Statistics:
-    """Read both topics as they stand now. Raises ReadError and TopicError."""
-    facts = await check_topics(settings)
-    rules = with_markers(settings.rules(), facts.delete_retention_ms)
-    with states_on_disk() as decided:
-        outcomes, complete = await _decide(settings, decided, rules)
-        unique = sum(1 for partition in decided.partitions for _ in decided.items(partition))
-    with states_on_disk() as current:
-        topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
-        async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
-            await load(output, current, rules.scheme)
+    """Read the topics as they stand now. Raises ReadError and TopicError."""
+    rules = rules_of(settings, await check_topics(settings))
+    with states_on_disk() as decided, states_on_disk() as current:
+        async with gathered(settings, rules, current) as found:
+            outcomes, complete = await _decide(settings, decided, found.teller)
+        ids = merge(*((i for i, _ in decided.items(p)) for p in decided.partitions))
+        unique = sum(1 for _ in groupby(ids))
         products = sum(
             state.row is not None
             for partition in current.partitions
             for _, state in current.items(partition)
         )
-        return Statistics(outcomes, unique, complete, products, _first_rows(current, limit))
+        rows = _first_rows(current, limit)
+        return Statistics(outcomes, unique, complete, products, rows, found.notes)
 
 
 async def _decide(
-    settings: Settings, states: StatesOnDisk, rules: Rules
+    settings: Settings, states: StatesOnDisk, teller: Teller
 ) -> tuple[Counter[Outcome], bool]:
     outcomes: Counter[Outcome] = Counter()
     async with open_topic(settings, settings.KAFKA_PRODUCT_TOPIC, "KAFKA_PRODUCT_TOPIC") as events:
         async for partition, records in events.read():
-            outcomes.update(v.decision.outcome for v in judge(records, partition, states, rules))
+            outcomes.update(v.decision.outcome for v in judge(records, partition, states, teller))
         return outcomes, all(span.start == 0 for span in events.spans.values())
 
 
 def _first_rows(states: StatesOnDisk, limit: int) -> list[dict[str, Any]]:
     rows = (
-        state.row
+        readable_row(state.row)
         for partition in states.partitions
         for _, state in states.items(partition)
-        if state.row is not None and read_product(state.row) is not None
+        if state.row is not None
     )
-    return [msgspec.json.decode(row) for row in islice(rows, limit)]
+    return list(islice(filter(None, rows), limit))

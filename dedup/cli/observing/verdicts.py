@@ -1,17 +1,18 @@
 """Verdicts of the core on records, and how they are told: as a line, or as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from rich.text import Text
 
+from dedup.cli.observing.evidence import Emission
 from dedup.cli.observing.states import States
+from dedup.cli.observing.telling import Teller
 from dedup.cli.terminal import harmless
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Decision, Outcome, Position, Rules
 from dedup.core.event import Event
-from dedup.core.explain import Explanation, explain, instant
+from dedup.core.explain import Explanation, explain
 from dedup.core.read import read_event
 from dedup.core.state import State
 
@@ -28,53 +29,52 @@ _OUTCOME_WIDTH: Final = max(map(len, Outcome))
 
 
 class Verdict(NamedTuple):
-    """A record, what was known before it, and what becomes of it."""
+    """A record, what was known before it, what became of it, and by which rules.
+
+    `emission` is the record of `src_products` that it led to, where one shows it.
+    """
 
     record: Any
     event: Event | DeadLetter
     before: State | None
     decision: Decision
     at: Position
+    rules: Rules
+    emission: Emission | None
 
     @property
     def product_id(self) -> int | None:
         """The product; None when the event can't be read."""
         return self.event.product_id if isinstance(self.event, Event) else None
 
-    def explain(self, rules: Rules) -> Explanation:
+    def explain(self) -> Explanation:
         """Say why."""
-        return explain(self.event, self.before, self.decision, self.at, rules)
+        return explain(self.event, self.before, self.decision, self.at, self.rules)
 
 
 def judge(
-    records: Sequence[Any], partition: int, states: States, rules: Rules
+    records: Sequence[Any], partition: int, states: States, teller: Teller
 ) -> Iterator[Verdict]:
-    """Decide on records of a partition in order, as the worker does, and keep what is known then.
-
-    The time of a record stands for the time at which it was worked on.
-    """
+    """Tell what became of records of a partition, in order, and keep what is known then."""
+    if not records:
+        return
     events = [read_event(record.key, record.value) for record in records]
     ids = {event.product_id for event in events if isinstance(event, Event)}
     known = states.read(partition, list(ids))
+    window = teller.window(partition, records[0].offset, records[-1].offset)
     for event, record in zip(events, records, strict=True):
         before = known.get(event.product_id) if isinstance(event, Event) else None
         at = Position(partition, record.offset)
-        now_us = record.timestamp * 1000
-        decision = decide(event, before, at, Clock(now_us, instant(now_us) or ""), rules)
+        decision, rules, emission = teller.tell(event, before, at, record, window)
         if decision.state is not None and isinstance(event, Event):
             known[event.product_id] = decision.state
-        yield Verdict(record, event, before, decision, at)
+        yield Verdict(record, event, before, decision, at, rules, emission)
     states.write(partition, known)
 
 
-def with_markers(rules: Rules, delete_retention_ms: int) -> Rules:
-    """Give the rules with deleted markers kept as long as the topic keeps tombstones."""
-    return replace(rules, deleted_marker_us=delete_retention_ms * 1000)
-
-
-def as_json(verdict: Verdict, rules: Rules) -> dict[str, Any]:
+def as_json(verdict: Verdict) -> dict[str, Any]:
     """Give a verdict as the commands' `--json` prints it."""
-    explanation = verdict.explain(rules)
+    explanation = verdict.explain()
     event = verdict.event if isinstance(verdict.event, Event) else None
     letter = verdict.decision.dead_letter
     return {
@@ -92,7 +92,7 @@ def as_json(verdict: Verdict, rules: Rules) -> dict[str, Any]:
     }
 
 
-def as_line(verdict: Verdict, rules: Rules, *, place: str) -> Text:
+def as_line(verdict: Verdict, *, place: str) -> Text:
     """Give a verdict as a coloured line: place, product, outcome, action, difference or why."""
     outcome = verdict.decision.outcome
     event = verdict.event
@@ -103,13 +103,13 @@ def as_line(verdict: Verdict, rules: Rules, *, place: str) -> Text:
         (f"{product:>7}  ", "bold"),
         (f"{outcome:<{_OUTCOME_WIDTH}}  ", COLOURS[outcome]),
         f"{action:<13}  ",
-        told(verdict, rules),
+        told(verdict),
     )
 
 
-def told(verdict: Verdict, rules: Rules) -> str:
+def told(verdict: Verdict) -> str:
     """Say what is different where something was known and is changed, else why."""
-    explanation = verdict.explain(rules)
+    explanation = verdict.explain()
     differing = [c for c in explanation.comparisons if c.differs]
     known = verdict.before is not None and verdict.before.row is not None
     if verdict.decision.outcome is Outcome.CHANGE and known:

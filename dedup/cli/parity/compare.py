@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from dedup.core.row import ROW_FIELDS, read_output_key
+from dedup.letter import printable
 
 Row = Mapping[str, Any]
 Story = Sequence[Row | None]
@@ -30,8 +31,16 @@ def stories(records: Iterable[Any]) -> dict[int, list[Row | None]]:
     for record in records:
         product_id = read_output_key(record.key)
         if product_id is not None:
-            found[product_id].append(None if record.value is None else _row(record.value))
+            found[product_id].append(None if record.value is None else _read(record.value))
     return found
+
+
+def _read(value: bytes) -> Row:
+    """Return a row in a form that compares; of one that can't be read, its text as the name."""
+    try:
+        return _row(value)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return dict.fromkeys(_COMPARED) | {"product_name": printable(value)}
 
 
 def _row(value: bytes) -> Row:

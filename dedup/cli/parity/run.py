@@ -87,7 +87,10 @@ def _counts(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> b
     source = dict(headers).get(SOURCE_HEADER)
     if source is None:
         return True
-    partition, offset = map(int, source.split(b"/"))
+    try:
+        partition, offset = map(int, source.split(b"/"))
+    except ValueError:  # somebody else's header
+        return True
     return offset < until.get(partition, 0)
 
 

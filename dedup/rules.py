@@ -1,0 +1,29 @@
+"""The rules of the worker: one function, for the worker and for every command that speaks of it."""
+
+from typing import Final
+
+from dedup.core.decide import DAY_US, Rules
+from dedup.core.fingerprint import FingerprintScheme
+from dedup.settings import Settings
+from dedup.topics import STATE_MAX_BYTES, TopicFacts
+
+BESIDE_THE_ROW_BYTES: Final = 512
+"""What a record batch holds beside the row: its own head, key and headers, rounded up."""
+
+
+def rules_of(settings: Settings, topics: TopicFacts | None = None) -> Rules:
+    """Return the rules by which a worker with these settings decides on these topics.
+
+    Without topics they are those of topics that the worker creates: a deletion is remembered for
+    24 hours, and a record batch of `src_products` may have 2 MiB.
+    """
+    refresh_after = settings.DEDUP_REFRESH_AFTER
+    batch_bytes = STATE_MAX_BYTES if topics is None else topics.states_batch_bytes
+    return Rules(
+        scheme=FingerprintScheme(settings.DEDUP_CONTENT_FIELDS),
+        order=settings.DEDUP_ORDER,
+        refresh_after_us=None if refresh_after is None else int(refresh_after * 1_000_000),
+        deleted_marker_us=DAY_US if topics is None else topics.delete_retention_ms * 1000,
+        unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
+        largest_row_bytes=batch_bytes - BESIDE_THE_ROW_BYTES,
+    )

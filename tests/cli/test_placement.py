@@ -1,0 +1,106 @@
+"""A product is where its events are, whichever clients wrote them."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from click.testing import CliRunner
+
+from dedup.localkafka import LocalKafka
+from dedup.streaming.datadir import partitions_before, placed_by_json_key
+from producer.__main__ import main
+from tests.cli.topics import Topics
+from tests.records import event
+from tests.workers import WorkerProcess, read_topic, wait_until_done
+
+PRODUCTS = range(1, 201)
+
+
+def by_crc32(product_id: int, partitions: int = 4) -> int:
+    return crc32(b"%d" % product_id) % partitions
+
+
+def by_murmur2(product_id: int, partitions: int = 4) -> int:
+    return (int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF) % partitions
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    with LocalKafka() as broker:
+        yield broker.bootstrap_servers
+
+
+async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Two workers, 200 products by CRC32; then one product by Kafka's own clients too."""
+    topics = await Topics.made(kafka)
+    names = topics.names
+    moved = next(i for i in PRODUCTS if by_crc32(i) != by_murmur2(i))
+    workers = [WorkerProcess(kafka, tmp_path / name, names.settings) for name in ("a", "b")]
+    with workers[0], workers[1]:
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            for product_id in PRODUCTS:
+                key, partition = b"%d" % product_id, by_crc32(product_id)
+                await producer.send(names.source, event(product_id), key, partition)
+            await producer.flush()
+            await wait_until_done(kafka, names)
+            assert topics.faults() == {}
+            told = topics.told("inspect", str(moved))
+            assert told["partitions"] == [by_crc32(moved)]
+            assert [e["outcome"] for e in told["events"]] == ["change"]
+            assert told["events"][0]["emitted_at"] == told["history"][0]["offset"]
+            missing = by_murmur2(moved)
+            nothing = topics.invoke("inspect", str(moved), "--partition", str(missing))
+            assert nothing.exit_code == 1
+            assert f"in partition {missing}." in nothing.stderr
+            await producer.send_and_wait(
+                *(names.source, event(moved, number=2, price="12.00")),
+                *(b"%d" % moved, by_murmur2(moved)),
+            )
+        await wait_until_done(kafka, names)
+        assert topics.faults() == {"keys, rows, partitions, fingerprints": (1, 0)}
+        said = topics.invoke("verify").stdout
+        for partition, how in ((by_crc32(moved), "CRC32"), (by_murmur2(moved), "murmur2")):
+            sentence = next(line for line in said.splitlines() if f"Product {moved} " in line)
+            place = sentence[sentence.index(f" {partition} (") :]
+            assert how in place[: place.index(" place it")]
+        told = topics.told("inspect", str(moved))
+        assert told["partitions"] == sorted([by_crc32(moved), by_murmur2(moved)])
+        assert [e["outcome"] for e in told["events"]] == ["change", "change"]
+        assert told["row"]["price"] == "12.00"
+        for worker in workers:
+            assert worker.terminate() == 0
+
+
+def test_the_producer_places_keys_as_it_is_told(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = asyncio.run(Topics.made(kafka))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    monkeypatch.setenv("KAFKA_PRODUCT_TOPIC", topics.names.source)
+    options = ["--count", "300", "--rate", "0", "--products", "60", "--partitioner", "crc32"]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 0, result.output
+    source = asyncio.run(read_topic(kafka, topics.names.source))
+    placed = {int(r.key): partition for partition, records in source.items() for r in records}
+    assert len(placed) > 20
+    assert placed == {product_id: by_crc32(product_id) for product_id in placed}
+
+
+@pytest.mark.parametrize("partitions", [2, 3, 4, 6, 12, 64])
+@pytest.mark.parametrize("first", [1, 1_000, 10**6, 10**9, 2**62])
+def test_no_topic_that_librdkafka_filled_is_taken_for_one_that_grew(
+    partitions: int, first: int
+) -> None:
+    """Recovery refuses topics that grew, by where products stand; CRC32 is no sign of it."""
+    for partition in range(partitions):
+        here = [i for i in range(first, first + 4_000) if by_crc32(i, partitions) == partition]
+        for products in (here[:20], here[-20:], here):
+            assert len(products) >= 20
+            assert partitions_before(products, partition, partitions) is None
+            assert not placed_by_json_key(products, partition, partitions)
