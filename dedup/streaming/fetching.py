@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 import aiokafka
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import (
     IllegalGenerationError,
@@ -186,8 +187,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Commit; False where that has to be done again, for the brokers or the group move."""
         consumer = self._ensure_consumer()
         assigned = self.assignment()
+        # Faust's TP is equal to aiokafka's and no instance of it, which a commit asks for.
+        wanted = {TopicPartition(*tp): at for tp, at in offsets.items() if tp in assigned}
         try:
-            await consumer.commit({tp: at for tp, at in offsets.items() if tp in assigned})
+            await consumer.commit(wanted)
         except KafkaError as error:
             if brokers_away(error):
                 logger.info("The offsets %s are not committed yet: %r", dict(offsets), error)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
+from dedup.consumer import committed_consumer, log_ends
 from dedup.core.row import SOURCE_HEADER
 from dedup.settings import Settings
 from dedup.stableoffsets import stable_offsets
@@ -65,18 +66,13 @@ async def ending_by_states(settings: Settings, output: Output) -> Ending:
 async def _committed_since(settings: Settings, output: Output) -> list[Any]:
     """Read what was committed to the output topic after the states the output was made from."""
     tp = TopicPartition(settings.KAFKA_SRC_PRODUCTS_TOPIC, output.partition)
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
+    consumer = committed_consumer(settings, auto_offset_reset="earliest")
     records: list[Any] = []
     try:
         await consumer.start()
         consumer.assign([tp])
         begin = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
+        end = (await log_ends(settings, [tp]))[tp]  # also what a stranger's transaction hides
         consumer.seek(tp, max(begin, output.states_offset))
         while await consumer.position(tp) < end:
             for found in (await consumer.getmany(tp, timeout_ms=200)).values():

@@ -196,9 +196,9 @@ async def publishes(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
         await made.own([])
 
 
-def letter(key: bytes | None, size: int = 1) -> Output:
+def letter(key: bytes | None, size: int = 1, offset: int = 0) -> Output:
     record = OutputRecord(key, b"x" * size, [])
-    return Output(3, 0, 1, 0, 1_767_225_600_000, dead_letters=[record])
+    return Output(3, offset, offset + 1, 0, 1_767_225_600_000, dead_letters=[record])
 
 
 async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
@@ -214,11 +214,11 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
         try:
             with monkeypatch.context() as patience:
                 patience.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
-                await publisher.publish(letter(b"2"))
+                await publisher.publish(letter(b"2", offset=1))
         except PublishError:
             await publisher.own([])
             await publisher.own([3])
-            await publisher.publish(letter(b"2"))
+            await publisher.publish(letter(b"2", offset=1))
     found = await read_topic(kafka, names.dead_letters, 1)
     assert [record.key for record in found[0]] == [b"2"]
 
