@@ -101,7 +101,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it; does not wait until it is ready."""
-        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker"]
         self._process = spawn(command, self.log_path, self._environ)
 
     @property
