@@ -58,6 +58,14 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
     }
 
 
+def log_to_stderr(*, as_json: bool = False) -> None:
+    """Log what a command has to say while it runs: our own lines, and the libraries' warnings."""
+    config = logging_config(as_json=as_json)
+    config["loggers"]["dedup"] = {"level": "INFO"}
+    config["root"]["level"] = "WARNING"
+    logging.config.dictConfig(config)
+
+
 class JsonLines(io.TextIOBase):
     """A text stream that makes a JSON object of each line: for what is written past the log."""
 

@@ -44,8 +44,9 @@ _ORDINARY: Final = (
     "Heartbeat failed for group %s: generation id is not",
     "OffsetCommit failed for group %s due to group error (%s), will rejoin",
     "Missing sensor state for rebalance",
+    "is overlapping (interval",
 )
-"""What the libraries warn of at any rebalance: nothing is wrong, and nothing has to be done."""
+"""What the libraries warn of at any rebalance or slow answer: nothing has to be done about it."""
 
 _AWAY: Final = (
     "Unable connect to ",

@@ -60,15 +60,20 @@ def tail(
     from dedup.cli.observing import verdicts  # noqa: PLC0415 - as above
     from dedup.cli.observing.tailing import decisions  # noqa: PLC0415 - as above
     from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.logs import log_to_stderr  # noqa: PLC0415 - as above
 
     async def follow(settings: "Settings") -> None:
+        def ready() -> None:
+            click.echo(f"Following {settings.KAFKA_PRODUCT_TOPIC}", err=True)
+            log_to_stderr()
+
         out = console()
         printed = 0
         found = decisions(
             settings,
             from_beginning=from_beginning,
             until_end=until_end,
-            ready=lambda: click.echo(f"Following {settings.KAFKA_PRODUCT_TOPIC}", err=True),
+            ready=ready,
         )
         async with aclosing(found):
             async for verdict, rules in found:
