@@ -35,8 +35,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def logging_config(*, as_json: bool) -> dict[str, Any]:
-    """Return the configuration of a process's log, for `logging.config.dictConfig`."""
+def logging_config(
+    *, as_json: bool, level: int = logging.INFO, libraries: int = logging.INFO
+) -> dict[str, Any]:
+    """Return the configuration of a process's log, for `logging.config.dictConfig`.
+
+    `level` is that of our own lines; below INFO it is not that of the libraries: what aiokafka logs
+    at DEBUG holds what it sends to log in.
+    """
     formatter: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
     if as_json:
         formatter = {"()": JsonFormatter}
@@ -50,20 +56,18 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
                 "class": "logging.StreamHandler",
                 "formatter": "default",
                 "filters": ["told_once"],
+                "level": level,
                 "stream": "ext://sys.__stderr__",
             }
         },
-        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
-        "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY} | {"dedup": {"level": level}},
+        "root": {"handlers": ["stderr"], "level": libraries},
     }
 
 
 def log_to_stderr(*, as_json: bool = False) -> None:
     """Log what a command has to say while it runs: our own lines, and the libraries' warnings."""
-    config = logging_config(as_json=as_json)
-    config["loggers"]["dedup"] = {"level": "INFO"}
-    config["root"]["level"] = "WARNING"
-    logging.config.dictConfig(config)
+    logging.config.dictConfig(logging_config(as_json=as_json, libraries=logging.WARNING))
 
 
 class JsonLines(io.TextIOBase):

@@ -13,6 +13,7 @@ from faust.worker import Worker
 from mode import get_logger
 from mode.utils.logging import level_number
 
+from dedup.logs import logging_config
 from dedup.streaming.application import DedupApp, WorkerError, sentence
 
 logger = get_logger(__name__)
@@ -30,8 +31,8 @@ class DedupWorker(Worker):
 
     def __init__(self, app: AppT, *services: Any, **options: Any) -> None:
         level = _level(str(options.get("loglevel")))
-        config = dict(app.conf.logging_config or {})
-        config["root"] = {**config["root"], "level": level}
+        as_json = cast("DedupApp", app).settings.DEDUP_LOG_FORMAT == "json"
+        config = logging_config(as_json=as_json, level=level)
         options |= {"loglevel": level, "logging_config": config, "quiet": True}
         super().__init__(app, *services, **options)
         self.spinner = None
