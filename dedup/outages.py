@@ -7,7 +7,7 @@ line that comes again and again once a minute, with a count. An unknown line is 
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic, time
@@ -38,6 +38,8 @@ _REMEMBERED: Final = 1_000
 """How many different lines are remembered at most."""
 
 _LIBRARIES: Final = ("aiokafka", "faust", "mode", "kafka")
+_CLIENT: Final = ("aiokafka", "asyncio")
+"""Loggers of the client, and of tasks of it whose error nobody asked for."""
 
 _ORDINARY: Final = (
     "Heartbeat failed for group %s because it is rebalancing",
@@ -226,16 +228,25 @@ class ToldOnce(logging.Filter):
 
 def says_brokers_are_away(record: logging.LogRecord) -> bool:
     """Return whether a record is about brokers that can't be reached or do not serve for now."""
+    client = record.name.split(".")[0] in _CLIENT
     if record.exc_info:
-        return False  # something fell over
-    library = record.name.split(".")[0] == "aiokafka"
-    if library and str(record.msg).startswith(_AWAY):
+        # What fell over in the client is recreated, or ends the process and is told as its end.
+        return client and any(_is_of_a_connection(e, client=True) for e in _chain(record.exc_info))
+    if client and str(record.msg).startswith(_AWAY):
         return True
     arguments = record.args if isinstance(record.args, tuple) else ()
-    return any(_is_of_a_connection(argument, library=library) for argument in arguments)
+    return any(_is_of_a_connection(argument, client=client) for argument in arguments)
 
 
-def _is_of_a_connection(argument: object, *, library: bool) -> bool:
+def _chain(exc_info: object) -> Iterator[BaseException]:
+    """Return an error and what caused it, and so on."""
+    error = exc_info[1] if isinstance(exc_info, tuple) else None
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _is_of_a_connection(argument: object, *, client: bool) -> bool:
     kind = argument if isinstance(argument, type) else type(argument)
     if issubclass(kind, _NO_OUTAGE):
         return False
@@ -243,4 +254,4 @@ def _is_of_a_connection(argument: object, *, library: bool) -> bool:
         return bool(getattr(kind, "retriable", False)) or issubclass(
             kind, (KafkaConnectionError, KafkaTimeoutError)
         )
-    return library and issubclass(kind, OSError)  # TimeoutError is one
+    return client and issubclass(kind, OSError)  # TimeoutError is one

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError, RequestTimedOutError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NotEnoughReplicasError,
+    RequestTimedOutError,
+)
 
 from dedup import outages
 from dedup.logs import JsonLines
@@ -129,10 +134,18 @@ def test_what_ends_the_process_is_always_shown(
     assert len(log.shown) == 2
 
 
-def test_a_traceback_is_always_shown(log: Log) -> None:
-    error = KafkaConnectionError()
-    logging.getLogger("mode.services").error("Crashed reason=%r", error, exc_info=error)
-    assert len(log.shown) == 1
+def test_what_falls_over_is_shown(log: Log) -> None:
+    """But for what falls over inside the client for want of a broker: it is of the outage."""
+    away = KafkaConnectionError()
+    wrapped = KafkaError("Unexpected error during batch delivery")
+    wrapped.__cause__ = away
+    text = "Unexpected error in sender routine"
+    logging.getLogger(SENDER).error(text, exc_info=away)
+    logging.getLogger(SENDER).error(text, exc_info=wrapped)
+    assert log.shown == []
+    logging.getLogger(SENDER).error(text, exc_info=AssertionError())
+    logging.getLogger("mode.services").error("Crashed reason=%r", away, exc_info=away)
+    assert len(log.shown) == 2
 
 
 def test_a_rebalance_is_no_warning(log: Log) -> None:
