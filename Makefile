@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos fuzz soak bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity test-restarts
+.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -132,6 +132,9 @@ release-check: .venv/dev.installed ## version, changelog, wheel and its commands
 
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
+
+quiet-hour: .venv/bench.installed ## an hour at 1,000 events/s leaves no WARNING; FOR_S=3600 RATE=1000
+	@$(BIN)/python -m benchmarks.quiet_hour --seconds $(or $(FOR_S),3600) --rate $(or $(RATE),1000)
 
 .venv-peers/peers.installed: requirements/peers.txt | $(UV)
 	@echo "Setting up: Python packages (peers)"

@@ -71,6 +71,23 @@ def growth(samples: Sequence[Sample]) -> list[str]:
     return found
 
 
+def environment(shared_with: str) -> dict[str, Any]:
+    """Return what a result was measured on: the machine and the versions."""
+    return {
+        "machine": {
+            "cores": psutil.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+            "shared_with": shared_with,
+            "platform": platform.platform(),
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "kafka": kafka_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+    }
+
+
 def write_report(
     samples: Sequence[Sample],
     latencies_us: Sequence[int],
@@ -85,17 +102,7 @@ def write_report(
         "command": " ".join(["python -m benchmarks.soak", *sys.argv[1:]]),
         "arguments": dict(arguments),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cores": psutil.cpu_count(),
-            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-            "shared_with": "broker, feed and consumer of this run",
-            "platform": platform.platform(),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "kafka": kafka_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        **environment("broker, feed and consumer of this run"),
         "events": samples[-1].produced,
         "emitted": samples[-1].emitted,
         "products_created": samples[-1].products_created,

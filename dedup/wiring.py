@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import faust
 from faust.types.auth import CredentialsT
-from mode import get_logger
 
 from dedup.core.decide import Rules
+from dedup.logs import logging_config
 from dedup.metrics import Metrics
 from dedup.patience import Patience
 from dedup.reading import BrokersSilentError, ReadError
+from dedup.reconnecting import reconnect_with_pauses
 from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
@@ -43,14 +44,9 @@ from dedup.topics import (
 )
 from dedup.web import add_pages
 
-logger = get_logger(__name__)
-
 TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
 COMMIT_INTERVAL_S: Final = 1.0
-
-_CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
-"""Loggers of libraries that speak again and again in normal operation."""
 
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
@@ -68,6 +64,7 @@ def build_app(
 
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
+    reconnect_with_pauses()
     production, settings = settings, settings.of_the_worker()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
@@ -188,7 +185,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "web_host": settings.DEDUP_WEB_HOST,
         "web_port": settings.DEDUP_WEB_PORT,
         "worker_redirect_stdouts": False,
-        "logging_config": _logging_config(settings),
+        "logging_config": logging_config(as_json=settings.DEDUP_LOG_FORMAT == "json"),
     }
 
 
@@ -202,23 +199,3 @@ def _credentials(settings: Settings) -> CredentialsT | None:
             ssl_context=context,
         )
     return None if context is None else faust.SSLCredentials(context=context)
-
-
-def _logging_config(settings: Settings) -> dict[str, Any]:
-    formatter: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
-    if settings.DEDUP_LOG_FORMAT == "json":
-        formatter = {"()": "dedup.logs.JsonFormatter"}
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"default": formatter},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "default",
-                "stream": "ext://sys.stderr",
-            }
-        },
-        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
-        "root": {"handlers": ["stderr"], "level": logging.getLevelName(logging.INFO)},
-    }

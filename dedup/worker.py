@@ -1,18 +1,35 @@
 """The worker's app, configured from the environment: what `faust -A dedup` runs."""
 
+import logging
 import os
 from typing import Final
 
+from faust.cli.worker import worker as worker_command
+
+from dedup.logs import write_only_json
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp
 from dedup.wiring import build_app
 
+logger = logging.getLogger(__name__)
+
 
 def _app_from_environment() -> DedupApp:
+    as_json = os.environ.get("DEDUP_LOG_FORMAT") == "json"
+    if as_json:
+        write_only_json()
+        setattr(worker_command, "on_worker_created", _print_nothing)  # noqa: B010 - for mypy
     try:
         return build_app(load_settings(os.environ))
     except SettingsError as error:
-        raise SystemExit(str(error)) from None
+        if not as_json:
+            raise SystemExit(str(error)) from None
+        logger.critical("%s", error)
+        raise SystemExit(1) from None
+
+
+def _print_nothing(_command: worker_command, _worker: object) -> None:
+    """Take the place of what prints Faust's banner."""
 
 
 app: Final = _app_from_environment()

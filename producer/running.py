@@ -22,8 +22,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from dedup.logs import log_to_stderr
 from producer.events import EventGenerator, GeneratedEvent, Kind
-from producer.kafka import EventSender, Partitioner, produce
+from producer.kafka import EventSender, Partitioner
 from producer.lines import event_lines, summary_line
 from producer.settings import KafkaSettings
 
@@ -75,16 +76,15 @@ async def run(
 
     events = generated()
     with _progress(pace) as on_sent:
-        if pace.rate == 0:
-            sent = await produce(events, kafka, on_sent, partitioner=partitioner)
-        else:
-            async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
-                if pace.rate is None:
-                    await _send_with_pauses(sender, events, pace, pauses, stop)
-                else:
-                    await _send_at_rate(sender, events, pace, stop)
-                sent = sender.sent
-    click.echo(summary_line(sent, duplicates))
+        async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
+            log_to_stderr()  # brokers that go away; that none is there is said in a sentence
+            if pace.rate is None:
+                await _send_with_pauses(sender, events, pace, pauses, stop)
+            elif pace.rate > 0:
+                await _send_at_rate(sender, events, pace, stop)
+            else:
+                await _send_at_once(sender, events)
+    click.echo(summary_line(sender.sent, duplicates))
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -130,6 +130,12 @@ async def _send_at_rate(
         if sender.sent != pace.count:
             next_due = start + sender.sent / rate
             await _sleep(max(next_due - clock(), min(_TICK_SECONDS, 1 / rate)), stop)
+
+
+async def _send_at_once(sender: EventSender, events: Iterator[GeneratedEvent]) -> None:
+    for event in events:
+        await sender.add(event)
+    await sender.flush()
 
 
 async def _send(sender: EventSender, step: list[GeneratedEvent], pace: Pace) -> None:

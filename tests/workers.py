@@ -99,9 +99,9 @@ class WorkerProcess:
         assert self._process is not None
         return self._process
 
-    def start(self) -> None:
-        """Start it; does not wait until it is ready."""
-        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+    def start(self, *arguments: str) -> None:
+        """Start it, by Python with these arguments if given; does not wait until it is ready."""
+        command = [sys.executable, *(arguments or ("-m", "faust", "-A", "dedup", "worker"))]
         self._process = spawn(command, self.log_path, self._environ)
 
     @property

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 import click
 
 from dedup.reading import ReadError
+from dedup.reconnecting import reconnect_with_pauses
 from dedup.settings import Settings, SettingsError, load_settings
 from dedup.streaming.damage import StoreError
 from dedup.topics import TopicError
@@ -36,6 +37,7 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
     """Do it with the settings of the environment, or exit with 1 and a sentence."""
     # What goes wrong is said in a sentence; the client's own log would stand beside it.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    reconnect_with_pauses()
     settings = settings_or_exit()
 
     async def act() -> T:

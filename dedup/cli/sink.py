@@ -1,7 +1,6 @@
 """`dedup sink`: tables of other systems, kept in step with `src_products`."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -47,6 +46,8 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         if error.name != "psycopg":
             raise
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
+    from dedup.logs import log_to_stderr, write_only_json  # noqa: PLC0415
+    from dedup.reconnecting import reconnect_with_pauses  # noqa: PLC0415
     from dedup.settings import SettingsError  # noqa: PLC0415
     from dedup.topics import TopicError  # noqa: PLC0415
 
@@ -57,25 +58,16 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         with suppress(asyncio.CancelledError):
             await task
 
+    reconnect_with_pauses()
+    as_json = os.environ.get("DEDUP_LOG_FORMAT") == "json"
+    if as_json:
+        write_only_json()
+    log_to_stderr(as_json=as_json)
     try:
         settings = load_sink_settings(os.environ)
-        _log(as_json=settings.DEDUP_LOG_FORMAT == "json")
         asyncio.run(run())
     except (SettingsError, TopicError, SinkError) as error:
         _fail(str(error))
-
-
-def _log(*, as_json: bool) -> None:
-    from dedup.logs import JsonFormatter  # noqa: PLC0415
-
-    handler = logging.StreamHandler()
-    if as_json:
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("dedup").setLevel(logging.INFO)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
 
 
 def _fail(sentence: str) -> NoReturn:

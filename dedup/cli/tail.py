@@ -111,7 +111,7 @@ async def _decisions(
     found = decisions(
         settings,
         **choice,
-        ready=lambda: click.echo(f"Following {settings.KAFKA_PRODUCT_TOPIC}", err=True),
+        ready=lambda: _ready(settings.KAFKA_PRODUCT_TOPIC),
         note=lambda sentence: click.echo(sentence, err=True),
     )
     async with aclosing(found):
@@ -136,8 +136,16 @@ async def _rows(
     from dedup.core.row import read_output_key  # noqa: PLC0415 - as above
 
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
-    found = rows(settings, **choice, ready=lambda: click.echo(f"Following {topic}", err=True))
+    found = rows(settings, **choice, ready=lambda: _ready(topic))
     async with aclosing(found):
         async for record in found:
             if product in (None, read_output_key(record.key)):
                 yield json.dumps(row_as_json(record)) if as_json else row_as_line(record)
+
+
+def _ready(topic: str) -> None:
+    """Say that nothing that comes is missed any more; outages are logged from now on."""
+    from dedup.logs import log_to_stderr  # noqa: PLC0415 - as above
+
+    click.echo(f"Following {topic}", err=True)
+    log_to_stderr()

@@ -23,8 +23,8 @@ Further arguments are Faust's: `faust -A dedup worker --help` lists them.
 def worker(arguments: tuple[str, ...]) -> None:
     """Run the worker until SIGTERM or Ctrl-C.
 
-    It is `faust -A dedup worker --loglevel info`, in this process's place: signals and the exit
-    code are the worker's own.
+    It is `faust -A dedup worker`, in this process's place: signals and the exit code are the
+    worker's own.
     """
-    command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+    command = [sys.executable, "-m", "faust", "-A", "dedup", "worker"]
     os.execv(sys.executable, [*command, *arguments])  # noqa: S606 - no shell is wanted

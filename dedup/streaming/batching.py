@@ -21,8 +21,9 @@ A crash at any point loses the queue, never an offset: the next owner begins at 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from typing import Any, ClassVar, Final
 
 import aiokafka
@@ -66,6 +67,7 @@ class RecordBatch:
     done: bool = False
     begun: bool = False
     size_bytes: int = 0
+    since: float = field(default_factory=monotonic)
 
     def begin(self) -> None:
         """Say that work on this batch has begun: it stays as it is."""
@@ -293,6 +295,25 @@ class BatchConsumer(driver.Consumer):
             stub = RecordBatch(tp, [], offsets[tp], partial(self._batch_done, tp), done=True)
             self._undone.setdefault(tp, deque()).appendleft(stub)
         return False
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Report a batch that is not done for very long; Faust asks for it every few seconds.
+
+        Faust's own check takes offsets that travel in transactions for offsets that are never
+        committed, and an open transaction of the source's producer for a stream that stands still.
+        """
+        patience = self.app.conf.stream_processing_timeout
+        for batch in self._undone.get(tp, ()):
+            if not batch.done and now - batch.since >= patience:
+                self.log.error(
+                    "%s-%s: the batch before offset %s has been in work for more than %.0f s: the "
+                    "worker hangs. Restart it; nothing undone is committed.",
+                    tp.topic,
+                    tp.partition,
+                    batch.next_offset,
+                    patience,
+                )
+                return
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Keep no gaps: the chain does."""

@@ -1,13 +1,22 @@
 """How the worker's process ends: with a sentence, exit code 1, and in bounded time."""
 
 import errno
+import logging
 import os
 import threading
-from typing import Final, cast
+from typing import Any, Final, cast
 
+import click
+from click.core import ParameterSource
+from faust.types import AppT
 from faust.worker import Worker
+from mode import get_logger
+from mode.utils.logging import level_number
 
-from dedup.streaming.application import DedupApp, WorkerError
+from dedup.logs import logging_config
+from dedup.streaming.application import DedupApp, WorkerError, sentence
+
+logger = get_logger(__name__)
 
 EXIT_WITHIN_S: Final = 15.0
 """How long a worker that failed may take to stop in order."""
@@ -19,6 +28,14 @@ class DedupWorker(Worker):
     After a failure it ends in bounded time, whatever does not stop: all that counts is on Kafka or
     in the databases' logs by then.
     """
+
+    def __init__(self, app: AppT, *services: Any, **options: Any) -> None:
+        level = _level(str(options.get("loglevel")))
+        as_json = cast("DedupApp", app).settings.DEDUP_LOG_FORMAT == "json"
+        config = logging_config(as_json=as_json, level=level)
+        options |= {"loglevel": level, "logging_config": config, "quiet": True}
+        super().__init__(app, *services, **options)
+        self.spinner = None
 
     async def start(self) -> None:
         """Start everything; what can't be started ends the worker."""
@@ -34,17 +51,41 @@ class DedupWorker(Worker):
                     "worker on a machine needs a port of its own: set DEDUP_WEB_PORT."
                 )
             )
+        except Exception as error:
+            self.crash_reason = self.crash_reason or error
+            raise
 
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
-        ending = threading.Timer(EXIT_WITHIN_S, os._exit, (1,))
+        ending = threading.Timer(EXIT_WITHIN_S, self._exit_at_once)
         ending.daemon = True
         ending.start()
 
+    def _exit_at_once(self) -> None:
+        self._end_with(cast("DedupApp", self.app).failure or self.crash_reason)
+        os._exit(1)
+
     def _shutdown_loop(self) -> None:
-        failure = cast("DedupApp", self.app).failure
-        if failure is not None:
-            self.crash_reason = None
+        why = cast("DedupApp", self.app).failure or self.crash_reason
+        self.crash_reason = None
         super()._shutdown_loop()
-        if failure is not None:
+        if why is not None:
+            self._end_with(why)
             raise SystemExit(1)
+
+    def _end_with(self, why: BaseException | None) -> None:
+        """Log why the worker ends, and nothing after it."""
+        if why is not None:
+            logger.critical("%s", sentence(why))
+        logging.disable()
+
+
+def _level(name: str) -> int:
+    """Return the level that `--loglevel` asks for; without it INFO, where Faust has WARN."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        source = context.get_parameter_source("loglevel")
+        if source not in (None, ParameterSource.DEFAULT):
+            return logging.CRITICAL if name.upper() == "CRIT" else level_number(name)
+        context = context.parent
+    return logging.INFO

@@ -34,3 +34,23 @@ def pace_metadata(client: AIOKafkaClient) -> None:
         return updated
 
     client._metadata_update = paced
+
+
+def send_offsets_after_records(producer: AIOKafkaProducer) -> None:
+    """Let a transaction's offsets be committed when its records are acknowledged, not meanwhile.
+
+    Brokers verify both with the transaction's coordinator, which keeps one such question of a
+    transaction: the other one is refused (as NotEnoughReplicas or CoordinatorNotAvailable), logged
+    and sent again after a pause.
+    """
+    sender = producer._sender
+    next_request = sender._maybe_do_transactional_request
+
+    def one_at_a_time() -> Any:
+        transaction, unsent = sender._txn_manager, sender._message_accumulator._batches
+        adding = transaction.partitions_to_add() or transaction.consumer_group_to_add()
+        if not adding and transaction.offsets_to_commit() and (sender._in_flight or unsent):
+            return None  # the sender asks again when a produce request has ended
+        return next_request()
+
+    sender._maybe_do_transactional_request = one_at_a_time

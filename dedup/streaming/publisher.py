@@ -34,7 +34,11 @@ from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher, PublishError
-from dedup.streaming.producerclient import cause_of, pace_metadata
+from dedup.streaming.producerclient import (
+    cause_of,
+    pace_metadata,
+    send_offsets_after_records,
+)
 from dedup.streaming.retrying import publish_again
 from dedup.topics import BrokersAwayError, TopicError, check_topics, missing_topics
 
@@ -145,6 +149,7 @@ class KafkaPublisher(Service):
             max_request_size=ANY_REQUEST_BYTES,
         )
         pace_metadata(producer.client)
+        send_offsets_after_records(producer)
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 await producer.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import weakref
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -376,3 +377,20 @@ async def test_where_nothing_is_committed_the_chain_begins_where_the_log_begins(
 
 async def _from_the_beginning(tps: set[TP]) -> dict[TP, int]:
     return dict.fromkeys(tps, 40)
+
+
+async def test_a_batch_that_is_not_done_for_very_long_is_reported(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else is: not that Faust has committed nothing, nor that the topic has more."""
+    patience = rig.consumer.app.conf.stream_processing_timeout
+    rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
+    batch = await rig.batch(TP0, chunk(0, 3))
+    rig.consumer.verify_event_path(monotonic() + patience - 10, TP0)
+    assert caplog.messages == []
+    rig.consumer.verify_event_path(monotonic() + patience, TP0)
+    (message,) = caplog.messages
+    assert "products-0: the batch before offset 3 has been in work for more than 300 s" in message
+    batch.mark_done()
+    rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
+    assert len(caplog.messages) == 1

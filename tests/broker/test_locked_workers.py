@@ -45,6 +45,21 @@ def test_a_worker_that_is_refused_says_why_at_once_and_ends(
     assert WRONG not in log
 
 
+def test_a_worker_that_logs_at_debug_keeps_its_secrets(locked: LockedKafka, tmp_path: Path) -> None:
+    """`-l debug` is for the worker's own lines: the Kafka client's hold what it sends to log in."""
+    environ = locked.settings("PLAIN") | Names.fresh().settings
+    worker = WorkerProcess(locked.bootstrap_servers, tmp_path / "state", environ)
+    worker.start("-m", "faust", "-A", "dedup", "worker", "-l", "debug")
+    try:
+        worker.wait_until_ready()
+        assert worker.terminate() == 0
+    finally:
+        worker.kill()
+    assert " DEBUG dedup." in worker.log()
+    assert " DEBUG aiokafka." not in worker.log()
+    assert PASSWORD not in worker.log()
+
+
 def test_the_topics_command_is_refused_in_one_sentence(locked: LockedKafka) -> None:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
     done = subprocess.run(

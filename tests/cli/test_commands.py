@@ -88,7 +88,7 @@ def test_the_worker_takes_the_place_of_the_command(monkeypatch: pytest.MonkeyPat
     calls: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _path, command: calls.append(command))
     CliRunner().invoke(cli, ["worker", "--web-port", "7000", "-f", "log"])
-    faust = ["-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+    faust = ["-m", "faust", "-A", "dedup", "worker"]
     assert calls == [[sys.executable, *faust, "--web-port", "7000", "-f", "log"]]
 
 

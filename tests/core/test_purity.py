@@ -143,9 +143,10 @@ def test_the_core_imports_only_the_core(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [p for p in FILES if within(module_name(p), "producer")], ids=module_name
 )
-def test_the_producer_imports_only_the_core(path: Path) -> None:
+def test_the_producer_imports_only_the_core_and_how_clients_log(path: Path) -> None:
+    shared = ("dedup.core", "dedup.logs", "dedup.reconnecting")
     ours = [name for name in imported(TREES[path]) if within(name, "dedup")]
-    assert [name for name in ours if not within(name, "dedup.core")] == []
+    assert [name for name in ours if not within(name, *shared)] == []
 
 
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:

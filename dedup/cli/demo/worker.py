@@ -65,7 +65,7 @@ class DemoWorker:
 
     def start(self) -> None:
         """Start the process; returns at once."""
-        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"]
+        command = [sys.executable, "-m", "faust", "-A", "dedup", "worker"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "DEDUP_"))}
         self._process = spawn(command, self.log_path, kept | self.settings)
 

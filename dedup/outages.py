@@ -1,0 +1,257 @@
+"""Tells what lasts once, then rarely: an outage of the brokers, and what libraries repeat.
+
+aiokafka logs each failed attempt of each client, Faust each round of a check. `ToldOnce` is the
+filter of a log's handler that tells an outage once, then every minute, then its end, and shows a
+line that comes again and again once a minute, with a count. An unknown line is always shown.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic, time
+from typing import Final
+
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
+    UnknownTopicOrPartitionError,
+)
+
+from dedup.reconnecting import brokers
+
+AGAIN_EVERY_S: Final = 60.0
+"""How often what lasts is told."""
+
+PASSES_WITHIN_S: Final = 1.0
+"""What is over so soon was no outage: a coordinator that moves, a connection that is renewed."""
+
+OVER_AFTER_S: Final = 3.0
+"""How long brokers must have answered without a failure for an outage to be over."""
+
+_TICK_S: Final = 0.5
+_REMEMBERED: Final = 1_000
+"""How many different lines are remembered at most."""
+
+_LIBRARIES: Final = ("aiokafka", "faust", "mode", "kafka")
+_CLIENT: Final = ("aiokafka", "asyncio")
+"""Loggers of the client, and of tasks of it whose error nobody asked for."""
+
+_ORDINARY: Final = (
+    "Heartbeat failed for group %s because it is rebalancing",
+    "Heartbeat failed for group %s: generation id is not",
+    "OffsetCommit failed for group %s due to group error (%s), will rejoin",
+    "Missing sensor state for rebalance",
+    "is overlapping (interval",
+)
+"""What the libraries warn of at any rebalance or slow answer: nothing has to be done about it."""
+
+_AWAY: Final = (
+    "Unable connect to ",
+    "Unable to request metadata from ",
+    "Unable to update metadata from ",
+    "No broker metadata found",
+    "Marking the coordinator dead",
+    "Heartbeat session expired",
+    "Heartbeat failed for group %s: coordinator",
+    "Topic %s is not available during auto-create",
+)
+"""What aiokafka says of brokers that are away where the record carries no error."""
+
+_NO_OUTAGE: Final = (
+    NotEnoughReplicasError,
+    NotEnoughReplicasAfterAppendError,
+    UnknownTopicOrPartitionError,
+)
+"""Errors that a retry may cure, and that the operator has to know of."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class _Outage:
+    """Brokers that do not serve: what was heard first, and the time of the first and last failure.
+
+    `since` is in seconds since the epoch, all other times are of a clock that never jumps.
+    """
+
+    why: str
+    since: float
+    began_at: float
+    failed_at: float
+    told_at: float | None = None
+    failures: int = 1
+
+    def begin(self) -> str:
+        """Return the line that tells its begin."""
+        away = ", ".join(sorted(brokers.unreachable))
+        return (
+            f"The Kafka brokers do not serve since {self._since}"
+            f"{f', unreachable: {away}' if away else ''}. Waiting for them and retrying; nothing "
+            f"is lost. The first failure: {self.why}"
+        )
+
+    def still(self, lasted_s: float) -> str:
+        """Return the line that tells that it lasts."""
+        return (
+            f"The Kafka brokers still do not serve, for {lasted_s:.0f} s since {self._since}; "
+            f"{self.failures:,} failures, the first: {self.why}"
+        )
+
+    def end(self) -> str:
+        """Return the line that tells its end."""
+        lasted = f"after {self.failed_at - self.began_at:.1f} s, since {self._since}"
+        why = "" if self.told_at is not None else f". It was: {self.why}"
+        return f"The Kafka brokers serve again, {lasted}{why}"
+
+    @property
+    def _since(self) -> str:
+        return datetime.fromtimestamp(self.since).astimezone().isoformat(timespec="seconds")
+
+
+@dataclass
+class _Repeated:
+    """A line that was shown, and how often it came again since."""
+
+    record: logging.LogRecord
+    shown_at: float
+    again: int = 0
+
+
+class ToldOnce(logging.Filter):
+    """Lets through what is new, and tells what lasts every `AGAIN_EVERY_S`.
+
+    It is a handler's filter, so that it sees the records of every logger. What is told later comes
+    from a thread that lives only while there is something to tell.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._outage: _Outage | None = None
+        self._repeated: dict[tuple[str, int, str], _Repeated] = {}
+        self._thread: threading.Thread | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to show a record now."""
+        if not logging.WARNING <= record.levelno < logging.CRITICAL or record.name == _logger.name:
+            return True
+        if any(text in str(record.msg) for text in _ORDINARY):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            return logging.getLogger().isEnabledFor(logging.INFO)
+        with self._lock:
+            show = not self._is_of_an_outage(record) and self._is_new(record)
+            if not show and self._thread is None:
+                self._thread = threading.Thread(target=self._tell_later, daemon=True)
+                self._thread.start()
+        return show
+
+    def _is_of_an_outage(self, record: logging.LogRecord) -> bool:
+        if not says_brokers_are_away(record):
+            return False
+        now, outage = self._clock(), self._outage
+        if outage is None:
+            self._outage = _Outage(record.getMessage(), time(), now, now)
+        else:
+            outage.failed_at = now
+            outage.failures += 1
+        return True
+
+    def _is_new(self, record: logging.LogRecord) -> bool:
+        library = record.name.split(".")[0] in _LIBRARIES
+        text = str(record.msg) if library else record.getMessage()
+        key = record.name, record.levelno, text
+        now, known = self._clock(), self._repeated.get(key)
+        if known is None or (not known.again and now - known.shown_at >= AGAIN_EVERY_S):
+            if len(self._repeated) >= _REMEMBERED:
+                self._repeated.clear()
+            self._repeated[key] = _Repeated(record, now)
+            return True
+        known.record = record
+        known.again += 1
+        return False
+
+    def _tell_later(self) -> None:
+        waiting = threading.Event()
+        while True:
+            waiting.wait(_TICK_S)
+            with self._lock:
+                lines = [*self._of_the_outage(), *self._of_repeats()]
+                ended = self._outage is None and not any(r.again for r in self._repeated.values())
+                if ended:
+                    self._thread = None
+            for level, text in lines:
+                _logger.log(level, "%s", text)
+            if ended:
+                return
+
+    def _of_the_outage(self) -> list[tuple[int, str]]:
+        """Return what is to be told of the outage now, and forget one that is over."""
+        outage, now = self._outage, self._clock()
+        if outage is None:
+            return []
+        answered = brokers.answered_at > outage.failed_at
+        if answered and now - outage.failed_at >= OVER_AFTER_S:
+            self._outage = None
+            return [(logging.INFO, outage.end())]
+        lasted = (outage.failed_at if answered else now) - outage.began_at
+        if lasted < PASSES_WITHIN_S:
+            return []
+        if outage.told_at is not None and now - outage.told_at < AGAIN_EVERY_S:
+            return []
+        text = outage.begin() if outage.told_at is None else outage.still(lasted)
+        outage.told_at = now
+        return [(logging.WARNING, text)]
+
+    def _of_repeats(self) -> list[tuple[int, str]]:
+        """Return the lines that came again since they were shown, with a count."""
+        now, lines = self._clock(), []
+        for key, known in list(self._repeated.items()):
+            if now - known.shown_at < AGAIN_EVERY_S:
+                continue
+            if not known.again:
+                del self._repeated[key]
+                continue
+            text = (
+                f"{known.record.name} said so {known.again:,} more times in "
+                f"{now - known.shown_at:.0f} s, the last time: {known.record.getMessage()}"
+            )
+            lines.append((known.record.levelno, text))
+            known.again, known.shown_at = 0, now
+        return lines
+
+
+def says_brokers_are_away(record: logging.LogRecord) -> bool:
+    """Return whether a record is about brokers that can't be reached or do not serve for now."""
+    client = record.name.split(".")[0] in _CLIENT
+    if record.exc_info:
+        # What fell over in the client is recreated, or ends the process and is told as its end.
+        return client and any(_is_of_a_connection(e, client=True) for e in _chain(record.exc_info))
+    if client and str(record.msg).startswith(_AWAY):
+        return True
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return any(_is_of_a_connection(argument, client=client) for argument in arguments)
+
+
+def _chain(exc_info: object) -> Iterator[BaseException]:
+    """Return an error and what caused it, and so on."""
+    error = exc_info[1] if isinstance(exc_info, tuple) else None
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _is_of_a_connection(argument: object, *, client: bool) -> bool:
+    kind = argument if isinstance(argument, type) else type(argument)
+    if issubclass(kind, _NO_OUTAGE):
+        return False
+    if issubclass(kind, KafkaError):
+        return bool(getattr(kind, "retriable", False)) or issubclass(
+            kind, (KafkaConnectionError, KafkaTimeoutError)
+        )
+    return client and issubclass(kind, OSError)  # TimeoutError is one
