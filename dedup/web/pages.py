@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from time import monotonic
 from typing import Any, Final
@@ -25,6 +26,7 @@ from pydantic import BaseModel
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table import StateTable
+from dedup.web.addresses import Addresses
 from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters
 from dedup.web.models import Error, Product
@@ -33,6 +35,8 @@ from dedup.web.overview import Overviews, versions
 from dedup.web.owners import Owners
 from dedup.web.products import MAX_PRODUCT_ID, Products
 from dedup.web.rendering import render
+
+Handler = Callable[[Request], Awaitable[StreamResponse]]
 
 OVERVIEW_EVERY_S: Final = 1.0
 PRODUCT_EVERY_S: Final = 2.0
@@ -51,28 +55,29 @@ class Pages:
     def __init__(self, app: DedupApp, settings: Settings, table: StateTable) -> None:
         self._app = app
         self._settings = settings
+        self._addresses = Addresses(settings)
         self._owners = Owners(app, settings)
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
         self._checks = Checks(app.deduplicator, self._products, self._owners)
         self._stopping = asyncio.Event()
         self._streams = 0
-        self._overview_html = (0.0, "")
+        self._overview_html = (0.0, "", "")
 
     def add_to(self, web: Application) -> None:
         """Add every address."""
-        get = web.router.add_get
+        get, post = partial(self._add, web, "GET"), partial(self._add, web, "POST")
         get("/", self.overview)
         get("/api/overview", self.overview)
-        get("/live", self.live_overview, allow_head=False)
+        get("/live", self.live_overview)
         get("/products", self.products)
         get("/api/products", self.products)
         get(PRODUCT, self.product)
         get(f"/api{PRODUCT}", self.product)
-        get(f"{PRODUCT}/live", self.live_product, allow_head=False)
+        get(f"{PRODUCT}/live", self.live_product)
         get("/check", self.check_form)
-        web.router.add_post("/check", self.check_form)
-        web.router.add_post("/api/check", self.check)
+        post("/check", self.check_form)
+        post("/api/check", self.check)
         get("/dead-letters", self.dead_letters)
         get("/api/dead-letters", self.dead_letters)
         get("/api", self.api)
@@ -86,14 +91,19 @@ class Pages:
         web.middlewares.append(self.explain)
         web.on_shutdown.append(self.stop)
 
+    def _add(self, web: Application, method: str, path: str, handler: Handler) -> None:
+        for address in sorted(self._addresses.of(path)):
+            if method == "GET":
+                web.router.add_get(address, handler, allow_head=not path.endswith("/live"))
+            else:
+                web.router.add_route(method, address, handler)
+
     async def stop(self, _web: Application) -> None:
         """End the live updates: the server waits for them."""
         self._stopping.set()
 
     @middleware
-    async def explain(
-        self, request: Request, handler: Callable[[Request], Awaitable[StreamResponse]]
-    ) -> StreamResponse:
+    async def explain(self, request: Request, handler: Handler) -> StreamResponse:
         """Give an error as a page, or as JSON where JSON was asked for."""
         try:
             return await handler(request)
@@ -101,7 +111,7 @@ class Pages:
             if error.status < 400:  # noqa: PLR2004 - a redirection is no error
                 raise
             text = error.text if error.text and not error.empty_body else error.reason
-            if _wants_json(request):
+            if self._wants_json(request):
                 response = _json(Error(error=text or ""), error.status)
             else:
                 response = self._page(
@@ -112,11 +122,22 @@ class Pages:
             return response
 
     def _page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
-        html = render(template, path=request.path, worker=self._owners.this, **shown)
+        html = render(
+            template,
+            url=self._addresses.links(request),
+            path=self._addresses.path(request),
+            worker=self._owners.this,
+            **shown,
+        )
         return Response(text=html, content_type="text/html", status=status)
 
+    def _wants_json(self, request: Request) -> bool:
+        return self._addresses.path(request).startswith("/api/")
+
     def _answer(self, request: Request, template: str, shown: BaseModel) -> Response:
-        return _json(shown) if _wants_json(request) else self._page(request, template, shown=shown)
+        if self._wants_json(request):
+            return _json(shown)
+        return self._page(request, template, shown=shown)
 
     async def overview(self, request: Request) -> Response:
         """What the worker does now."""
@@ -136,7 +157,7 @@ class Pages:
         """One product, on whichever worker it is."""
         found = await self._find(request)
         status = 200 if found.known else HTTPNotFound.status_code
-        if _wants_json(request):
+        if self._wants_json(request):
             return _json(found, status)
         return self._page(request, "product.html", status, shown=found)
 
@@ -184,21 +205,23 @@ class Pages:
 
     async def live_overview(self, request: Request) -> StreamResponse:
         """The overview, again and again."""
+        url = self._addresses.links(request, "/")
 
         async def fragment() -> str:
-            second, html = self._overview_html
-            if monotonic() - second >= OVERVIEW_EVERY_S / 2:  # once for all who look
-                html = render("overview_live.html", shown=self._overviews.overview())
-                self._overview_html = (monotonic(), html)
+            second, root, html = self._overview_html
+            if root != url("/") or monotonic() - second >= OVERVIEW_EVERY_S / 2:
+                html = render("overview_live.html", shown=self._overviews.overview(), url=url)
+                self._overview_html = (monotonic(), url("/"), html)  # once for all who look
             return html
 
         return await self._stream(request, fragment, OVERVIEW_EVERY_S)
 
     async def live_product(self, request: Request) -> StreamResponse:
         """A product, again and again."""
+        url = self._addresses.links(request, f"/products/{request.match_info['product_id']}")
 
         async def fragment() -> str:
-            return render("product_live.html", shown=await self._find(request))
+            return render("product_live.html", shown=await self._find(request), url=url)
 
         return await self._stream(request, fragment, PRODUCT_EVERY_S)
 
@@ -261,10 +284,6 @@ class Pages:
         name = request.path.rpartition("/")[2]
         body = files("dedup.web").joinpath("static", name).read_bytes()
         return Response(body=body, content_type=ASSETS[name], charset="utf-8")
-
-
-def _wants_json(request: Request) -> bool:
-    return request.path.startswith("/api/")
 
 
 def _json(shown: BaseModel, status: int = 200) -> Response:

@@ -4,13 +4,12 @@
 """
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.records import event
 from tests.web.conftest import TOLD_ID, XSS_ID, XSS_NAME, Site, get, told_history
@@ -18,17 +17,6 @@ from tests.workers import produce
 
 PAGES = ("/", "/products", f"/products/{TOLD_ID}", f"/products/{XSS_ID}", "/check", "/api")
 SLOW_PAGES = (*PAGES, "/dead-letters")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; without it these tests fail, for nothing would be shown."""
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is missing: apt-get install --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=path)
-        yield made
-        made.close()
 
 
 @pytest.fixture
