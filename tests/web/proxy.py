@@ -43,13 +43,17 @@ class Proxy:
     async def _start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{kind:dedup|plain}/{name}{path:/.*}", self._pass_on)
-        self._runner = web.AppRunner(app, shutdown_timeout=1)
+        self._runner = web.AppRunner(app, shutdown_timeout=1, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
 
     async def _stop(self) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         named = request.match_info
@@ -61,6 +65,7 @@ class Proxy:
         rest = str(request.rel_url).removeprefix(prefix)
         url = f"http://127.0.0.1:{self._workers[named['name']]}{rest}"
         body = await request.read()
+        response: web.StreamResponse | None = None
         try:
             async with (
                 ClientSession(timeout=ClientTimeout(total=None), auto_decompress=False) as session,
@@ -73,6 +78,6 @@ class Proxy:
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
-                return response
-        except ClientError:
-            return web.Response(status=502, text="The worker does not answer.")
+        except (ClientError, ConnectionError):
+            return response or web.Response(status=502, text="The worker does not answer.")
+        return response
