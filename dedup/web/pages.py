@@ -1,8 +1,6 @@
 """Every address of the worker's web server: the HTML, the JSON, and the live updates."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from time import monotonic
@@ -26,9 +24,10 @@ from pydantic import BaseModel
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table import StateTable
-from dedup.web.addresses import Addresses
+from dedup.web.addresses import Addresses, Links
 from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters
+from dedup.web.live import Live, clock_text
 from dedup.web.models import Error, Product
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
@@ -40,9 +39,6 @@ Handler = Callable[[Request], Awaitable[StreamResponse]]
 
 OVERVIEW_EVERY_S: Final = 1.0
 PRODUCT_EVERY_S: Final = 2.0
-STREAMS: Final = 32
-"""Live pages at the same time. They are rendered on the loop that applies the batches."""
-
 _ELSEWHERE: Final = "Another worker owns this product."
 
 ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -60,8 +56,7 @@ class Pages:
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
         self._checks = Checks(app.deduplicator, self._products, self._owners)
-        self._stopping = asyncio.Event()
-        self._streams = 0
+        self._live = Live()
         self._overview_html = (0.0, "", "")
 
     def add_to(self, web: Application) -> None:
@@ -89,7 +84,7 @@ class Pages:
         for name in ASSETS:
             get(f"/static/{name}", self.asset)
         web.middlewares.append(self.explain)
-        web.on_shutdown.append(self.stop)
+        web.on_shutdown.append(self._live.stop)
 
     def _add(self, web: Application, method: str, path: str, handler: Handler) -> None:
         for address in sorted(self._addresses.of(path)):
@@ -97,10 +92,6 @@ class Pages:
                 web.router.add_get(address, handler, allow_head=not path.endswith("/live"))
             else:
                 web.router.add_route(method, address, handler)
-
-    async def stop(self, _web: Application) -> None:
-        """End the live updates: the server waits for them."""
-        self._stopping.set()
 
     @middleware
     async def explain(self, request: Request, handler: Handler) -> StreamResponse:
@@ -127,6 +118,8 @@ class Pages:
             url=self._addresses.links(request),
             path=self._addresses.path(request),
             worker=self._owners.this,
+            as_of=clock_text(),
+            dry_run=self._settings.DEDUP_DRY_RUN,
             **shown,
         )
         return Response(text=html, content_type="text/html", status=status)
@@ -210,47 +203,23 @@ class Pages:
         async def fragment() -> str:
             second, root, html = self._overview_html
             if root != url("/") or monotonic() - second >= OVERVIEW_EVERY_S / 2:
-                html = render("overview_live.html", shown=self._overviews.overview(), url=url)
+                html = self._part("overview_live.html", url, self._overviews.overview())
                 self._overview_html = (monotonic(), url("/"), html)  # once for all who look
             return html
 
-        return await self._stream(request, fragment, OVERVIEW_EVERY_S)
+        return await self._live.stream(request, fragment, OVERVIEW_EVERY_S)
 
     async def live_product(self, request: Request) -> StreamResponse:
         """A product, again and again."""
         url = self._addresses.links(request, f"/products/{request.match_info['product_id']}")
 
         async def fragment() -> str:
-            return render("product_live.html", shown=await self._find(request), url=url)
+            return self._part("product_live.html", url, await self._find(request))
 
-        return await self._stream(request, fragment, PRODUCT_EVERY_S)
+        return await self._live.stream(request, fragment, PRODUCT_EVERY_S)
 
-    async def _stream(
-        self, request: Request, fragment: Callable[[], Awaitable[str]], every_s: float
-    ) -> StreamResponse:
-        """Send a part of a page whenever it is another, as a server-sent event."""
-        if self._streams >= STREAMS:
-            raise HTTPServiceUnavailable(text=f"{STREAMS} live pages are open already.")
-        self._streams += 1
-        try:
-            response = StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            last = None
-            while not self._stopping.is_set():
-                html = await fragment()
-                if html != last:
-                    data = "".join(f"data: {line}\n" for line in html.splitlines())
-                    await response.write(f"{data}\n".encode())
-                else:
-                    await response.write(b":\n\n")  # finds out who has gone
-                last = html
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), every_s)
-        except (ConnectionError, HTTPException):
-            pass  # the browser has gone, or asks again by itself
-        finally:
-            self._streams -= 1
-        return response
+    def _part(self, template: str, url: Links, shown: BaseModel) -> str:
+        return render(template, url=url, dry_run=self._settings.DEDUP_DRY_RUN, shown=shown)
 
     async def api(self, request: Request) -> Response:
         """What `/api` offers, for people."""
