@@ -25,6 +25,7 @@ from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
+from dedup.streaming.rejected import Rejected
 from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.trail import Trail
 from dedup.topics import TopicError, TopicFacts, check_group, check_topics, ensure_topics
@@ -59,6 +60,8 @@ def build_app(
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
+    app.metrics.dry_run.set(dry_run)
+    app.rejected = Rejected(settings.KAFKA_PRODUCT_TOPIC, dry_run=dry_run)
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
     app.deduplicator = Deduplicator(

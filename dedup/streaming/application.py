@@ -36,6 +36,7 @@ from dedup.streaming.publisher import (
     PublishError,
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
+from dedup.streaming.rejected import Rejected
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
 
@@ -58,6 +59,7 @@ class DedupApp(faust.App):
     gauges: Gauges
     trail: Trail
     history: History
+    rejected: Rejected
     prepare: Callable[[], Awaitable[None]]
     """Called once before anything starts; raises WorkerError to refuse."""
 
@@ -144,6 +146,7 @@ class DedupApp(faust.App):
         self.gauges.note(applied)
         self.trail.keep(applied)
         self.history.add(applied.outcomes)
+        self.rejected.note(applied)
 
     async def deduplicate(self, batches: faust.StreamT[RecordBatch]) -> None:
         """Run the agent: apply every batch, or stop the worker."""

@@ -48,9 +48,10 @@ class LagReader:
     async def read(self, partitions: Collection[int]) -> dict[int, Lag]:
         """Give the lag of these partitions now. Raises KafkaError when the brokers are away."""
         tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
-        if not tps:
-            return {}
         consumer = await self._connected()
+        if not tps:
+            await consumer.topics()  # so that no answer is ever given for the brokers
+            return {}
         if consumer.assignment() != set(tps):
             consumer.assign(tps)
             consumer.pause(*tps)

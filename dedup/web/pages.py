@@ -246,7 +246,7 @@ class Pages:
 
     async def version(self, _request: Request) -> Response:
         """What runs."""
-        return _json(versions())
+        return _json(versions(dry_run=self._settings.DEDUP_DRY_RUN))
 
     async def asset(self, request: Request) -> Response:
         """Script, style or icon."""
