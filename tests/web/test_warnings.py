@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from dedup.letter import Letter
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, free_port
 from tests.records import event
 from tests.web.conftest import apart, get, wait_for
 from tests.workers import Names, WorkerProcess, produce, read_topic
@@ -52,7 +52,8 @@ class Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Both have seen 15 good events and 35 dead letters; the broker is this module's own."""
     names, directory = Names.fresh(), tmp_path_factory.mktemp("pair")
-    with LocalKafka() as broker:
+    # Not the default port: another broker could take it while this one is down.
+    with LocalKafka(port=free_port()) as broker:
         servers = broker.bootstrap_servers
         worker = WorkerProcess(servers, directory / "worker", names.settings)
         dry = WorkerProcess(servers, directory / "dry", names.settings | {"DEDUP_DRY_RUN": "true"})
