@@ -61,7 +61,7 @@ def build_app(
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
     app.metrics.dry_run.set(dry_run)
-    app.rejected = Rejected(settings.KAFKA_PRODUCT_TOPIC, dry_run=dry_run)
+    app.rejected = Rejected(dry_run=dry_run)
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
     app.deduplicator = Deduplicator(

@@ -18,7 +18,6 @@ LOOKED_AT_FOR_S: Final = 900.0
 FEWEST_EVENTS: Final = 20
 MOST: Final = 0.5
 LOGGED_EVERY_S: Final = 600.0
-EXAMPLE_EVERY_S: Final = 1.0
 
 logger = get_logger(__name__)
 
@@ -30,7 +29,6 @@ class _Batch(NamedTuple):
 
 
 class _Example(NamedTuple):
-    at: float
     partition: int
     offset: int | None
 
@@ -38,10 +36,7 @@ class _Example(NamedTuple):
 class Rejected:
     """The dead letters among the newest events."""
 
-    def __init__(
-        self, source: str, *, dry_run: bool = False, clock: Callable[[], float] = monotonic
-    ) -> None:
-        self._source = source
+    def __init__(self, *, dry_run: bool = False, clock: Callable[[], float] = monotonic) -> None:
         self._dry_run = dry_run
         self._clock = clock
         self._batches: deque[_Batch] = deque()
@@ -58,7 +53,7 @@ class Rejected:
             self._events -= self._batches.popleft().events
         if not applied.reasons:
             return
-        self._keep_examples(applied, now)
+        self._keep_examples(applied)
         if now - self._logged_at >= LOGGED_EVERY_S and (warning := self.warning()) is not None:
             self._logged_at = now
             logger.warning("%s", warning)
@@ -78,20 +73,16 @@ class Rejected:
         example = self._examples[reason]
         verb, where = "are", "see `dedup dlq list`"
         if self._dry_run:
-            verb, where = "would be", f"a dry run writes none: read the event on {self._source}"
+            verb, where = "would be", "a dry run writes none"
         return (
             f"{letters:,} of the last {self._events:,} events ({letters / self._events:.0%}) "
-            f"{verb} dead letters, most of them for {reason}, such as {self._source} partition "
-            f"{example.partition} offset {example.offset}: {where}."
+            f"{verb} dead letters, most of them for {reason}, such as the event at "
+            f"partition {example.partition} offset {example.offset} of the source topic; {where}."
         )
 
-    def _keep_examples(self, applied: AppliedBatch, now: float) -> None:
+    def _keep_examples(self, applied: AppliedBatch) -> None:
         """Keep where the newest dead letter of each reason came from."""
-        wanted = {
-            reason
-            for reason in applied.reasons
-            if reason not in self._examples or now - self._examples[reason].at >= EXAMPLE_EVERY_S
-        }
+        wanted = set(applied.reasons)
         for record in reversed(applied.output.dead_letters):
             if not wanted:
                 return
@@ -99,5 +90,5 @@ class Rejected:
             letter = Letter(0, 0, 0, None, None, headers)
             reason = Reason(letter.reason)
             if reason in wanted:
-                self._examples[reason] = _Example(now, applied.partition, letter.source_offset)
+                self._examples[reason] = _Example(applied.partition, letter.source_offset)
                 wanted.remove(reason)

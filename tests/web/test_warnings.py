@@ -91,10 +91,9 @@ def newest_of_each(pair: Pair) -> dict[int, int]:
 
 def sentences(pair: Pair, verb: str, where: str) -> set[str]:
     """What may be said: the example is the newest unreadable event of one of the partitions."""
-    source = pair.names.source
     return {
         f"35 of the last 50 events (70%) {verb} dead letters, most of them for invalid_json, such "
-        f"as {source} partition {partition} offset {offset}: {where}."
+        f"as the event at partition {partition} offset {offset} of the source topic; {where}."
         for partition, offset in newest_of_each(pair).items()
     }
 
