@@ -48,7 +48,7 @@ class Live:
                 except HTTPException as error:
                     sent = _event("failed", error.text or error.reason)
                 else:
-                    sent = _event("message", html) if html != last else ""
+                    sent = _event(None, html) if html != last else ""
                     sent += _event("alive", clock_text())
                     last = html
                 await response.write(sent.encode())
@@ -61,10 +61,10 @@ class Live:
         return response
 
 
-def _event(kind: str, text: str) -> str:
-    """Return a server-sent event."""
+def _event(kind: str | None, text: str) -> str:
+    """Return a server-sent event; without a kind, one that a page gets as a message."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
-    return f"event: {kind}\n{data}\n"
+    return f"{data}\n" if kind is None else f"event: {kind}\n{data}\n"
 
 
 def clock_text() -> str:
