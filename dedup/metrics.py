@@ -123,6 +123,16 @@ class Metrics:
             "1 while the worker is a member of its consumer group that owns partitions, or need "
             "not, for others own them all; 0 while it is not.",
         )
+        self.dry_run = self._gauge(
+            "dry_run",
+            "1 if the worker only observes: what it counts as emitted or as dead letters is "
+            "written nowhere.",
+        )
+        self.brokers_answered = self._gauge(
+            "brokers_answered_timestamp_seconds",
+            "Unix time at which the brokers last answered: the lag is as of then.",
+        )
+        self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
         for outcome in Outcome:

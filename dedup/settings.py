@@ -35,6 +35,8 @@ from dedup.settingtypes import Brokers, Duration, GroupName, TopicName
 
 _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
+_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+_LONGEST_PATH: Final = 255
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")  # what an Authorization header can carry
 
 
@@ -60,10 +62,19 @@ def _token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def is_plain_path(path: str) -> bool:
+    """Return whether this is a path of plain segments, none of which is `.` or `..`."""
+    return len(path) <= _LONGEST_PATH and _PLAIN_PATH.fullmatch(path) is not None
+
+
 def _address(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query:
+    path = url.path.rstrip("/")
+    plain = value.rstrip("/") == f"{url.scheme}://{url.netloc}{path}" and "@" not in url.netloc
+    if url.scheme not in ("http", "https") or not url.hostname or not plain:
         raise ValueError("expected an address such as http://worker-1:6066")
+    if path and not is_plain_path(path):
+        raise ValueError("expected a path of plain letters, such as in http://example.org/dedup")
     return value.rstrip("/")
 
 
@@ -145,8 +156,9 @@ class Settings(BaseSettings):
     DEDUP_WEB_URL: HttpAddress | None = Field(
         None,
         description=(
-            "Address other workers reach the pages at; by default of DEDUP_WEB_HOST, or the "
-            "machine's name where that is every address, and DEDUP_WEB_PORT."
+            "Address other workers reach the pages at, with the path where it has one; by default "
+            "of DEDUP_WEB_HOST, or the machine's name where that is every address, and "
+            "DEDUP_WEB_PORT."
         ),
     )
     DEDUP_WEB_TOKEN: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
@@ -206,6 +218,11 @@ class Settings(BaseSettings):
         if host in _EVERY_ADDRESS:
             host = socket.gethostname()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.DEDUP_WEB_PORT}"
+
+    @property
+    def web_path(self) -> str:
+        """The path of `DEDUP_WEB_URL`, such as `/dedup`; empty without one."""
+        return urlsplit(self.web_url).path.rstrip("/")
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Make the TLS context when the protocol asks for one. Raises SettingsError."""

@@ -32,6 +32,7 @@ from dedup.streaming.history import History
 from dedup.streaming.membership import Membership
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
 from dedup.streaming.recovery import ChangelogReader
+from dedup.streaming.rejected import Rejected
 from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.trail import Trail
 from dedup.topics import (
@@ -73,6 +74,8 @@ def build_app(
     app.membership, app.foreign = Membership(app), ForeignRecords(app)
     app.trail, app.history = Trail(), History()
     dry_run = settings.DEDUP_DRY_RUN
+    app.metrics.dry_run.set(dry_run)
+    app.rejected = Rejected(dry_run=dry_run)
     kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
     app.publisher_service = kafka
     reader = SeedReader if dry_run else ChangelogReader

@@ -56,6 +56,7 @@ def test_the_text_of_the_settings_tells_no_secret() -> None:
         ({}, "http://127.0.0.1:6066"),
         ({"DEDUP_WEB_HOST": "::1", "DEDUP_WEB_PORT": "80"}, "http://[::1]:80"),
         ({"DEDUP_WEB_URL": "https://w1.example/"}, "https://w1.example"),
+        ({"DEDUP_WEB_URL": "https://w1.example/a/dedup/"}, "https://w1.example/a/dedup"),
         (
             {"DEDUP_WEB_HOST": "0.0.0.0", "DEDUP_WEB_TOKEN": "x" * 16},  # noqa: S104
             f"http://{socket.gethostname()}:6066",
@@ -78,7 +79,12 @@ def test_other_workers_are_told_an_address_they_can_use(environ: dict[str, str],
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL=TLS is not accepted"),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "needs KAFKA_USER and KAFKA_PASSWORD"),
         ({"DEDUP_WEB_URL": "worker-1:6066"}, "DEDUP_WEB_URL=worker-1:6066 is not accepted"),
-        ({"DEDUP_WEB_URL": "http://worker/x"}, "expected an address such as http://worker-1:6066"),
+        (
+            {"DEDUP_WEB_URL": "http://worker/x?y"},
+            "expected an address such as http://worker-1:6066",
+        ),
+        ({"DEDUP_WEB_URL": "http://worker/x/../y"}, "expected a path of plain letters"),
+        ({"DEDUP_WEB_URL": "http://worker//evil"}, "expected a path of plain letters"),
         ({"KAFKA_CERT": "/does/not/exist"}, "KAFKA_CERT=/does/not/exist is no readable file"),
         ({"KAFKA_DLQ_TOPIC": "products"}, "the three topics must differ"),
         ({"DEDUP_PARTITION": "3"}, "DEDUP_PARTITION is not a setting; did you mean"),

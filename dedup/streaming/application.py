@@ -42,6 +42,7 @@ from dedup.streaming.publisher import (
     PublishError,
 )
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
+from dedup.streaming.rejected import Rejected
 from dedup.streaming.rereading import look_back
 from dedup.streaming.trail import Trail
 from dedup.topics import missing_topics
@@ -73,6 +74,7 @@ class DedupApp(faust.App):
     foreign: ForeignRecords
     trail: Trail
     history: History
+    rejected: Rejected
     prepare: Callable[[], Awaitable[None]]
     """Called once before anything starts; raises WorkerError to refuse."""
 
@@ -180,6 +182,7 @@ class DedupApp(faust.App):
         self.gauges.note(applied)
         self.trail.keep(applied)
         self.history.add(applied.outcomes)
+        self.rejected.note(applied)
 
     async def deduplicate(self, batches: faust.StreamT[RecordBatch]) -> None:
         """Run the agent: apply every batch, or stop the worker."""

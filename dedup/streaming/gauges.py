@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp
 
 EVERY_S: Final = 2.0
-
 READ_WITHIN_S: Final = 30.0
 """How long the brokers may take to tell the lag; the client would ask them for ever."""
+
+ANSWER_WITHIN_S: Final = 5.0
+"""How long the brokers may take to answer before they are called silent."""
 
 COUNTED_AT_ONCE: Final = 2_000
 """Products counted before the loop goes on: about a millisecond."""
@@ -40,11 +42,15 @@ class Gauges(Service):
         """The lag of each owned partition, as last read."""
 
         self._committed_at: dict[int, float] = {}
-        self._answered_at = monotonic()
+        self._answered_at = self._asked_at = monotonic()
+        self.answered_at = time()
+        """When the brokers last answered, or the worker began: the lags are as of then."""
 
     def silent_for(self) -> float:
-        """Give the seconds since the brokers last answered, or since the worker began."""
-        return monotonic() - self._answered_at
+        """Return the seconds since the brokers last answered; 0 while they do, or are not asked."""
+        now = monotonic()
+        waiting = self._asked_at > self._answered_at and now - self._asked_at > ANSWER_WITHIN_S
+        return now - self._answered_at if waiting or not self._answered else 0.0
 
     def note(self, applied: AppliedBatch) -> None:
         """Add what a batch has changed in the number of products."""
@@ -93,6 +99,7 @@ class Gauges(Service):
             self.log.warning("The size of the state can't be read: %s", error)
 
     async def _measure_lag(self, owned: Collection[int]) -> None:
+        self._asked_at = monotonic()
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 found = await self._reader.read(owned)
@@ -105,7 +112,8 @@ class Gauges(Service):
         if not self._answered:
             self.log.info("The lag is read again, after %.1f s.", self.silent_for())
         self._answered = True
-        self._answered_at = monotonic()
+        self._answered_at, self.answered_at = monotonic(), time()
+        self._app.metrics.brokers_answered.set(self.answered_at)
         topic, metrics = self._app.settings.KAFKA_PRODUCT_TOPIC, self._app.metrics
         for partition, lag in found.items():
             before = self.lags.get(partition)

@@ -57,9 +57,10 @@ class LagReader:
         """Return the lag of these partitions now. Raises KafkaError when the brokers are away."""
         self._arrivals = {p: self._arrivals.get(p) or Arrivals() for p in partitions}
         tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
-        if not tps:
-            return {}
         consumer, of_the_log = await self._connected()
+        if not tps:
+            await consumer.topics()  # so that no answer is ever given for the brokers
+            return {}
         if consumer.assignment() != set(tps):
             consumer.assign(tps)
             consumer.pause(*tps)

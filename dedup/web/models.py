@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 Time = Annotated[str, Field(description="ISO 8601, UTC.")]
+Warnings = Annotated[dict[str, str], Field(description="A sentence for each thing to look at.")]
+DryRun = Annotated[bool, Field(description="Whether it only observes and writes nothing.")]
 Outcomes = Annotated[dict[str, int], Field(description="Events by outcome.")]
 
 
@@ -40,15 +42,19 @@ class Overview(Shown):
 
     worker: str
     version: str
-    state: str = Field(description="ready, or what it does before it is.")
+    state: str = Field(description="ready, or why it is not; or that it waits for the brokers.")
+    warnings: Warnings
+    dry_run: DryRun
     events_per_second: float = Field(description="Over the last 10 s.")
-    emitted_per_second: float
+    emitted_per_second: float = Field(description="Records written to src_products.")
+    would_emit_per_second: float | None = Field(description="In a dry run; null otherwise.")
     duplicate_share: float | None = Field(
         description="Duplicates of the events of the last 5 minutes; null without events."
     )
     products: int | None
     lag_records: int | None
     lag_seconds: float | None
+    lag_as_of: Time | None = Field(description="When the brokers last told the lag.")
     totals: Outcomes = Field(description="Since the worker started.")
     recent: Outcomes = Field(description="In the last 5 minutes.")
     interval_seconds: int
@@ -155,12 +161,15 @@ class Health(Shown):
 
     ok: bool
     failing: dict[str, str] = Field(description="A sentence for each check that fails.")
+    warnings: Warnings
+    dry_run: DryRun
 
 
 class Version(Shown):
     """The versions of what runs."""
 
     version: str
+    dry_run: DryRun
     python: str
     packages: dict[str, str]
 

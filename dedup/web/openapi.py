@@ -108,6 +108,7 @@ def document() -> dict[str, Any]:
             "version": __version__,
             "description": "What the worker knows of products, and what it did with their events.",
         },
+        "servers": [{"url": ".."}],  # relative to this document, so below a proxy's path too
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {

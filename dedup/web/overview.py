@@ -2,11 +2,13 @@
 
 import platform
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final, cast
 
 from dedup import __version__
 from dedup.core.decide import Outcome
+from dedup.core.explain import instant
 from dedup.streaming.application import DedupApp, StateTableManager, sentence
 from dedup.streaming.history import Counts
 from dedup.streaming.table import StateTable
@@ -37,17 +39,25 @@ class Overviews:
         recent = _summed(intervals)
         lags = self._app.gauges.lags.values()
         seen = sum(recent.values())
-        failing = self.ready().failing
+        ready = self.ready()
+        state = next(iter(ready.failing.values()), "ready")
+        if state == "ready" and "brokers" in ready.warnings:
+            state = "waiting for the brokers"
+        dry_run = self._app.settings.DEDUP_DRY_RUN
         return Overview(
             worker=self._owners.this,
             version=__version__,
-            state=next(iter(failing.values()), "ready"),
+            state=state,
+            warnings=ready.warnings,
+            dry_run=dry_run,
             events_per_second=events,
-            emitted_per_second=emitted,
+            emitted_per_second=0.0 if dry_run else emitted,
+            would_emit_per_second=emitted if dry_run else None,
             duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
             products=self._table.data.products,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds for lag in lags), default=None),
+            lag_as_of=instant(round(self._app.gauges.answered_at * 1e6)) if lags else None,
             totals=_summed([history.totals]),
             recent=recent,
             interval_seconds=INTERVAL_S,
@@ -80,12 +90,12 @@ class Overviews:
         failing = {} if failure is None else {"worker": sentence(failure)}
         if (complaint := self._app.membership.complaint()) is not None:
             failing["group"] = complaint
-        return Health(ok=not failing, failing=failing)
+        dry_run = self._app.settings.DEDUP_DRY_RUN
+        return Health(ok=not failing, failing=failing, warnings={}, dry_run=dry_run)
 
     def ready(self) -> Health:
         """Tell whether what the worker owns is recovered and worked on."""
         failing = dict(self.alive().failing)
-        silent = self._app.gauges.silent_for()
         if (refused := self._app.membership.refusal()) is not None:
             failing.setdefault("group", refused)
         elif not self._app.rebalancing_count:
@@ -93,15 +103,27 @@ class Overviews:
         elif not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             left = sum(self._app.metrics.recovery_left().values())
             failing["recovery"] = f"The state is being recovered: {left:,} records to go."
-        if silent > BROKERS_SILENT_S:
-            failing["brokers"] = f"The brokers have not answered for {silent:.0f} s."
-        return Health(ok=not failing, failing=failing)
+        warnings: dict[str, str] = {}
+        silent = self._app.gauges.silent_for()
+        if silent:
+            told = failing if silent > BROKERS_SILENT_S else warnings
+            since = datetime.fromtimestamp(self._app.gauges.answered_at, UTC)
+            told["brokers"] = (
+                f"The brokers have not answered since {since:%Y-%m-%d %H:%M:%S} UTC, for "
+                f"{silent:.0f} s. What is said of the lag is as of then."
+            )
+        rejected = self._app.rejected.warning()
+        if rejected is not None:
+            warnings["dead_letters"] = rejected
+        dry_run = self._app.settings.DEDUP_DRY_RUN
+        return Health(ok=not failing, failing=failing, warnings=warnings, dry_run=dry_run)
 
 
-def versions() -> Version:
+def versions(*, dry_run: bool) -> Version:
     """Give the versions of what runs."""
     return Version(
         version=__version__,
+        dry_run=dry_run,
         python=platform.python_version(),
         packages={name: version(name) for name in _PACKAGES},
     )

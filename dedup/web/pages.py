@@ -1,8 +1,7 @@
 """Every address of the worker's web server: the HTML, the JSON, and the live updates."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from time import monotonic
 from typing import Any, Final
@@ -25,8 +24,10 @@ from pydantic import BaseModel
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table import StateTable
+from dedup.web.addresses import Addresses, Links
 from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters
+from dedup.web.live import Live, clock_text
 from dedup.web.models import Error, Product
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
@@ -34,11 +35,10 @@ from dedup.web.owners import Owners
 from dedup.web.products import MAX_PRODUCT_ID, Products
 from dedup.web.rendering import render
 
+Handler = Callable[[Request], Awaitable[StreamResponse]]
+
 OVERVIEW_EVERY_S: Final = 1.0
 PRODUCT_EVERY_S: Final = 2.0
-STREAMS: Final = 32
-"""Live pages at the same time. They are rendered on the loop that applies the batches."""
-
 _ELSEWHERE: Final = "Another worker owns this product."
 
 ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -51,28 +51,28 @@ class Pages:
     def __init__(self, app: DedupApp, settings: Settings, table: StateTable) -> None:
         self._app = app
         self._settings = settings
+        self._addresses = Addresses(settings)
         self._owners = Owners(app, settings)
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
         self._checks = Checks(app, self._products, self._owners)
-        self._stopping = asyncio.Event()
-        self._streams = 0
-        self._overview_html = (0.0, "")
+        self._live = Live()
+        self._overview_html = (0.0, "", "")
 
     def add_to(self, web: Application) -> None:
         """Add every address."""
-        get = web.router.add_get
+        get, post = partial(self._add, web, "GET"), partial(self._add, web, "POST")
         get("/", self.overview)
         get("/api/overview", self.overview)
-        get("/live", self.live_overview, allow_head=False)
+        get("/live", self.live_overview)
         get("/products", self.products)
         get("/api/products", self.products)
         get(PRODUCT, self.product)
         get(f"/api{PRODUCT}", self.product)
-        get(f"{PRODUCT}/live", self.live_product, allow_head=False)
+        get(f"{PRODUCT}/live", self.live_product)
         get("/check", self.check_form)
-        web.router.add_post("/check", self.check_form)
-        web.router.add_post("/api/check", self.check)
+        post("/check", self.check_form)
+        post("/api/check", self.check)
         get("/dead-letters", self.dead_letters)
         get("/api/dead-letters", self.dead_letters)
         get("/api", self.api)
@@ -84,16 +84,17 @@ class Pages:
         for name in ASSETS:
             get(f"/static/{name}", self.asset)
         web.middlewares.append(self.explain)
-        web.on_shutdown.append(self.stop)
+        web.on_shutdown.append(self._live.stop)
 
-    async def stop(self, _web: Application) -> None:
-        """End the live updates: the server waits for them."""
-        self._stopping.set()
+    def _add(self, web: Application, method: str, path: str, handler: Handler) -> None:
+        for address in sorted(self._addresses.of(path)):
+            if method == "GET":
+                web.router.add_get(address, handler, allow_head=not path.endswith("/live"))
+            else:
+                web.router.add_route(method, address, handler)
 
     @middleware
-    async def explain(
-        self, request: Request, handler: Callable[[Request], Awaitable[StreamResponse]]
-    ) -> StreamResponse:
+    async def explain(self, request: Request, handler: Handler) -> StreamResponse:
         """Give an error as a page, or as JSON where JSON was asked for."""
         try:
             return await handler(request)
@@ -101,7 +102,7 @@ class Pages:
             if error.status < 400:  # noqa: PLR2004 - a redirection is no error
                 raise
             text = error.text if error.text and not error.empty_body else error.reason
-            if _wants_json(request):
+            if self._wants_json(request):
                 response = _json(Error(error=text or ""), error.status)
             else:
                 response = self._page(
@@ -112,11 +113,24 @@ class Pages:
             return response
 
     def _page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
-        html = render(template, path=request.path, worker=self._owners.this, **shown)
+        html = render(
+            template,
+            url=self._addresses.links(request),
+            path=self._addresses.path(request),
+            worker=self._owners.this,
+            as_of=clock_text(),
+            dry_run=self._settings.DEDUP_DRY_RUN,
+            **shown,
+        )
         return Response(text=html, content_type="text/html", status=status)
 
+    def _wants_json(self, request: Request) -> bool:
+        return self._addresses.path(request).startswith("/api/")
+
     def _answer(self, request: Request, template: str, shown: BaseModel) -> Response:
-        return _json(shown) if _wants_json(request) else self._page(request, template, shown=shown)
+        if self._wants_json(request):
+            return _json(shown)
+        return self._page(request, template, shown=shown)
 
     async def overview(self, request: Request) -> Response:
         """What the worker does now."""
@@ -136,7 +150,7 @@ class Pages:
         """One product, on whichever worker it is."""
         found = await self._find(request)
         status = 200 if found.known else HTTPNotFound.status_code
-        if _wants_json(request):
+        if self._wants_json(request):
             return _json(found, status)
         return self._page(request, "product.html", status, shown=found)
 
@@ -184,50 +198,28 @@ class Pages:
 
     async def live_overview(self, request: Request) -> StreamResponse:
         """The overview, again and again."""
+        url = self._addresses.links(request, "/")
 
         async def fragment() -> str:
-            second, html = self._overview_html
-            if monotonic() - second >= OVERVIEW_EVERY_S / 2:  # once for all who look
-                html = render("overview_live.html", shown=self._overviews.overview())
-                self._overview_html = (monotonic(), html)
+            second, root, html = self._overview_html
+            if root != url("/") or monotonic() - second >= OVERVIEW_EVERY_S / 2:
+                html = self._part("overview_live.html", url, self._overviews.overview())
+                self._overview_html = (monotonic(), url("/"), html)  # once for all who look
             return html
 
-        return await self._stream(request, fragment, OVERVIEW_EVERY_S)
+        return await self._live.stream(request, fragment, OVERVIEW_EVERY_S)
 
     async def live_product(self, request: Request) -> StreamResponse:
         """A product, again and again."""
+        url = self._addresses.links(request, f"/products/{request.match_info['product_id']}")
 
         async def fragment() -> str:
-            return render("product_live.html", shown=await self._find(request))
+            return self._part("product_live.html", url, await self._find(request))
 
-        return await self._stream(request, fragment, PRODUCT_EVERY_S)
+        return await self._live.stream(request, fragment, PRODUCT_EVERY_S)
 
-    async def _stream(
-        self, request: Request, fragment: Callable[[], Awaitable[str]], every_s: float
-    ) -> StreamResponse:
-        """Send a part of a page whenever it is another, as a server-sent event."""
-        if self._streams >= STREAMS:
-            raise HTTPServiceUnavailable(text=f"{STREAMS} live pages are open already.")
-        self._streams += 1
-        try:
-            response = StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
-            last = None
-            while not self._stopping.is_set():
-                html = await fragment()
-                if html != last:
-                    data = "".join(f"data: {line}\n" for line in html.splitlines())
-                    await response.write(f"{data}\n".encode())
-                else:
-                    await response.write(b":\n\n")  # finds out who has gone
-                last = html
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), every_s)
-        except (ConnectionError, HTTPException):
-            pass  # the browser has gone, or asks again by itself
-        finally:
-            self._streams -= 1
-        return response
+    def _part(self, template: str, url: Links, shown: BaseModel) -> str:
+        return render(template, url=url, dry_run=self._settings.DEDUP_DRY_RUN, shown=shown)
 
     async def api(self, request: Request) -> Response:
         """What `/api` offers, for people."""
@@ -254,17 +246,13 @@ class Pages:
 
     async def version(self, _request: Request) -> Response:
         """What runs."""
-        return _json(versions())
+        return _json(versions(dry_run=self._settings.DEDUP_DRY_RUN))
 
     async def asset(self, request: Request) -> Response:
         """Script, style or icon."""
         name = request.path.rpartition("/")[2]
         body = files("dedup.web").joinpath("static", name).read_bytes()
         return Response(body=body, content_type=ASSETS[name], charset="utf-8")
-
-
-def _wants_json(request: Request) -> bool:
-    return request.path.startswith("/api/")
 
 
 def _json(shown: BaseModel, status: int = 200) -> Response:

@@ -1,11 +1,12 @@
 """Makes HTML of what is shown. Everything is escaped: names of products are anybody's text."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dedup.core.decide import Outcome
+from dedup.web.chart import chart
 
 MEANINGS: Final[Mapping[Outcome, str]] = {
     Outcome.CHANGE: "a new product or new content: emitted",
@@ -17,49 +18,16 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
     Outcome.DEAD_LETTER: "can't be applied: on the dead-letter topic",
 }
 
-_WIDTH: Final = 720
-_HEIGHT: Final = 160
-_BAR_SHARE: Final = 0.8
+OBSERVED: Final[Mapping[Outcome, str]] = {
+    **MEANINGS,
+    Outcome.CHANGE: "a new product or new content: would be emitted",
+    Outcome.REFRESH: "unchanged, would be emitted again because the last emission is old",
+    Outcome.TOMBSTONE: "the product was deleted: a null value would be emitted",
+    Outcome.DEAD_LETTER: "can't be applied: would go to the dead-letter topic",
+}
+"""The same in a dry run, which emits nothing."""
+
 _BYTES_STEP: Final = 1024
-
-
-class Bar(NamedTuple):
-    """A rectangle of the chart: one outcome in one interval. Lengths are in units of the SVG."""
-
-    outcome: str
-    x: float
-    y: float
-    width: float
-    height: float
-    title: str
-
-
-class Chart(NamedTuple):
-    """Stacked bars of events a second, one for each interval, oldest at the left."""
-
-    width: int
-    height: int
-    top: float
-    bars: list[Bar]
-
-
-def chart(intervals: list[dict[str, int]], seconds: int) -> Chart:
-    """Lay the chart of events by outcome out."""
-    highest = max((sum(counts.values()) for counts in intervals), default=0) or 1
-    slot = _WIDTH / max(1, len(intervals))
-    bars = []
-    for number, counts in enumerate(intervals):
-        y = float(_HEIGHT)
-        ago = (len(intervals) - number) * seconds
-        for outcome in Outcome:
-            events = counts.get(outcome, 0)
-            if events:
-                height = _HEIGHT * events / highest
-                y -= height
-                title = f"{ago} s ago: {events / seconds:,.1f} {outcome.replace('_', ' ')}/s"
-                x = number * slot
-                bars.append(Bar(outcome, x, y, slot * _BAR_SHARE, height, title))
-    return Chart(_WIDTH, _HEIGHT, highest / seconds, bars)
 
 
 def _number(value: float | None, digits: int = 0) -> str:
@@ -87,6 +55,11 @@ def _time(value: str | None) -> str:
     return "–" if not value else value.replace("T", " ").rstrip("Z")[:23]  # noqa: RUF001 - as above
 
 
+def _clock(value: str) -> str:
+    """Return the time of day of a time, to the second."""
+    return value[11:19]
+
+
 def _words(value: str) -> str:
     return value.replace("_", " ")
 
@@ -99,9 +72,9 @@ _pages: Final = Environment(
     lstrip_blocks=True,
 )
 _pages.filters.update(
-    number=_number, rate=_rate, share=_share, bytes=_bytes, time=_time, words=_words
+    number=_number, rate=_rate, share=_share, bytes=_bytes, time=_time, clock=_clock, words=_words
 )
-_pages.globals.update(chart=chart, meanings=MEANINGS)
+_pages.globals.update(chart=chart, meanings=MEANINGS, observed=OBSERVED)
 
 
 def render(template: str, **shown: Any) -> str:

@@ -9,7 +9,7 @@ the refusal of bytes that are no HTTP, which aiohttp answers itself). With a tok
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -19,6 +19,7 @@ from faust.web.drivers.aiohttp import Web
 
 from dedup.settings import Settings, is_loopback, open_door
 from dedup.streaming.application import WorkerError
+from dedup.web.addresses import Addresses
 
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp
@@ -55,7 +56,8 @@ class LockedWeb(Web):
         super().__init__(app, **kwargs)
         token = settings.DEDUP_WEB_TOKEN
         self._has_token = token is not None
-        lock(self.web_app, None if token is None else token.get_secret_value())
+        public = {address for path in PUBLIC for address in Addresses(settings).of(path)}
+        lock(self.web_app, None if token is None else token.get_secret_value(), public)
 
     async def on_start(self) -> None:
         """Start serving, unless Faust's `--web-bind` would open what the settings keep closed."""
@@ -66,11 +68,11 @@ class LockedWeb(Web):
             self.app.fail(WorkerError(f"{open_door('--web-bind', host)}."))
 
 
-def lock(pages: Application, token: str | None) -> None:
+def lock(pages: Application, token: str | None, public: Collection[str] = PUBLIC) -> None:
     """Give every response `HEADERS`; with a token, answer 401 to whoever does not show it."""
     pages.on_response_prepare.append(_add_headers)
     if token is not None:
-        pages.middlewares.append(_ask_for(token))
+        pages.middlewares.append(_ask_for(token, public))
 
 
 async def _add_headers(_request: Request, response: StreamResponse) -> None:
@@ -78,12 +80,12 @@ async def _add_headers(_request: Request, response: StreamResponse) -> None:
     response.headers.popall(hdrs.SERVER, None)  # the versions are nobody's business
 
 
-def _ask_for(token: str) -> Any:
+def _ask_for(token: str, public: Collection[str]) -> Any:
     expected = token.encode()
 
     @middleware
     async def ask(request: Request, handler: Handler) -> StreamResponse:
-        if request.path in PUBLIC:
+        if request.path in public:
             return await handler(request)
         # In constant time: how long a refusal takes must not tell how much of it was right.
         if hmac.compare_digest(_shown(request.headers.get(hdrs.AUTHORIZATION, "")), expected):

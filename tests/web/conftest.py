@@ -3,16 +3,19 @@
 import asyncio
 import itertools
 import json
+import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
@@ -103,11 +106,28 @@ def wait_for(what: Any, timeout_s: float = 60) -> Any:
     return found
 
 
+def apart(doing: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread: playwright has a loop of its own in ours."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, doing).result()
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """The addresses of a real broker."""
     with LocalKafka() as broker:
         yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; without it these tests fail, for nothing would be shown."""
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is missing: apt-get install --no-install-recommends chromium"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path)
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session")

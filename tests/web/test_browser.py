@@ -4,13 +4,12 @@
 """
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.records import event
 from tests.web.conftest import TOLD_ID, XSS_ID, XSS_NAME, Site, get, told_history
@@ -18,17 +17,6 @@ from tests.workers import produce
 
 PAGES = ("/", "/products", f"/products/{TOLD_ID}", f"/products/{XSS_ID}", "/check", "/api")
 SLOW_PAGES = (*PAGES, "/dead-letters")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; without it these tests fail, for nothing would be shown."""
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is missing: apt-get install --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=path)
-        yield made
-        made.close()
 
 
 @pytest.fixture
@@ -180,12 +168,66 @@ def test_without_javascript_every_page_works(browser: Browser, site: Site) -> No
     context.close()
 
 
-def test_a_narrow_screen_needs_no_sideways_scrolling(context: BrowserContext, site: Site) -> None:
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_the_screen_and_shows_all_its_text(
+    browser: Browser, site: Site, width: int, scheme: str
+) -> None:
+    """No sideways scrolling, of the page or of a part of it, and no text cut off."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
     page = context.new_page()
-    page.set_viewport_size({"width": 390, "height": 800})
     for path in SLOW_PAGES:
         page.goto(site.url + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate(_CUT) == [], path
+    context.close()
+
+
+_CUT = """() => {
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
+    const shown = node.checkVisibility() && !node.closest(".skip, .stack thead, title");
+    if (!own || !shown) continue;
+    const box = node.getBoundingClientRect();
+    if (box.left < -1 || box.right > innerWidth + 1) found.push(`out: ${node.textContent}`);
+    if (node.namespaceURI.endsWith("svg") || ["TEXTAREA", "PRE"].includes(node.tagName)) continue;
+    if (node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== "inline")
+      found.push(`cut: ${node.textContent}`);
+  }
+  return found;
+}"""
+
+
+def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
+    browser: Browser, site: Site
+) -> None:
+    """A reader sees the name first, then a line for each cell, in letters of a readable size."""
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(f"{site.url}/products")
+    row = page.locator("tbody tr").first
+    name = row.locator("th").bounding_box()
+    cells = [cell.bounding_box() for cell in row.locator("td").all()]
+    assert name is not None
+    tops = [name["y"], *(box["y"] for box in cells if box is not None)]
+    assert len(tops) == 7
+    assert tops == sorted(set(tops)), "one below the other"
+    labels = "(cell) => getComputedStyle(cell, '::before').content"
+    assert [cell.evaluate(labels) for cell in row.locator("td").all()] == [
+        '"id"', '"price"', '"stock"', '"discount"', '"last change"', '"at (UTC)"',
+    ]  # fmt: skip
+    page.goto(site.url)
+    row = page.locator("#results ~ .scroll tbody tr").first
+    assert [cell.evaluate(labels) for cell in row.locator("td").all()][:3] == [
+        '"last 5 min"', '"since start"', '"share"',
+    ]  # fmt: skip
+    size = "(text) => text.getBoundingClientRect().height"
+    assert all(text.evaluate(size) >= 10 for text in page.locator(".chart text").all())
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

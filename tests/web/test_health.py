@@ -1,5 +1,6 @@
 """Probes: alive until the worker fails, ready once what it owns is recovered."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -61,10 +62,17 @@ async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(
     tables = built.tables
     assert isinstance(tables, StateTableManager)
     tables.recovery.completed.set()
+    monkeypatch.setattr(built.gauges, "_answered", False)
     monkeypatch.setattr(built.gauges, "_answered_at", monotonic() - 31)
+    monkeypatch.setattr(
+        built.gauges, "answered_at", datetime(2026, 3, 1, 12, 3, 4, tzinfo=UTC).timestamp()
+    )
     live, _, ready, failing = await answers(built)
     assert (live, ready) == (200, 503)
-    assert failing == {"brokers": "The brokers have not answered for 31 s."}
+    assert failing == {
+        "brokers": "The brokers have not answered since 2026-03-01 12:03:04 UTC, for 31 s. What is "
+        "said of the lag is as of then."
+    }
 
 
 async def test_a_worker_that_failed_is_neither(tmp_path: Path) -> None:

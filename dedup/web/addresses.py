@@ -1,0 +1,55 @@
+"""The addresses of the pages, also below a path of a proxy's such as `/dedup/`.
+
+Every link is made by `links`. It is relative to the page it stands on, so it holds below any path
+that a proxy strips, unknown to us. Where the proxy names that path in `X-Forwarded-Prefix`, links
+begin with it: then they hold too for a browser that left out the path's last `/`. A proxy that
+strips nothing reaches the pages below the path of `DEDUP_WEB_URL`.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp.web import Request
+
+from dedup.settings import Settings, is_plain_path
+
+PREFIX_HEADER: Final = "X-Forwarded-Prefix"
+
+Links = Callable[[str], str]
+
+
+class Addresses:
+    """Every page is served at its path, and below the path of `DEDUP_WEB_URL` where it has one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._below = settings.web_path
+
+    def of(self, path: str) -> set[str]:
+        """Return the addresses that a page is served at."""
+        addresses = {path, self._below + path}
+        return addresses | {self._below} if self._below and path == "/" else addresses
+
+    def path(self, request: Request) -> str:
+        """Return the path of a request, less that of `DEDUP_WEB_URL`."""
+        return self._less(request.path) or "/"
+
+    def links(self, request: Request, page: str | None = None) -> Links:
+        """Return what makes a link, to stand on the page that was asked for or on the one named.
+
+        The header is anybody's text: only a plain path is taken from it, so a link can't lead to
+        another host.
+        """
+        prefix = request.headers.get(PREFIX_HEADER, "")
+        if is_plain_path(prefix):
+            root = prefix.rstrip("/") + "/"
+        else:
+            at = self._less(request.rel_url.raw_path) if page is None else page
+            # Without its last `/` the path itself is the page: the root is one step down.
+            last = self._below.rpartition("/")[2]
+            root = "../" * (at.count("/") - 1) or "./" if at else f"{last}/"
+        return lambda path: root + path.removeprefix("/")
+
+    def _less(self, path: str) -> str:
+        below = self._below
+        inside = path == below or path.startswith(f"{below}/")
+        return path.removeprefix(below) if below and inside else path
