@@ -2,14 +2,18 @@
 
 from typing import Final
 
+from aiohttp.web import HTTPServiceUnavailable
+
+from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Clock, Position, decide
 from dedup.core.document import key_named_in
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp
+from dedup.web.group import WholeGroup
 from dedup.web.models import Verdict
-from dedup.web.owners import Owners
+from dedup.web.owners import Ask, NoAnswerError, Owners
 from dedup.web.products import Products
 from dedup.web.verdicts import verdict
 
@@ -20,31 +24,53 @@ NEXT_OFFSET: Final = 2**63 - 1
 class Checks:
     """Gives verdicts on events by the known states, wherever those are."""
 
-    def __init__(self, app: DedupApp, products: Products, owners: Owners) -> None:
+    def __init__(
+        self, app: DedupApp, products: Products, owners: Owners, group: WholeGroup
+    ) -> None:
         self._app = app
         self._products = products
         self._owners = owners
+        self._group = group
 
-    async def check(self, value: bytes, key: str | None, *, local: bool) -> Verdict | None:
-        """Give the verdict on an event; None if another worker has to, and only this was asked.
+    async def check(self, value: bytes, key: str | None, *, local: bool) -> Verdict:
+        """Return the verdict on an event, by the states of this worker or of the one that has it.
 
-        Without a key it is the product_id that the event names.
+        Without a key it is the product_id that the event names. Raises HTTPServiceUnavailable when
+        the state of the product may be with a worker that does not answer.
         """
         record_key = key_named_in(value) if key is None else key.encode("utf-8", "surrogateescape")
         event = read_event(record_key, value)
+        if local or not isinstance(event, Event):
+            return self._verdict(event)
+        found = await self._group.product(event.product_id, brief=True)
+        if not found.known or found.worker in (None, self._owners.this):
+            told = self._verdict(event)
+        else:
+            told = await self._ask(str(found.worker), value, record_key)
+        if not found.also:
+            return told
+        others = ", ".join(str(place.partition) for place in found.also)
+        also = (
+            f" This is the verdict in partition {found.partition}; the product is known in "
+            f"partition {others} too."
+        )
+        return told.model_copy(update={"why": told.why + also})
+
+    def _verdict(self, event: Event | DeadLetter) -> Verdict:
         partition, state = 0, None
         if isinstance(event, Event):
-            found = self._products.find(event.product_id)
-            if found is None:
-                return None if local else await self._ask(event.product_id, value, record_key)
-            partition, state = found
+            self._products.refuse_unless_recovered()
+            if found := self._products.find(event.product_id):
+                partition, state = found[0]
         now = wall_clock()
         clock = Clock(microseconds(now), time_text(now))
         at = Position(partition, NEXT_OFFSET)
         rules = self._app.deduplicator.rules
         return verdict(event, state, decide(event, state, at, clock, rules), at, rules)
 
-    async def _ask(self, product_id: int, value: bytes, key: bytes) -> Verdict:
-        owner = self._owners.url_of(self._owners.partition_of(product_id))
-        found = await self._owners.ask(owner, "/api/check", value, key=key.decode())
-        return Verdict.model_validate(found)
+    async def _ask(self, owner: str, value: bytes, key: bytes | None) -> Verdict:
+        query = {} if key is None else {"key": key.decode()}
+        try:
+            return await self._owners.ask(owner, Verdict, Ask("/api/check", query, value))
+        except NoAnswerError as error:
+            raise HTTPServiceUnavailable(text=str(error)) from error

@@ -7,9 +7,8 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.letter import Letter, printable
 from dedup.letters import DlqError, open_dead_letters
-from dedup.metrics import Metrics
 from dedup.settings import Settings
-from dedup.web.models import DeadLetter, DeadLetters
+from dedup.web.models import DeadLetter, DeadLetters, Figures, Unanswered
 
 SHOWN: Final = 50
 READ_PER_PARTITION: Final = 200
@@ -19,7 +18,9 @@ SHOWN_CHARACTERS: Final = 2_000
 READ_WITHIN_S: Final = 10.0
 
 
-async def newest_dead_letters(settings: Settings, metrics: Metrics) -> DeadLetters:
+async def newest_dead_letters(
+    settings: Settings, counted: Figures, unanswered: list[Unanswered]
+) -> DeadLetters:
     """Read them. Raises HTTPServiceUnavailable when the brokers do not give them."""
     try:
         async with asyncio.timeout(READ_WITHIN_S), open_dead_letters(settings) as topic:
@@ -39,7 +40,8 @@ async def newest_dead_letters(settings: Settings, metrics: Metrics) -> DeadLette
     return DeadLetters(
         topic=settings.KAFKA_DLQ_TOPIC,
         on_topic=used,
-        counted=metrics.dead_letters(),
+        counted=counted.dead_letters,
+        unanswered=unanswered,
         letters=[_shown(topic.marked(letter)) for letter in letters[:SHOWN]],
     )
 

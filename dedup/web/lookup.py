@@ -21,7 +21,9 @@ from dedup.streaming.trail import Told
 from dedup.web.models import PastVerdict
 from dedup.web.verdicts import past_verdict
 
-FOUND_WITHIN_S: Final = 3.0
+FOUND_WITHIN_S: Final = 1.2
+"""Less than another worker waits for the answer."""
+
 _UNKNOWN: Final = Clock(0, "")
 
 

@@ -16,10 +16,20 @@ class Shown(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Unanswered(Shown):
+    """Partitions of which no worker answered, so that what is shown lacks them."""
+
+    worker: str | None = Field(description="Their owner's address; null if none is known now.")
+    partitions: list[int]
+    since: Time | None = Field(description="When the worker was first found not to answer.")
+    why: str = Field(description="A sentence, with what to do.")
+
+
 class Partition(Shown):
-    """A partition this worker owns."""
+    """A partition, as its owner tells."""
 
     partition: int
+    worker: str = Field(description="The worker that owns it.")
     lag_records: int | None = Field(description="Records not committed; null before it is known.")
     lag_seconds: float | None = Field(description="Age of the first record not committed.")
     committed_offset: int | None
@@ -29,49 +39,78 @@ class Partition(Shown):
     state_bytes: int
 
 
-class Worker(Shown):
-    """A worker of the group, and the partitions it owns."""
+class Figures(Shown):
+    """What a worker, or all workers of the group together, do now and did since they started."""
 
-    url: str
-    partitions: list[int]
-    this: bool
-
-
-class Overview(Shown):
-    """What the worker does now and did in the last minutes."""
-
-    worker: str
-    version: str
-    state: str = Field(description="ready, or why it is not; or that it waits for the brokers.")
-    warnings: Warnings
-    dry_run: DryRun
+    since: Time = Field(
+        description="Start of the worker; of a group, of the worker that started first. Each "
+        "worker counts from its own start: one that restarts counts from 0 again."
+    )
     events_per_second: float = Field(description="Over the last 10 s.")
     emitted_per_second: float = Field(description="Records written to src_products.")
     would_emit_per_second: float | None = Field(description="In a dry run; null otherwise.")
     duplicate_share: float | None = Field(
         description="Duplicates of the events of the last 5 minutes; null without events."
     )
-    products: int | None
-    lag_records: int | None
+    products: int | None = Field(description="Known and not deleted; null while not all are known.")
+    lag_records: int | None = Field(description="Null while it is not known of every partition.")
     lag_seconds: float | None
     lag_as_of: Time | None = Field(description="When the brokers last told the lag.")
     totals: Outcomes = Field(description="Since the worker started.")
     recent: Outcomes = Field(description="In the last 5 minutes.")
+    dead_letters: dict[str, int] = Field(description="By reason, since the worker started.")
     interval_seconds: int
     intervals: list[dict[str, int]] = Field(description="The last 5 minutes, oldest first.")
     partitions: list[Partition]
+
+
+class Worker(Shown):
+    """A worker of the group, the partitions it owns, and its figures."""
+
+    url: str
+    partitions: list[int]
+    this: bool
+    state: str | None = Field(description="ready, or what it does; null if it did not answer.")
+    warnings: Warnings
+    figures: Figures | None = Field(description="Null if it did not answer.")
+
+
+class Group(Figures):
+    """The figures of all workers that answered: sums, and the largest age."""
+
+    answered: int = Field(description="How many workers answered, this one among them.")
+    unanswered: list[Unanswered] = Field(description="What the figures lack; empty: nothing.")
+
+
+class Overview(Figures):
+    """What the worker does now and did in the last minutes, and what its group does."""
+
+    worker: str
+    version: str
+    state: str = Field(description="ready, or why it is not; or that it waits for the brokers.")
+    warnings: Warnings
+    dry_run: DryRun
     workers: list[Worker]
+    group: Group | None = Field(description="Null when only this worker was asked (`local`).")
+
+    def figures(self) -> Figures:
+        """Return this worker's figures without the rest."""
+        return Figures(**{name: getattr(self, name) for name in Figures.model_fields})
 
 
 class ProductLine(Shown):
     """A product in the list."""
 
     product_id: int
+    partitions: list[int] = Field(
+        description="Where it is known, the partition of the row first; one, unless producers "
+        "place its key differently."
+    )
     row: dict[str, Any] = Field(description="As it stands on src_products.")
 
 
 class ProductList(Shown):
-    """A page of this worker's products by product_id."""
+    """A page of the group's products by product_id."""
 
     products: list[ProductLine]
     search: str
@@ -79,7 +118,9 @@ class ProductList(Shown):
     complete: bool = Field(description="Whether the page is full or the products are at an end.")
     previous_before: int | None = Field(description="`before` of the page before this one.")
     next_after: int | None = Field(description="`after` of the next page; null at the end.")
-    total: int | None = Field(description="Products of this worker; null while they are counted.")
+    total: int | None = Field(description="Products known; null while not all are counted.")
+    searched: list[int] = Field(description="Partitions whose products are here.")
+    unanswered: list[Unanswered] = Field(description="What the list lacks; empty: nothing.")
 
 
 class Comparison(Shown):
@@ -113,14 +154,25 @@ class PastVerdict(Verdict):
     processed_at: Time | None
 
 
+class Place(Shown):
+    """A partition, beside the one shown, in which a product is known too."""
+
+    worker: str
+    partition: int
+    deleted: bool
+    row: dict[str, Any] | None
+    newest_event_time: Time | None
+    source_offset: int | None
+
+
 class Product(Shown):
-    """What is known of one product."""
+    """What is known of one product; where it is known in more partitions, in the newest state."""
 
     product_id: int
     known: bool
     deleted: bool
-    worker: str = Field(description="The worker that owns it.")
-    partition: int
+    worker: str | None = Field(description="The worker that owns it; null if none knows it.")
+    partition: int | None = Field(description="Where its events are; null if none were seen.")
     row: dict[str, Any] | None = Field(description="As it stands on src_products.")
     fingerprint: str | None = Field(description="Hexadecimal: scheme (5 bytes), digest (16).")
     fingerprint_fields: list[str]
@@ -131,6 +183,12 @@ class Product(Shown):
     decided: Outcomes = Field(description="The decisions this worker still remembers.")
     decisions: list[PastVerdict] = Field(description="The last ones, newest first.")
     note: str | None = Field(description="Where the decisions come from, if not from memory.")
+    command: str = Field(description="What tells of all its events that are still on the topic.")
+    also: list[Place] = Field(
+        description="Other partitions that know it: producers place its key differently."
+    )
+    searched: list[int] = Field(description="Partitions that were looked in.")
+    unanswered: list[Unanswered] = Field(description="Partitions that were not; empty: none.")
 
 
 class DeadLetter(Shown):
@@ -152,7 +210,10 @@ class DeadLetters(Shown):
 
     topic: str
     on_topic: int = Field(description="Offsets in use: dead letters and transaction markers.")
-    counted: Annotated[dict[str, int], Field(description="By reason, since this worker started.")]
+    counted: dict[str, int] = Field(
+        description="By reason: of all workers that answered, since each of them started."
+    )
+    unanswered: list[Unanswered] = Field(description="What `counted` lacks; empty: nothing.")
     letters: list[DeadLetter]
 
 

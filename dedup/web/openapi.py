@@ -42,31 +42,39 @@ _PRODUCT_ID: Final = {
     "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
 }
 _LOCAL: Final = _query(
-    "local", "Answer 421 rather than ask the worker that owns the product.", "string"
+    "local", "Answer for this worker alone, without asking the others.", "string"
 )
 
 ENDPOINTS: Final = (
-    Endpoint("get", "/api/overview", "What the worker does now.", models.Overview),
+    Endpoint(
+        "get",
+        "/api/overview",
+        "What the worker does now, and under `group` what all workers of its group do.",
+        models.Overview,
+        (_LOCAL,),
+    ),
     Endpoint(
         "get",
         "/api/products",
-        "This worker's products by product_id, 50 a page. A search looks at 20,000 at most; "
-        "`complete` false says that `next_after` goes on with it.",
+        "The group's products by product_id, 50 a page. A search looks at 20,000 of each worker "
+        "at most; `complete` false says that `next_after` continues it.",
         models.ProductList,
         (
             _query("after", "Products after this id."),
             _query("before", "Products before this id, the nearest 50."),
             _query("search", "Part of the name, in any case, or the whole id.", "string"),
+            _LOCAL,
         ),
-        errors=(400,),
+        errors=(400, 503),
     ),
     Endpoint(
         "get",
         "/api/products/{product_id}",
-        "Everything about one product, whichever worker owns it. 404 with `known` false.",
+        "Everything about one product, whichever worker owns it. 404 with `known` false: every "
+        "worker answered and none knows it; 503 names the worker that did not answer.",
         models.Product,
-        (_PRODUCT_ID, _LOCAL),
-        errors=(421, 503),
+        (_PRODUCT_ID, _query("brief", "Without the decisions.", "string"), _LOCAL),
+        errors=(503,),
         also=404,
     ),
     Endpoint(
@@ -75,10 +83,15 @@ ENDPOINTS: Final = (
         "What would become of an event, which is the body. Nothing is applied.",
         models.Verdict,
         (_query("key", "The record's key; without it the event's product_id.", "string"), _LOCAL),
-        errors=(400, 413, 421, 503),
+        errors=(400, 413, 503),
     ),
     Endpoint(
-        "get", "/api/dead-letters", "The newest dead letters.", models.DeadLetters, errors=(503,)
+        "get",
+        "/api/dead-letters",
+        "The newest dead letters, and how many the group has counted.",
+        models.DeadLetters,
+        (_LOCAL,),
+        errors=(503,),
     ),
     Endpoint("get", "/livez", "Whether the worker goes on.", models.Health, also=503, public=True),
     Endpoint(

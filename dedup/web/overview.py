@@ -8,7 +8,9 @@ from typing import Final, cast
 
 from dedup import __version__
 from dedup.core.decide import Outcome
+from dedup.core.event import time_text
 from dedup.core.explain import instant
+from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp, StateTableManager, sentence
 from dedup.streaming.history import Counts
 from dedup.streaming.table import StateTable
@@ -30,9 +32,10 @@ class Overviews:
         self._app = app
         self._table = table
         self._owners = owners
+        self._since = time_text(wall_clock())
 
     def overview(self) -> Overview:
-        """Give everything on the overview page."""
+        """Return everything about this worker on the overview page."""
         history = self._app.history
         events, emitted = history.rates()
         intervals = history.intervals(INTERVAL_S)
@@ -50,6 +53,7 @@ class Overviews:
             state=state,
             warnings=ready.warnings,
             dry_run=dry_run,
+            since=self._since,
             events_per_second=events,
             emitted_per_second=0.0 if dry_run else emitted,
             would_emit_per_second=emitted if dry_run else None,
@@ -60,13 +64,22 @@ class Overviews:
             lag_as_of=instant(round(self._app.gauges.answered_at * 1e6)) if lags else None,
             totals=_summed([history.totals]),
             recent=recent,
+            dead_letters=self._app.metrics.dead_letters(),
             interval_seconds=INTERVAL_S,
             intervals=[dict(counts) for counts in intervals],
             partitions=[self._partition(p) for p in self._table.data.open_partitions],
             workers=[
-                Worker(url=url, partitions=partitions, this=url == self._owners.this)
+                Worker(
+                    url=url,
+                    partitions=partitions,
+                    this=url == self._owners.this,
+                    state=None,
+                    warnings={},
+                    figures=None,
+                )
                 for url, partitions in sorted(self._owners.workers().items())
             ],
+            group=None,
         )
 
     def _partition(self, partition: int) -> Partition:
@@ -75,6 +88,7 @@ class Overviews:
         remaining = self._app.metrics.recovery_left().get(partition, 0)
         return Partition(
             partition=partition,
+            worker=self._owners.this,
             lag_records=lag and lag.records,
             lag_seconds=lag and lag.seconds,
             committed_offset=lag and lag.committed,

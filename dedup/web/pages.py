@@ -10,7 +10,6 @@ from aiohttp.web import (
     Application,
     HTTPBadRequest,
     HTTPException,
-    HTTPMisdirectedRequest,
     HTTPNotFound,
     HTTPServiceUnavailable,
     Request,
@@ -27,19 +26,19 @@ from dedup.streaming.table import StateTable
 from dedup.web.addresses import Addresses, Links
 from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters
+from dedup.web.group import WholeGroup
 from dedup.web.live import Live, clock_text
-from dedup.web.models import Error, Product
+from dedup.web.models import Error, Overview, Product
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
 from dedup.web.owners import Owners
-from dedup.web.products import MAX_PRODUCT_ID, Products
+from dedup.web.products import MAX_PRODUCT_ID, SCANNED_FOR_S, Products
 from dedup.web.rendering import render
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 
 OVERVIEW_EVERY_S: Final = 1.0
 PRODUCT_EVERY_S: Final = 2.0
-_ELSEWHERE: Final = "Another worker owns this product."
 
 ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
 PRODUCT: Final = r"/products/{product_id:[0-9]{1,19}}"
@@ -55,7 +54,8 @@ class Pages:
         self._owners = Owners(app, settings)
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
-        self._checks = Checks(app, self._products, self._owners)
+        self._group = WholeGroup(self._owners, self._products, self._overviews)
+        self._checks = Checks(app, self._products, self._owners, self._group)
         self._live = Live()
         self._overview_html = (0.0, "", "")
 
@@ -133,17 +133,25 @@ class Pages:
         return self._page(request, template, shown=shown)
 
     async def overview(self, request: Request) -> Response:
-        """What the worker does now."""
-        return self._answer(request, "overview.html", self._overviews.overview())
+        """What the worker and its group do now."""
+        return self._answer(request, "overview.html", await self._overview(request))
+
+    async def _overview(self, request: Request) -> Overview:
+        if _asks_this_worker(request):
+            return self._overviews.overview()
+        return await self._group.overview()
 
     async def products(self, request: Request) -> Response:
-        """This worker's products, a page at a time."""
+        """The group's products, a page at a time."""
         query = request.query
-        found = await self._products.page(
-            after=_number(query, "after") or 0,
-            before=_number(query, "before"),
-            search=query.get("search", "")[:255],
-        )
+        after, before = _number(query, "after") or 0, _number(query, "before")
+        search = query.get("search", "")[:255]
+        if _asks_this_worker(request):
+            found = await self._products.page(
+                after=after, before=before, search=search, within_s=SCANNED_FOR_S
+            )
+        else:
+            found = await self._group.page(after, before, search)
         return self._answer(request, "products.html", found)
 
     async def product(self, request: Request) -> Response:
@@ -155,19 +163,13 @@ class Pages:
         return self._page(request, "product.html", status, shown=found)
 
     async def _find(self, request: Request) -> Product:
-        """Give the product of a request, from its owner."""
+        """Return the product of a request, wherever it is."""
         product_id = int(request.match_info["product_id"])
         if not 1 <= product_id <= MAX_PRODUCT_ID:
             raise HTTPNotFound(text="A product_id is a number from 1 to 2^63-1.")
-        here = self._products.find(product_id)
-        if here is not None:
-            return await self._products.product(product_id, *here)
-        if "local" in request.query:
-            raise HTTPMisdirectedRequest(text=_ELSEWHERE)
-        owner = self._owners.url_of(self._owners.partition_of(product_id))
-        if owner == self._owners.this:
-            raise HTTPServiceUnavailable(text="The product's partition is being recovered.")
-        return Product.model_validate(await self._owners.ask(owner, f"/api/products/{product_id}"))
+        if _asks_this_worker(request):
+            return await self._products.product(product_id, brief="brief" in request.query)
+        return await self._group.product(product_id, brief="brief" in request.query)
 
     async def check_form(self, request: Request) -> Response:
         """The form, and the verdict on what was put in."""
@@ -185,15 +187,16 @@ class Pages:
         if not value:
             raise HTTPBadRequest(text="Send the event's JSON as the body.")
         shown = await self._checks.check(
-            value, request.query.get("key"), local="local" in request.query
+            value, request.query.get("key"), local=_asks_this_worker(request)
         )
-        if shown is None:
-            raise HTTPMisdirectedRequest(text=_ELSEWHERE)
         return _json(shown)
 
     async def dead_letters(self, request: Request) -> Response:
         """The newest dead letters."""
-        found = await newest_dead_letters(self._settings, self._app.metrics)
+        overview = await self._overview(request)
+        lacking = [] if overview.group is None else overview.group.unanswered
+        counted = overview.group or overview
+        found = await newest_dead_letters(self._settings, counted, lacking)
         return self._answer(request, "dead_letters.html", found)
 
     async def live_overview(self, request: Request) -> StreamResponse:
@@ -203,7 +206,7 @@ class Pages:
         async def fragment() -> str:
             second, root, html = self._overview_html
             if root != url("/") or monotonic() - second >= OVERVIEW_EVERY_S / 2:
-                html = self._part("overview_live.html", url, self._overviews.overview())
+                html = self._part("overview_live.html", url, await self._group.overview())
                 self._overview_html = (monotonic(), url("/"), html)  # once for all who look
             return html
 
@@ -253,6 +256,11 @@ class Pages:
         name = request.path.rpartition("/")[2]
         body = files("dedup.web").joinpath("static", name).read_bytes()
         return Response(body=body, content_type=ASSETS[name], charset="utf-8")
+
+
+def _asks_this_worker(request: Request) -> bool:
+    """Whether another worker asks: it wants this one's own answer, and does the rest itself."""
+    return "local" in request.query
 
 
 def _json(shown: BaseModel, status: int = 200) -> Response:

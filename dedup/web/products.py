@@ -1,11 +1,16 @@
-"""The known products: a page of the list, a search, and one product with its last decisions."""
+"""The known products of this worker: a page of the list, a search, one product with its decisions.
+
+What a page shows of the whole group is made from these answers by `dedup.web.group`.
+"""
 
 import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Final, cast
+from itertools import groupby, islice
+from math import inf
+from time import monotonic
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 from aiohttp.web import HTTPServiceUnavailable
@@ -14,8 +19,9 @@ from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.streaming.application import DedupApp, StateTableManager
 from dedup.streaming.table import StateTable
+from dedup.streaming.trail import Told
 from dedup.web.lookup import read_source_record, verdict_from_record
-from dedup.web.models import PastVerdict, Product, ProductLine, ProductList
+from dedup.web.models import PastVerdict, Place, Product, ProductLine, ProductList
 from dedup.web.owners import Owners
 from dedup.web.verdicts import past_verdict
 
@@ -30,11 +36,26 @@ SCANNED_AT_ONCE: Final = 500
 SCANNED_PER_PAGE: Final = 20_000
 """Products a search looks at for one page; the page then says where to go on."""
 
-_Scanned = tuple[int, bytes | None]
+SCANNED_FOR_S: Final = 1.0
+"""As long as a search takes for one page: whoever asks this worker waits for two."""
+
+
+class Known(NamedTuple):
+    """A partition that knows a product, and what."""
+
+    partition: int
+    state: State
+
+
+class _Scanned(NamedTuple):
+    """A product, and its rows by partition; no row where it is deleted."""
+
+    product_id: int
+    rows: dict[int, bytes]
 
 
 class Products:
-    """The products in this worker's partitions; one product wherever it is."""
+    """The products in this worker's partitions."""
 
     def __init__(self, app: DedupApp, table: StateTable, owners: Owners) -> None:
         self._app = app
@@ -43,12 +64,19 @@ class Products:
         self._looked_up: dict[int, tuple[State, PastVerdict | None]] = {}
 
     async def page(
-        self, *, after: int = 0, before: int | None = None, search: str = ""
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        search: str = "",
+        within_s: float = inf,
     ) -> ProductList:
-        """Give the products after an id, or those before one, whose id or name matches.
+        """Return the products after an id, or those before one, whose id or name matches.
 
         Without a search a page costs as many products as it shows, and the deleted ones among them.
         """
+        self.refuse_unless_recovered()
+        give_up_at = monotonic() + within_s
         backwards = before is not None
         at = after + 1 if before is None else before - 1
         wanted = search.casefold().strip()
@@ -56,15 +84,17 @@ class Products:
         scanned, ended = 0, at > MAX_PRODUCT_ID or at < 1
         while not ended and len(found) < PAGE and scanned < SCANNED_PER_PAGE:
             some = self._scan(at, SCANNED_AT_ONCE if wanted else PAGE, backwards=backwards)
-            for product_id, row in some:
-                at = product_id - 1 if backwards else product_id + 1
+            for each in some:
+                at = each.product_id - 1 if backwards else each.product_id + 1
                 scanned += 1
-                line = None if row is None else _matching(product_id, row, wanted)
+                line = _matching(each, wanted)
                 if line is not None:
                     found.append(line)
                     if len(found) == PAGE:
                         break
             ended = not some or at < 1
+            if monotonic() > give_up_at:
+                break
             await asyncio.sleep(0)
         rest = [] if ended else self._scan(at, 1, backwards=backwards)
         previous = after + 1 if after else None
@@ -80,50 +110,63 @@ class Products:
             previous_before=previous,
             next_after=following,
             total=self._table.data.products,
+            searched=list(self._table.data.open_partitions),
+            unanswered=[],
         )
 
     def _scan(self, at: int, number: int, *, backwards: bool) -> list[_Scanned]:
-        """Give the next products by id, of all open partitions together."""
+        """Return the next products by id, of all open partitions together."""
         data = self._table.data
-        scans: list[Iterator[_Scanned]] = [
-            data.partition(p).scan(at, backwards=backwards) for p in data.open_partitions
+
+        def scan(partition: int) -> Iterator[tuple[int, int, bytes | None]]:
+            for product_id, row in data.partition(partition).scan(at, backwards=backwards):
+                yield product_id, partition, row
+
+        merged = heapq.merge(
+            *(scan(partition) for partition in data.open_partitions),
+            key=_product_id,
+            reverse=backwards,
+        )
+        return [
+            _Scanned(product_id, {p: row for _, p, row in places if row is not None})
+            for product_id, places in islice(groupby(merged, _product_id), number)
         ]
-        return list(islice(heapq.merge(*scans, key=_product_id, reverse=backwards), number))
 
-    def find(self, product_id: int) -> tuple[int, State | None] | None:
-        """Give partition and state of a product; None if another worker owns it.
-
-        A producer may place keys in another way than Kafka's own: all partitions here are asked.
-        Raises HTTPServiceUnavailable while the states are being recovered: some would be old.
-        """
+    def refuse_unless_recovered(self) -> None:
+        """Raise HTTPServiceUnavailable while states are being recovered: some would be old."""
         if not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             raise HTTPServiceUnavailable(text="The state is being recovered. See /readyz.")
-        data, home = self._table.data, self._owners.partition_of(product_id)
-        for partition in sorted(data.open_partitions, key=lambda p: p != home):
-            state = data.partition(partition).read([product_id]).get(product_id)
-            if state is not None:
-                return partition, state
-        return (home, None) if home in data.open_partitions else None
 
-    async def product(self, product_id: int, partition: int, state: State | None) -> Product:
-        """Give everything about a product of this worker."""
-        deduplicator = self._app.deduplicator
-        rules = deduplicator.rules
-        told = list(self._app.trail.decisions(partition, product_id, deduplicator.decide))
+    def find(self, product_id: int) -> list[Known]:
+        """Return the partitions of this worker that know a product, the newest state first."""
+        data = self._table.data
+        found = [
+            Known(partition, state)
+            for partition in data.open_partitions
+            for state in data.partition(partition).read([product_id]).values()
+        ]
+        return sorted(found, key=lambda known: known.state.event_time, reverse=True)
+
+    async def product(self, product_id: int, *, brief: bool = False) -> Product:
+        """Return everything this worker knows about a product; in brief, all but the decisions."""
+        self.refuse_unless_recovered()
+        rules, searched = self._app.deduplicator.rules, list(self._table.data.open_partitions)
+        found = self.find(product_id)
+        state = found[0].state if found else None
+        told = [] if brief else self._told(product_id, searched)
         decisions = [past_verdict(each, rules) for each in reversed(told[-DECISIONS_SHOWN:])]
         note = None
-        if not told and state is not None:
+        if not told and state is not None and not brief:
             decisions, note = await self._last_applied(product_id, state)
         live = state is not None and state.row is not None
+        partition = found[0].partition if found else told[-1].at.partition if told else None
         return Product(
             product_id=product_id,
             known=state is not None,
             deleted=state is not None and state.row is None,
-            worker=self._owners.this,
+            worker=None if partition is None else self._owners.this,
             partition=partition,
-            row=msgspec.json.decode(state.row)
-            if state is not None and state.row is not None
-            else None,
+            row=None if state is None else _row(state),
             fingerprint=state.fingerprint.hex() if state is not None and live else None,
             fingerprint_fields=list(rules.scheme.fields),
             newest_event_time=state and instant(state.event_time),
@@ -133,6 +176,28 @@ class Products:
             decided=dict(Counter(each.decision.outcome for each in told)),
             decisions=decisions,
             note=note,
+            command=f"dedup inspect {product_id}",
+            also=[self._place(each) for each in found[1:]],
+            searched=searched,
+            unanswered=[],
+        )
+
+    def _told(self, product_id: int, partitions: list[int]) -> list[Told]:
+        """Return the decisions that are remembered, oldest first, and remember the next ones."""
+        trail, decide = self._app.trail, self._app.deduplicator.decide
+        trail.follow(product_id)
+        told = [each for p in partitions for each in trail.decisions(p, product_id, decide)]
+        return sorted(told, key=lambda each: each.clock.now_us)
+
+    def _place(self, known: Known) -> Place:
+        state = known.state
+        return Place(
+            worker=self._owners.this,
+            partition=known.partition,
+            deleted=state.row is None,
+            row=_row(state),
+            newest_event_time=instant(state.event_time),
+            source_offset=None if state.offset < 0 else state.offset,
         )
 
     async def _last_applied(self, product_id: int, state: State) -> tuple[list[PastVerdict], str]:
@@ -160,13 +225,27 @@ class Products:
         return told
 
 
-def _product_id(scanned: _Scanned) -> int:
+def _row(state: State) -> dict[str, Any] | None:
+    return None if state.row is None else cast("dict[str, Any]", msgspec.json.decode(state.row))
+
+
+def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
     return scanned[0]
 
 
-def _matching(product_id: int, row: bytes, wanted: str) -> ProductLine | None:
-    """Give the line of a product whose name contains, or whose id is, what is wanted."""
-    fields: dict[str, Any] = msgspec.json.decode(row)
-    if wanted not in str(fields.get("product_name", "")).casefold() and wanted != str(product_id):
-        return None
-    return ProductLine(product_id=product_id, row=fields)
+def _matching(scanned: _Scanned, wanted: str) -> ProductLine | None:
+    """Return the line of a product whose name contains, or whose id is, what is wanted."""
+    product_id = scanned.product_id
+    rows = {p: cast("dict[str, Any]", msgspec.json.decode(r)) for p, r in scanned.rows.items()}
+    for partition in sorted(rows, key=lambda p: last_event_time(rows[p]), reverse=True):
+        name = str(rows[partition].get("product_name", "")).casefold()
+        if wanted in name or wanted == str(product_id):
+            others = sorted(rows.keys() - {partition})
+            partitions = [partition, *others]
+            return ProductLine(product_id=product_id, partitions=partitions, row=rows[partition])
+    return None
+
+
+def last_event_time(row: dict[str, Any]) -> str:
+    """Return the time of the event that wrote a row; as a text it sorts as the times do."""
+    return str(row.get("last_event_timestamp") or "")

@@ -15,7 +15,12 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
 from dedup.metrics import COMPARED_PER_BATCH
 from dedup.streaming.history import SECONDS_KEPT, History
-from dedup.streaming.trail import RECORDS_KEPT
+from dedup.streaming.trail import (
+    FOLLOWED,
+    FOLLOWED_RECORD_BYTES,
+    FOLLOWED_RECORDS,
+    RECORDS_KEPT,
+)
 from dedup.web.lookup import verdict_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
@@ -88,6 +93,60 @@ async def test_the_trail_is_bounded_in_bytes(bench: Bench) -> None:
         await bench.feed(large, offset=number)
     told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
     assert 20 <= len(told) <= 24
+
+
+async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench: Bench) -> None:
+    """Outcomes and reasons of its last events, long after their batches are forgotten."""
+    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    mine = [
+        event(7, number=1, action="created"),
+        event(7, number=2, price="2.00"),
+        event(7, number=1, price="3.00"),
+        event(7, number=2, price="2.00"),
+    ]
+    others = [event(1, number=1, stock_quantity=number) for number in range(500)]
+    offset = 0
+    for number, value in enumerate(mine):
+        work = [record(offset + n, each) for n, each in enumerate(others)]
+        work.append(record(offset + len(work), value, b"7"))
+        await bench.app.deduplicator.apply(batch(*work))
+        offset += len(work)
+        if number == 1:  # somebody looks after two of the four
+            trail.follow(7)
+    before = list(trail.decisions(0, 7, decide))
+    assert [told.decision.outcome for told in before] == ["change", "change", "stale", "duplicate"]
+    for _ in range(RECORDS_KEPT // 500 + 1):
+        await bench.feed(*others, offset=offset)
+        offset += 500
+    assert list(trail.decisions(0, 7, decide)) == before
+    assert len(list(trail.decisions(0, 1, decide))) == RECORDS_KEPT
+
+
+async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Bench) -> None:
+    """So many products, so many events of each, and no large ones."""
+    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    for product_id in range(1, 2 * FOLLOWED + 1):
+        trail.follow(product_id)
+    offset = 0
+    for number in range(2 * FOLLOWED_RECORDS):
+        work = [
+            record(offset + n, event(n + 1, stock_quantity=number), b"%d" % (n + 1))
+            for n in range(2 * FOLLOWED)
+        ]
+        await bench.app.deduplicator.apply(batch(*work))
+        offset += len(work)
+    await bench.feed(event(1, description="x" * 700_000), offset=offset)
+    large = event(2 * FOLLOWED, description="x" * (FOLLOWED_RECORD_BYTES + 1))
+    await bench.app.deduplicator.apply(batch(record(offset + 1, large, b"%d" % (2 * FOLLOWED))))
+    offset += 2
+    for _ in range(RECORDS_KEPT // 500 + 1):
+        await bench.feed(*[event(999)] * 500, key=b"999", offset=offset)
+        offset += 500
+    kept = {i: len(list(trail.decisions(0, i, decide))) for i in range(1, 2 * FOLLOWED + 1)}
+    assert set(kept.values()) == {0, FOLLOWED_RECORDS}
+    assert sorted(i for i, number in kept.items() if number) == [
+        *range(FOLLOWED + 1, 2 * FOLLOWED + 1)
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

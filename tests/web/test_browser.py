@@ -107,7 +107,7 @@ def test_what_happens_is_shown_without_loading_the_page_anew(site: Site, watched
     assert page.locator("main img, main script").count() == 0
     expect(page.locator(".answer")).to_contain_text("forwarded. Nothing was known of this product")
     overview = watched.open("/")
-    before = get(f"{watched.url}/api/overview")[1]["totals"]["duplicate"]
+    before = get(f"{watched.url}/api/overview")[1]["group"]["totals"]["duplicate"]
     produce_one(site, product_id)
     cell = overview.locator("tr", has=overview.locator(".badge.duplicate")).locator("td").nth(1)
     expect(cell).to_have_text(f"{before + 1:,}")

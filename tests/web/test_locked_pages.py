@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientResponse, encode_basic_auth
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, HTTPServiceUnavailable, Request
+from aiohttp.web import Application, Request
 
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp, WorkerError
-from dedup.web.owners import Owners
+from dedup.web.models import Overview, Product
+from dedup.web.owners import Ask, NoAnswerError, Owners
 from dedup.web.server import HEADERS, LockedWeb, lock
 from dedup.wiring import build_app
 from tests.workers import free_port
@@ -105,20 +106,20 @@ async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
     knows_not = app(tmp_path / "knows_not")
     async with serving(asked) as client:
         url = str(client.make_url("")).rstrip("/")
-        overview = await Owners(knows, knows.settings).ask(url, "/api/overview")
-        assert overview["worker"] == asked.settings.web_url
-        with pytest.raises(HTTPServiceUnavailable) as refused:
-            await Owners(knows_not, knows_not.settings).ask(url, "/api/overview")
-        assert "401" in str(refused.value.text)
+        overview = await Owners(knows, knows.settings).ask(url, Overview, Ask("/api/overview"))
+        assert overview.worker == asked.settings.web_url
+        with pytest.raises(NoAnswerError) as refused:
+            await Owners(knows_not, knows_not.settings).ask(url, Overview, Ask("/api/overview"))
+        assert f"The worker at {url} refuses this worker's DEDUP_WEB_TOKEN" in str(refused.value)
 
 
 async def test_a_worker_that_does_not_answer_is_named_with_the_cure(tmp_path: Path) -> None:
     built = app(tmp_path)
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(HTTPServiceUnavailable) as refused:
-        await Owners(built, built.settings).ask(url, "/api/products/1")
-    assert f"The worker at {url} owns this product and does not answer" in str(refused.value.text)
-    assert "set DEDUP_WEB_URL there" in str(refused.value.text)
+    with pytest.raises(NoAnswerError) as refused:
+        await Owners(built, built.settings).ask(url, Product, Ask("/api/products/1"))
+    assert f"The worker at {url} has not answered since" in str(refused.value)
+    assert "set DEDUP_WEB_URL there" in str(refused.value)
 
 
 @pytest.mark.parametrize(

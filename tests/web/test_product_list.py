@@ -38,6 +38,9 @@ class Shelf:
         table = app.tables[TABLE_NAME]
         assert isinstance(table, StateTable)
         self.table = table
+        tables = app.tables
+        assert isinstance(tables, StateTableManager)
+        tables.recovery.completed.set()
         self.products = Products(app, table, Owners(app, app.settings))
         self.living: list[int] = []
 
@@ -124,15 +127,26 @@ async def test_a_page_costs_what_it_shows_and_a_search_is_bounded(
     assert (rest.complete, rest.next_after, rest.scanned) == (True, None, MANY - SCANNED_PER_PAGE)
 
 
-async def test_a_product_in_another_than_its_hashed_partition_is_found(shelf: Shelf) -> None:
-    """A producer may choose partitions in its own way."""
-    owners = shelf.products._owners
-    with pytest.raises(HTTPServiceUnavailable):
-        shelf.products.find(1)  # before the states are recovered
+async def test_nothing_is_shown_while_the_states_are_recovered(shelf: Shelf) -> None:
     tables = shelf.app.tables
     assert isinstance(tables, StateTableManager)
-    tables.recovery.completed.set()
-    product_id = next(i for i in range(1, 100) if owners.partition_of(i) == 1)
-    shelf.table.data.partition(1)
-    shelf.table.write(3, {product_id: state(product_id, "x")}, next_offset=1, now_us=0)
-    assert shelf.products.find(product_id) == (3, state(product_id, "x"))
+    tables.recovery.on_partitions_revoked(set())
+    with pytest.raises(HTTPServiceUnavailable):
+        await shelf.products.page()
+    with pytest.raises(HTTPServiceUnavailable):
+        await shelf.products.product(1)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_a_product_in_two_partitions_of_a_worker_is_one_line(
+    shelf: Shelf, backwards: bool
+) -> None:
+    """At the page's edge too, where one of the two could be lost."""
+    shelf.fill({i: f"P{i}" for i in range(1, 60)}, Random(1))
+    for partition in (0, 2, 3):
+        shelf.table.write(partition, {50: state(50, "twice")}, next_offset=10**6, now_us=0)
+    page = await (shelf.products.page(before=99) if backwards else shelf.products.page())
+    assert ids(page) == list(range(10, 60) if backwards else range(1, 51))
+    (line,) = [line for line in page.products if line.product_id == 50]
+    assert sorted(line.partitions) == [0, 2, 3]
+    assert [each.partition for each in shelf.products.find(50)] == [0, 2, 3]

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,7 @@ from tests.workers import (
     WorkerProcess,
     emissions,
     judge,
+    partition_of,
     produce,
     read_topic,
     wait_until_done,
@@ -78,25 +80,44 @@ def test_every_product_is_found_from_either_worker(site: Site) -> None:
         row = last.get(product_id)
         assert product.row == (None if row is None else json.loads(row))
         assert product.deleted == (product_id in last and row is None)
-    assert owners == set(site.urls)
+    assert owners == {*site.urls, None}
 
 
-def test_the_lists_of_both_workers_are_all_products(site: Site) -> None:
+def test_the_list_of_either_worker_is_all_products(site: Site) -> None:
     output = asyncio.run(read_topic(site.bootstrap_servers, site.names.states))
     ids = {i for i, events in emissions(output).items() if events[-1] is not None}
-    found: list[int] = []
-    counted = 0
     for url in site.urls:
         wait_for(lambda url=url: get(f"{url}/api/products")[1]["total"] is not None)
+        found: list[int] = []
         after: int | None = 0
         while after is not None:
             page = ProductList.model_validate(get(f"{url}/api/products?after={after}")[1])
             found += [line.product_id for line in page.products]
             after = page.next_after
-        assert page.total is not None
-        counted += page.total
-    assert sorted(found) == sorted(ids)
-    assert counted == len(ids)
+            assert (page.total, page.unanswered) == (len(ids), [])
+        assert found == sorted(ids)
+
+
+def test_a_search_by_name_finds_the_products_of_all_workers(site: Site) -> None:
+    """What src_products holds is the oracle: names, last row first."""
+    output = asyncio.run(read_topic(site.bootstrap_servers, site.names.states))
+    rows = {
+        json.loads(record.key)["product_id"]: record.value and json.loads(record.value)
+        for records in output.values()
+        for record in records
+    }
+    wanted = {i for i, row in rows.items() if row and "ba" in row["product_name"].casefold()}
+    assert {partition_of(b"%d" % i) for i in wanted} == {0, 1, 2, 3}, "something to find on both"
+    for url in site.urls:
+        found: list[int] = []
+        after: int | None = 0
+        while after is not None:
+            page = get(f"{url}/api/products?search=Ba&after={after}")[1]
+            found += [line["product_id"] for line in page["products"]]
+            after = page["next_after"]
+        assert found == sorted(wanted)
+    html = get(f"{site.url}/products?search=desk+lamp")[1]
+    assert f'href="/products/{TOLD_ID}"' in html
 
 
 def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
@@ -135,7 +156,28 @@ def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
     oracle = judge(asyncio.run(read_topic(site.bootstrap_servers, site.names.source)))
     views = [Overview.model_validate(get(f"{url}/api/overview")[1]) for url in site.urls]
     totals = {o: sum(view.totals[o] for view in views) for o in views[0].totals}
-    assert totals == {**dict.fromkeys(totals, 0), **oracle.outcomes}
+    expected = {**dict.fromkeys(totals, 0), **oracle.outcomes}
+    assert totals == expected
+    emitting = sum(expected[outcome] for outcome in ("change", "tombstone"))
+    output = asyncio.run(read_topic(site.bootstrap_servers, site.names.states))
+    assert sum(len(records) for records in output.values()) == emitting
+    living = sum(events[-1] is not None for events in emissions(output).values())
+    for view in views:
+        group = view.group
+        assert group is not None
+        assert (group.answered, group.unanswered) == (2, [])
+        assert group.totals == expected
+        assert sum(group.dead_letters.values()) == expected["dead_letter"]
+        assert (group.products, group.lag_records) == (living, 0)
+        assert [each.partition for each in group.partitions] == [0, 1, 2, 3]
+        for worker, alone in zip(
+            sorted(view.workers, key=lambda each: site.urls.index(each.url)), views, strict=True
+        ):
+            assert worker.figures is not None
+            assert (worker.figures.totals, worker.figures.since) == (alone.totals, alone.since)
+            assert {
+                each.worker for each in group.partitions if each.partition in worker.partitions
+            } == {worker.url}
     for view in views:
         assert view.state == "ready"
         assert sorted(p for worker in view.workers for p in worker.partitions) == [0, 1, 2, 3]
@@ -147,7 +189,16 @@ def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
 def test_the_dead_letters_are_those_on_the_topic(site: Site) -> None:
     topic = asyncio.run(read_topic(site.bootstrap_servers, site.names.dead_letters))
     number = sum(len(records) for records in topic.values())
-    letters = DeadLetters.model_validate(get(f"{site.url}/api/dead-letters")[1])
+    both = [DeadLetters.model_validate(get(f"{u}/api/dead-letters")[1]) for u in site.urls]
+    letters = both[0]
+    reasons = Counter(
+        dict(record.headers)["dedup.errors.reason"].decode()
+        for records in topic.values()
+        for record in records
+    )
+    for each in both:
+        assert Counter(each.counted) == reasons
+        assert each.unanswered == []
     assert len(letters.letters) == min(50, number) > 10
     for letter in letters.letters:
         partition, offset = map(int, letter.position.split(":"))
@@ -194,10 +245,18 @@ def test_a_wrong_address_is_answered_with_a_sentence(
     assert part in body["error"]
 
 
-def test_a_partition_that_is_elsewhere_is_said_to_be_when_asked_of_one_worker(site: Site) -> None:
-    other = site.urls[1 - site.owner_of(TOLD_ID)]
-    assert get(f"{other}/api/products/{TOLD_ID}?local=1")[0] == 421
-    assert get(f"{other}/api/check?local=1", told_history()[1])[0] == 421
+def test_a_worker_asked_for_itself_alone_asks_no_other(site: Site) -> None:
+    """What workers ask each other: so a question never goes round."""
+    owner = site.owner_of(TOLD_ID)
+    here, there = (
+        get(f"{site.urls[n]}/api/products/{TOLD_ID}?local=1") for n in (owner, 1 - owner)
+    )
+    assert (here[0], here[1]["known"], there[0], there[1]["known"]) == (200, True, 404, False)
+    assert sorted(here[1]["searched"] + there[1]["searched"]) == [0, 1, 2, 3]
+    value = told_history()[3]
+    verdicts = [get(f"{url}/api/check?local=1", value)[1]["outcome"] for url in site.urls]
+    assert (verdicts[owner], verdicts[1 - owner]) == ("duplicate", "change")
+    assert get(f"{site.url}/api/overview?local=1")[1]["group"] is None
 
 
 def test_markup_in_a_name_is_text_in_the_html(site: Site) -> None:
