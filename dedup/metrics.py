@@ -26,7 +26,7 @@ from dedup.core.event import CONTENT_FIELDS, NormalProduct
 from dedup.core.row import read_output_key
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.publisher import OutputRecord
+from dedup.streaming.output import OutputRecord
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
 

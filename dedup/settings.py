@@ -5,8 +5,6 @@ with a sentence that gives the name, the value and what is accepted - never a se
 """
 
 import difflib
-import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -31,54 +29,25 @@ from pydantic_settings import (
 
 from dedup.core.event import CONTENT_FIELDS
 from dedup.servicelinks import added_by_kubernetes
-from dedup.settingtypes import Brokers, Duration, GroupName, TopicName
+from dedup.settingtypes import (
+    Brokers,
+    Duration,
+    GroupName,
+    HttpAddress,
+    TopicName,
+    is_loopback,
+    token,
+    words,
+)
 
 _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
-_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
-_LONGEST_PATH: Final = 255
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")  # what an Authorization header can carry
 
 
 class SettingsError(ValueError):
     """One or more settings can't be used; the text is a sentence for each."""
 
 
-def _words(value: object) -> object:
-    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine only; of names, only localhost is."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _token(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError("expected at least 16 letters, digits and signs of '-._~+/'")
-    return value
-
-
-def is_plain_path(path: str) -> bool:
-    """Return whether this is a path of plain segments, none of which is `.` or `..`."""
-    return len(path) <= _LONGEST_PATH and _PLAIN_PATH.fullmatch(path) is not None
-
-
-def _address(value: str) -> str:
-    url = urlsplit(value)
-    path = url.path.rstrip("/")
-    plain = value.rstrip("/") == f"{url.scheme}://{url.netloc}{path}" and "@" not in url.netloc
-    if url.scheme not in ("http", "https") or not url.hostname or not plain:
-        raise ValueError("expected an address such as http://worker-1:6066")
-    if path and not is_plain_path(path):
-        raise ValueError("expected a path of plain letters, such as in http://example.org/dedup")
-    return value.rstrip("/")
-
-
-HttpAddress = Annotated[str, AfterValidator(_address)]
 ContentField = Literal["product_name", "description", "price", "stock_quantity", "discount"]
 
 
@@ -117,7 +86,7 @@ class Settings(BaseSettings):
         Path("product-dedup-data"), description="Directory of the RocksDB state; one per worker."
     )
     DEDUP_CONTENT_FIELDS: Annotated[
-        tuple[ContentField, ...], NoDecode, BeforeValidator(_words), Field(min_length=1)
+        tuple[ContentField, ...], NoDecode, BeforeValidator(words), Field(min_length=1)
     ] = Field(CONTENT_FIELDS, description="Fields whose change is a change, comma-separated.")
     DEDUP_ORDER: Literal["event_time", "arrival"] = Field(
         "event_time", description="What makes an event newer; arrival turns stale events off."
@@ -161,7 +130,7 @@ class Settings(BaseSettings):
             "DEDUP_WEB_PORT."
         ),
     )
-    DEDUP_WEB_TOKEN: Annotated[SecretStr | None, AfterValidator(_token)] = Field(
+    DEDUP_WEB_TOKEN: Annotated[SecretStr | None, AfterValidator(token)] = Field(
         None,
         description=(
             "Every page but /livez and /readyz then asks for it, as `Authorization: Bearer` or a "
@@ -208,6 +177,11 @@ class Settings(BaseSettings):
             "DEDUP_DATA_DIR": self.DEDUP_DATA_DIR / "dry-run",
         }
         return self.model_copy(update=own)
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that the worker reads and writes."""
+        return [self.KAFKA_PRODUCT_TOPIC, self.KAFKA_SRC_PRODUCTS_TOPIC, self.KAFKA_DLQ_TOPIC]
 
     @property
     def web_url(self) -> str:

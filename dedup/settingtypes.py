@@ -1,9 +1,11 @@
 """Types of settings: what a value may be, and the sentence when it is not."""
 
+import ipaddress
 import re
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from dedup.core.names import broker_list, group_name, topic_name
 
@@ -26,3 +28,46 @@ def _seconds(value: object) -> object:
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """Seconds, read from a number of them or from a number with a unit: `90s`, `10m`, `24h`, `7d`."""
+
+_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
+_LONGEST_PATH: Final = 255
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")  # what an Authorization header can carry
+
+
+def words(value: object) -> object:
+    """Return the words of a comma-separated text."""
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine only; of names, only localhost is."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def token(value: SecretStr | None) -> SecretStr | None:
+    """Return a token. Raises ValueError for one that a header can't carry or that is short."""
+    if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("expected at least 16 letters, digits and signs of '-._~+/'")
+    return value
+
+
+def is_plain_path(path: str) -> bool:
+    """Return whether this is a path of plain segments, none of which is `.` or `..`."""
+    return len(path) <= _LONGEST_PATH and _PLAIN_PATH.fullmatch(path) is not None
+
+
+def _address(value: str) -> str:
+    url = urlsplit(value)
+    path = url.path.rstrip("/")
+    plain = value.rstrip("/") == f"{url.scheme}://{url.netloc}{path}" and "@" not in url.netloc
+    if url.scheme not in ("http", "https") or not url.hostname or not plain:
+        raise ValueError("expected an address such as http://worker-1:6066")
+    if path and not is_plain_path(path):
+        raise ValueError("expected a path of plain letters, such as in http://example.org/dedup")
+    return value.rstrip("/")
+
+
+HttpAddress = Annotated[str, AfterValidator(_address)]

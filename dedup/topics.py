@@ -1,12 +1,9 @@
 """The topics: made with the right settings when missing, refused when they can't work."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,17 +11,19 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
-    KafkaConnectionError,
-    KafkaError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
 )
 from aiokafka.protocol.group import HeartbeatRequest
 
-from dedup.connecting import explain_connection
-from dedup.diagnosis import diagnose
-from dedup.patience import Patience
+from dedup.admin import (
+    CONNECT_TIMEOUT_S,
+    BrokersAwayError,
+    TopicError,
+    admin_client,
+    waits_for_brokers,
+)
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.topicchecks import (
@@ -38,20 +37,11 @@ from dedup.topicchecks import (
 from dedup.topicid import topic_id_of
 
 DLQ_RETENTION_MS: Final = 14 * DAY_MS
-CONNECT_TIMEOUT_S: Final = 30.0
 VISIBLE_TIMEOUT_S: Final = 15.0
 
 # A row can be longer than the event it comes from, a dead letter is by its headers.
 STATE_MAX_BYTES: Final = 2 * 1024 * 1024
 _DEAD_LETTER_MAX_BYTES: Final = 16 * 1024 * 1024
-
-_Answer = TypeVar("_Answer")
-
-logger = logging.getLogger(__name__)
-
-
-class TopicError(Exception):
-    """A topic can't be used; the text names the setting and the cure."""
 
 
 @dataclass(frozen=True)
@@ -96,49 +86,18 @@ def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
     }
 
 
-class BrokersAwayError(TopicError):
-    """The brokers can't be reached now; waiting may mend it."""
-
-
-def _waits_for_brokers(
-    asks: Callable[[Settings], Coroutine[Any, Any, _Answer]],
-) -> Callable[[Settings], Coroutine[Any, Any, _Answer]]:
-    """Let brokers that go away meanwhile be waited for, as long as for the first that answers."""
-
-    @wraps(asks)
-    async def ask(settings: Settings) -> _Answer:
-        # Commands that wait say nothing of it, unless it is in vain.
-        patience = Patience(
-            "The topics", logger, give_up_after_s=CONNECT_TIMEOUT_S, level=logging.INFO
-        )
-        while True:
-            try:
-                answer = await asks(settings)
-            except BrokersAwayError as error:
-                try:
-                    await patience.wait(error)
-                except BrokersAwayError:
-                    found = await diagnose(settings, list(topic_configs(settings)))
-                    raise TopicError(found or str(error)) from error
-            else:
-                patience.over()
-                return answer
-
-    return ask
-
-
-@_waits_for_brokers
+@waits_for_brokers
 async def ensure_topics(settings: Settings) -> TopicFacts:
     """Make what is missing and check what is there. Raises TopicError with a sentence."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         await _create_missing(admin, settings)
         return await _check(admin, settings)
 
 
-@_waits_for_brokers
+@waits_for_brokers
 async def check_topics(settings: Settings) -> TopicFacts:
     """Check what is there and change nothing. Raises TopicError with a sentence."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         missing = set(topic_configs(settings)) - set(await admin.list_topics())
         if missing:
             raise TopicError(
@@ -148,11 +107,11 @@ async def check_topics(settings: Settings) -> TopicFacts:
         return await _check(admin, settings)
 
 
-@_waits_for_brokers
+@waits_for_brokers
 async def describe_states_topic(settings: Settings) -> StatesTopic:
     """Find the output topic for a reader of it. Raises TopicError with a sentence."""
     name = settings.KAFKA_SRC_PRODUCTS_TOPIC
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         topic_id = await topic_id_of(admin._client, name)  # noqa: SLF001
         if topic_id is None:
             raise TopicError(
@@ -164,14 +123,14 @@ async def describe_states_topic(settings: Settings) -> StatesTopic:
         return StatesTopic(topic_id, int(config.get("delete.retention.ms", DAY_MS)))
 
 
-@_waits_for_brokers
+@waits_for_brokers
 async def check_group(settings: Settings) -> None:
     """Refuse a group the user may not join: aiokafka would try that for ever, in silence.
 
     Raises TopicError. A heartbeat of nobody needs the same right, and changes nothing.
     """
     group = settings.DEDUP_APP_ID
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         deadline = asyncio.get_running_loop().time() + VISIBLE_TIMEOUT_S
         while True:
             try:
@@ -189,47 +148,11 @@ async def check_group(settings: Settings) -> None:
 async def missing_topics(settings: Settings) -> list[str]:
     """Give our topics that the cluster does not have; none when it can't be asked now."""
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S), _admin(settings) as admin:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S), admin_client(settings) as admin:
             existing = await admin.list_topics()
     except (TopicError, TimeoutError):
         return []
     return [name for name in topic_configs(settings) if name not in existing]
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**settings.kafka_client())
-    try:
-        await _connect(admin, settings)
-        yield admin
-    except KafkaError as error:
-        kind = BrokersAwayError if brokers_away(error) else TopicError
-        raise kind(
-            f"The topics at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS} can't be "
-            f"made or checked: {refusal(error, settings, right='DESCRIBE')}"
-        ) from error
-    finally:
-        await admin.close()
-
-
-async def _connect(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + CONNECT_TIMEOUT_S
-    while True:
-        try:
-            await admin.start()
-        except KafkaConnectionError as error:
-            if (sentence := await explain_connection(settings)) is not None:
-                raise TopicError(sentence) from error  # no waiting mends it
-            if loop.time() > deadline:
-                raise TopicError(
-                    f"No broker answers at KAFKA_BOOTSTRAP_SERVERS="
-                    f"{settings.KAFKA_BOOTSTRAP_SERVERS} ({error}). Start Kafka there, or set "
-                    "KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL) to what it listens on."
-                ) from error
-            await asyncio.sleep(1.0)
-        else:
-            return
 
 
 async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import faust
 from faust.types.auth import CredentialsT
 
+from dedup.admin import BrokersAwayError, TopicError
 from dedup.core.decide import Rules
 from dedup.logs import logging_config
 from dedup.metrics import Metrics
@@ -17,12 +18,7 @@ from dedup.reconnecting import reconnect_with_pauses
 from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
-from dedup.streaming.application import (
-    DedupApp,
-    StateTableManager,
-    WorkerError,
-)
-from dedup.streaming.batching import BatchSchema
+from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.datadir import Origin
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.ending import DedupWorker
@@ -30,19 +26,15 @@ from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.membership import Membership
-from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher, Publisher
+from dedup.streaming.output import Publisher
+from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
+from dedup.streaming.recordbatch import BatchSchema
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.rejected import Rejected
 from dedup.streaming.table import STORE_URL, StateTable
+from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.trail import Trail
-from dedup.topics import (
-    BrokersAwayError,
-    TopicError,
-    TopicFacts,
-    check_group,
-    check_topics,
-    ensure_topics,
-)
+from dedup.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"

@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from dedup.streaming.batching import RecordBatch
+from dedup.streaming.recordbatch import RecordBatch
 
 TP0 = TP("products", 0)
 

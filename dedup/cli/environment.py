@@ -10,11 +10,11 @@ from typing import NoReturn, TypeVar
 
 import click
 
+from dedup.admin import TopicError
 from dedup.reading import ReadError
 from dedup.reconnecting import reconnect_with_pauses
 from dedup.settings import Settings, SettingsError, load_settings
 from dedup.streaming.damage import StoreError
-from dedup.topics import TopicError
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from psycopg import Error
 
@@ -26,6 +26,7 @@ from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, r
 from dedup.sink.database import Chunk, Database, Position
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
+from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
 from dedup.topicid import topic_id_of
 from dedup.topics import StatesTopic, check_group, describe_states_topic
@@ -123,7 +124,7 @@ class Sink:
         self._database: Database | None = None
         self._next: dict[int, int] = {}
         """For each partition in its place, the offset the next batch must begin at."""
-        self.rebalances = _Forgetting(self._next)
+        self.rebalances = Forgetting(self._next)
 
     async def run(self, *, once: bool) -> None:
         """Read and apply, until cancelled or, with `once`, at the end."""
@@ -295,18 +296,3 @@ class Sink:
         if tp.partition not in self._next or tp not in ends:
             return False
         return bool(await self._consumer.position(tp) >= ends[tp])
-
-
-class _Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Forgets every place at a rebalance: partitions that come back are placed anew."""
-
-    def __init__(self, places: dict[int, int]) -> None:
-        self._places = places
-
-    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - aiokafka's signature
-        """Forget; what is in flight is applied or refused by its offset."""
-        self._places.clear()
-
-    def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
-        """Forget what was placed while the group was deciding."""
-        self._places.clear()

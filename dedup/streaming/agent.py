@@ -32,9 +32,9 @@ from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
 from dedup.streaming.ages import believable_age
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.batching import RecordBatch
 from dedup.streaming.fetching import SourceRecord
-from dedup.streaming.publisher import FencedError, Output, OutputRecord, Publisher
+from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher
+from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.rereading import WrittenLetters
 from dedup.streaming.table import StateTable
 

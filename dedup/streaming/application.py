@@ -1,4 +1,4 @@
-"""The Faust app of this project: its transport, its recovery, and how it ends when it can't go on.
+"""The Faust app of this project: its transport, its services, and how it ends when it can't go on.
 
 Faust's extension points are used for all of it: `_new_transport`, the `TableManager` and `Worker`
 settings, and the services an app starts with.
@@ -8,50 +8,39 @@ import asyncio
 import os
 import platform
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import faust
-from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
-from faust.tables.manager import TableManager
-from faust.types import TP, AppT
+from aiokafka.errors import KafkaError
 from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
-from dedup.diagnosis import diagnose
 from dedup.metrics import Metrics
-from dedup.patience import GIVE_UP_AFTER_S, Patience
-from dedup.refusals import brokers_away, refusal
+from dedup.refusals import refusal
 from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.batching import BatchConsumer, BatchTransport, RecordBatch
+from dedup.streaming.batching import BatchConsumer, BatchTransport
 from dedup.streaming.damage import StoreError
-from dedup.streaming.datadir import DataDirectory, grown
+from dedup.streaming.datadir import DataDirectory
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.garbage import GarbageCollection
 from dedup.streaming.gauges import Gauges
 from dedup.streaming.history import History
 from dedup.streaming.membership import Membership, MembershipError
-from dedup.streaming.publisher import (
-    FencedError,
-    KafkaPublisher,
-    PublishError,
-)
+from dedup.streaming.output import FencedError, PublishError
+from dedup.streaming.publisher import KafkaPublisher
+from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.rejected import Rejected
-from dedup.streaming.rereading import look_back
 from dedup.streaming.trail import Trail
-from dedup.topics import missing_topics
 
 FINISH_WITHIN_S: Final = 10.0
 """How long the batches in work may take when the worker is asked to stop."""
-
-SEEK_WITHIN_S: Final = 30.0
-"""How long the group may take to tell where to read on."""
 
 logger = get_logger(__name__)
 
@@ -227,155 +216,3 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, KafkaError):
         return f"Kafka refused: {error!r}. The worker stops; start it again once that is mended."
     return str(error) or repr(error)
-
-
-class Recovery(Service):
-    """Runs the changelog reader after each rebalance, then lets the streams go on.
-
-    A rebalance that begins while one is being recovered from starts it anew.
-    """
-
-    def __init__(self, app: DedupApp, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.app = app
-        self.completed = asyncio.Event()
-        self._requested = asyncio.Event()
-
-    def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Note that a rebalance began."""
-        self.completed.clear()
-
-    async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
-        """Note that a rebalance ended: what is assigned now has to be recovered."""
-        self.app.metrics.rebalances.inc()
-        self._requested.set()
-
-    @Service.task
-    async def _recover_after_each_rebalance(self) -> None:
-        while not self.should_stop:
-            if await self.wait_for_stopped(cast("Any", self._requested)):
-                return
-            self._requested.clear()
-            recovering = asyncio.ensure_future(self._recover_patiently())
-            again = asyncio.ensure_future(self._requested.wait())
-            stopped = asyncio.ensure_future(self._stopped.wait())
-            await asyncio.wait((recovering, again, stopped), return_when=asyncio.FIRST_COMPLETED)
-            for task in (recovering, again, stopped):
-                task.cancel()
-            await asyncio.wait((recovering,))
-            if not recovering.cancelled() and (error := recovering.exception()) is not None:
-                self.app.fail(error)
-                return
-
-    async def _recover_patiently(self) -> None:
-        """Recover; while brokers are away, wait for them and begin anew."""
-        patience = Patience("Recovery", logger, give_up_after_s=GIVE_UP_AFTER_S)
-        while True:
-            try:
-                await self._recover()
-            except KafkaError as error:
-                if not brokers_away(error):
-                    raise
-                try:
-                    await patience.wait(error)
-                except KafkaError:
-                    settings = self.app.settings
-                    topics = [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_PRODUCT_TOPIC]
-                    found = await diagnose(settings, topics)
-                    raise WorkerError(
-                        f"The partitions can't be taken over for {GIVE_UP_AFTER_S:.0f} s: "
-                        f"{found or sentence(error)}"
-                    ) from error
-            else:
-                return patience.over()
-
-    async def _recover(self) -> None:
-        app = self.app
-        rebalance = app.rebalancing_count
-        app.in_recovery = True
-        await self._refuse_another_source()
-        changelogs = app.tables.changelog_topics
-        actives = {tp for tp in app.assignor.assigned_actives() if tp.topic in changelogs}
-        partitions = sorted(tp.partition for tp in actives)
-        logger.info(
-            "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
-        )
-        await app.deduplicator.take_over(partitions)
-        await app.changelog_reader.restore(partitions)
-        app.foreign.expect(app.changelog_reader.next_offsets(partitions))
-        await self._recognise_letters(partitions)
-        await app.on_rebalance_complete.send()
-        for table in app.tables.values():
-            await table.on_recovery_completed(actives, set())
-        try:
-            async with asyncio.timeout(SEEK_WITHIN_S):
-                await app.consumer.perform_seek()
-        except IllegalStateError:
-            return  # a partition went away meanwhile: another rebalance is on its way
-        except TimeoutError as error:
-            raise KafkaTimeoutError(f"no committed offsets in {SEEK_WITHIN_S:.0f} s") from error
-        if app.rebalancing_count == rebalance:
-            self._resume()
-
-    async def _recognise_letters(self, partitions: Collection[int]) -> None:
-        """Find the dead letters that are written, where no offset says what was read."""
-        app = self.app
-        tps = {TP(app.settings.KAFKA_PRODUCT_TOPIC, partition) for partition in partitions}
-        without = await cast("BatchConsumer", app.consumer).without_offsets(tps)
-        written = await look_back(
-            app.settings,
-            {tp.partition: has_records for tp, has_records in without.items()},
-            app.changelog_reader.knows_any,
-        )
-        app.deduplicator.leave_out_letters(written)
-
-    async def _refuse_another_source(self) -> None:
-        """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.
-
-        Faust would go on with the partitions of the changelog alone, or with none where other
-        brokers answer at the same address, and wait in silence.
-        """
-        app, source = self.app, self.app.settings.KAFKA_PRODUCT_TOPIC
-        assigned = app.consumer.assignment()
-        partitions = [tp.partition for tp in assigned if tp.topic == source]
-        if partitions and max(partitions) >= app.partitions:
-            raise WorkerError(grown(source, app.partitions, max(partitions) + 1))
-        if not partitions and (assigned or source in await missing_topics(app.settings)):
-            raise WorkerError(
-                f"{source} is gone from {app.settings.KAFKA_BOOTSTRAP_SERVERS}: it was deleted, or "
-                "the brokers there are others. Start the worker again when the topic is there: it "
-                "is read from its beginning."
-            )
-
-    def _resume(self) -> None:
-        """Let the streams go on. Nothing is awaited: no rebalance can come between."""
-        app = self.app
-        app.in_recovery = False
-        self.completed.set()
-        app.flow_control.resume()
-        app.consumer.resume_flow()
-        self.add_future(app._fetcher.maybe_start())
-        tables = cast("StateTableManager", app.tables)
-        tables.on_actives_ready()
-        tables.on_standbys_ready()
-        app.on_rebalance_end()
-        self.log.info("Worker ready")
-
-
-class StateTableManager(TableManager):
-    """Faust's table manager with the recovery above."""
-
-    app: DedupApp
-
-    def __init__(self, app: AppT, **kwargs: Any) -> None:
-        super().__init__(app, **kwargs)
-        self._own_recovery: Recovery | None = None
-
-    @property
-    def recovery(self) -> Any:
-        """The recovery service."""
-        if self._own_recovery is None:
-            self._own_recovery = self._recovery = cast(
-                "Any", Recovery(self.app, beacon=self.beacon, loop=self.loop)
-            )
-        return self._own_recovery

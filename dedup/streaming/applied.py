@@ -7,7 +7,7 @@ from dedup.core.deadletter import Reason
 from dedup.core.decide import Clock, Outcome
 from dedup.core.state import State
 from dedup.streaming.fetching import SourceRecord
-from dedup.streaming.publisher import Output
+from dedup.streaming.output import Output
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from mode import Service, get_logger
 
+from dedup.admin import BrokersAwayError, TopicError
 from dedup.consumer import committed_consumer
 from dedup.positions import positions_of_states
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
-from dedup.streaming.publisher import MAX_BATCH_BYTES, Output
+from dedup.streaming.output import Output
+from dedup.streaming.publisher import MAX_BATCH_BYTES
 from dedup.streaming.recovery import ChangelogReader
-from dedup.topics import BrokersAwayError, TopicError
 
 logger = get_logger(__name__)
 

@@ -17,8 +17,8 @@ from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
 from mode import Service, get_logger
 
 from dedup.groups import is_of_another_type, unowned_partitions
+from dedup.patience import GIVE_UP_AFTER_S
 from dedup.refusals import refusal, refused_by_group
-from dedup.streaming.publisher import GIVE_UP_AFTER_S
 
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp

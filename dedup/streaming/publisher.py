@@ -14,7 +14,7 @@ and are recognised as replayed, but dead letters may stand twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -28,29 +28,19 @@ from aiokafka.errors import (
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
-from dedup.core.deadletter import record_bytes
-from dedup.headerkeys import create_batch
+from dedup.admin import BrokersAwayError, TopicError
 from dedup.patience import GIVE_UP_AFTER_S, Patience
 from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
-from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher, PublishError
+from dedup.streaming.appending import append, portions
+from dedup.streaming.output import FencedError, Output, PublishError
 from dedup.streaming.producerclient import (
     cause_of,
     pace_metadata,
     send_offsets_after_records,
 )
 from dedup.streaming.retrying import publish_again
-from dedup.topics import BrokersAwayError, TopicError, check_topics, missing_topics
-
-__all__ = [
-    "GIVE_UP_AFTER_S",
-    "FencedError",
-    "KafkaPublisher",
-    "Output",
-    "OutputRecord",
-    "PublishError",
-    "Publisher",
-]
+from dedup.topics import check_topics, missing_topics
 
 MAX_BATCH_BYTES: Final = 900 * 1024
 """Size of a record batch: below the 1 MiB that brokers accept by default."""
@@ -275,69 +265,20 @@ class KafkaPublisher(Service):
         if output.dead_letters:  # their topic may have fewer partitions than the source, or more
             into = output.partition % len(await producer.partitions_for(letters))
         next_offset, _ = await asyncio.gather(
-            _append(
+            append(
                 producer,
                 TopicPartition(states, output.partition),
                 [output.states],
                 output.timestamp_ms,
             ),
-            _append(
+            append(
                 producer,
                 TopicPartition(letters, into),
-                _portions(output.dead_letters, self.letters_batch_bytes),
+                portions(output.dead_letters, self.letters_batch_bytes),
                 output.timestamp_ms,
             ),
         )
         return next_offset
-
-
-async def _append(
-    producer: AIOKafkaProducer,
-    to: TopicPartition,
-    portions: Iterable[Sequence[OutputRecord]],
-    timestamp_ms: int,
-) -> int | None:
-    """Append records to a partition, each portion in as few record batches as their size allows."""
-    batches = []
-    for records in filter(None, portions):
-        batch = create_batch(producer, records)
-        for record in records:
-            while (
-                batch.append(
-                    timestamp=timestamp_ms,
-                    key=record.key,
-                    value=record.value,
-                    headers=record.headers,
-                )
-                is None
-            ):  # it is full; an empty one takes any record
-                batches.append(batch)
-                batch = create_batch(producer, records)
-        batches.append(batch)
-    if not batches:
-        return None
-    deliveries = []
-    for batch in batches:
-        batch.close()
-        deliveries.append(await producer.send_batch(batch, to.topic, partition=to.partition))
-    acknowledged = await asyncio.gather(*deliveries)
-    offset = int(acknowledged[-1].offset)
-    # A retry that the broker knows already is acknowledged without its offset.
-    return None if offset < 0 else offset + batches[-1].record_count()
-
-
-def _portions(records: Iterable[OutputRecord], limit: int) -> Iterator[list[OutputRecord]]:
-    """Divide records into portions of `limit` bytes; one that is larger stands alone."""
-    portion: list[OutputRecord] = []
-    size = 0
-    for record in records:
-        more = record_bytes(record)
-        if portion and size + more > limit:
-            yield portion
-            portion, size = [], 0
-        portion.append(record)
-        size += more
-    yield portion
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -15,7 +15,7 @@ from mode import get_logger
 
 from dedup.letters import DlqError, open_dead_letters
 from dedup.settings import Settings
-from dedup.streaming.publisher import OutputRecord
+from dedup.streaming.output import OutputRecord
 
 logger = get_logger(__name__)
 

@@ -27,24 +27,13 @@ from typing import Final, cast
 
 from rocksdict import (
     AccessType,
-    BlockBasedOptions,
-    Cache,
-    Options,
     Rdict,
     WriteBatch,
-    WriteBufferManager,
 )
 
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
 from dedup.streaming.damage import DamagedError, StoreError, explain
-
-BLOCK_CACHE_BYTES: Final = 16 * 1024 * 1024
-WRITE_BUFFER_BYTES: Final = 8 * 1024 * 1024
-WRITE_BUFFERS_BYTES: Final = 32 * 1024 * 1024
-"""All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
-
-ARENA_BLOCK_BYTES: Final = 64 * 1024
-"""What a write buffer grows by. RocksDB's own megabyte leaves holes that small objects break up."""
+from dedup.streaming.memory import Memory, options
 
 RECENT_STATES: Final = 8_192
 """States of a partition that are kept at hand: some 7 MiB."""
@@ -59,14 +48,6 @@ _FIRST_OTHER_KEY: Final = b"\x80"
 _TABLE_END: Final = (0x88E241B785F4CFF7).to_bytes(8, "little")  # RocksDB's block-based tables
 _AWAY: Final = ".away"
 _DAMAGED: Final = ".damaged"
-
-
-class Memory:
-    """What all partitions of a worker share: RocksDB's block cache and its write buffers."""
-
-    def __init__(self) -> None:
-        self.block_cache = Cache(BLOCK_CACHE_BYTES)
-        self.write_buffers = WriteBufferManager(WRITE_BUFFERS_BYTES, allow_stall=False)
 
 
 class Progress:
@@ -95,7 +76,7 @@ class PartitionStore:
                 raise DamagedError(path, "found when it was read")
             path.parent.mkdir(parents=True, exist_ok=True)
             files = {file.name for file in path.glob("*.sst") if _complete(file)}
-            self._db = Rdict(str(path), _options(memory), access_type=AccessType.read_write())
+            self._db = Rdict(str(path), options(memory), access_type=AccessType.read_write())
             self._refuse_if_files_were_forgotten(files)
 
     def _refuse_if_files_were_forgotten(self, files: set[str]) -> None:
@@ -284,23 +265,6 @@ def _complete(table: Path) -> bool:
     with table.open("rb") as file:
         file.seek(max(0, table.stat().st_size - len(_TABLE_END)))
         return file.read() == _TABLE_END
-
-
-def _options(memory: Memory) -> Options:
-    table = BlockBasedOptions()
-    table.set_block_cache(memory.block_cache)
-    table.set_bloom_filter(10, block_based=False)
-    table.set_cache_index_and_filter_blocks(True)
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_block_based_table_factory(table)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_arena_block_size(ARENA_BLOCK_BYTES)
-    options.set_max_write_buffer_number(2)
-    options.set_write_buffer_manager(memory.write_buffers)
-    options.set_keep_log_file_num(2)
-    options.set_max_open_files(256)
-    return options
 
 
 def _marker(path: Path) -> Path:

@@ -25,7 +25,8 @@ from mode import get_logger
 
 from dedup.core.state import State
 from dedup.streaming.damage import DamagedError, StoreError
-from dedup.streaming.store import Memory, PartitionStore, destroy
+from dedup.streaming.memory import Memory
+from dedup.streaming.store import PartitionStore, destroy
 
 logger = get_logger(__name__)
 

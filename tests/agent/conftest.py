@@ -8,7 +8,7 @@ import pytest
 
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp
-from dedup.streaming.publisher import Output
+from dedup.streaming.output import Output
 from dedup.streaming.table import StateTable
 from dedup.wiring import TABLE_NAME, build_app
 from tests.records import batch, record

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dedup.core.decide import DAY_US
-from dedup.streaming.batching import RecordBatch
-from dedup.streaming.publisher import FencedError, PublishError
+from dedup.streaming.output import FencedError, PublishError
+from dedup.streaming.recordbatch import RecordBatch
 from tests.agent.conftest import Bench
 from tests.records import TP0, batch, event, record
 

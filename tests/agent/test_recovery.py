@@ -23,7 +23,8 @@ from dedup.streaming.datadir import (
     partitions_before,
     placed_by_json_key,
 )
-from dedup.streaming.store import Memory, PartitionStore, destroy
+from dedup.streaming.memory import Memory
+from dedup.streaming.store import PartitionStore, destroy
 from tests.agent.conftest import Bench
 from tests.records import event
 
@@ -160,7 +161,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from dedup.core.state import State
-from dedup.streaming.store import PartitionStore, Memory
+from dedup.streaming.store import PartitionStore
+from dedup.streaming.memory import Memory
 store = PartitionStore(Path(sys.argv[1]), Memory())
 progress = store.progress()
 begin = progress.next_offset if progress else 0

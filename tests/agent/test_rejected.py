@@ -8,7 +8,7 @@ import pytest
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
 from dedup.core.decide import Clock
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.publisher import Output, OutputRecord
+from dedup.streaming.output import Output, OutputRecord
 from dedup.streaming.rejected import Rejected
 
 

@@ -9,7 +9,8 @@ from msgspec import structs
 from dedup.core.state import State
 from dedup.streaming import store as store_module
 from dedup.streaming.damage import StoreError
-from dedup.streaming.store import Memory, PartitionStore
+from dedup.streaming.memory import Memory
+from dedup.streaming.store import PartitionStore
 from tests.agent.conftest import Bench
 
 ROW = State(b"f" * 21, 5, 0, 7, 100, 3, b'{"product_id":1}')

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dedup import diagnosis, topics
+from dedup import admin, diagnosis, topics
+from dedup.admin import TopicError
 from dedup.diagnosis import diagnose
 from dedup.localkafka import LocalKafka
 from dedup.reading import ReadError, open_topic
@@ -50,7 +51,7 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Worker, commands and producer say the address and the cure, and blame no permission."""
-    monkeypatch.setattr(topics, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(admin, "CONNECT_TIMEOUT_S", 1.0)
     told = re.compile(
         r"The broker 127\.0\.0\.1:\d+ of KAFKA_BOOTSTRAP_SERVERS answered, but it advertises the "
         r"address nowhere\.invalid:9092, and clients go on there: its name is unknown\. Set "
@@ -59,7 +60,7 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
     with LocalKafka(properties={"advertised.listeners": "CLIENT://nowhere.invalid:9092"}) as kafka:
         settings = settings_of(kafka)
         for asks in (topics.ensure_topics, topics.check_topics, topics.check_group):
-            with pytest.raises(topics.TopicError, match=told):
+            with pytest.raises(TopicError, match=told):
                 await asks(settings)
         with pytest.raises(ReadError, match=told):
             async with open_topic(settings, settings.KAFKA_DLQ_TOPIC, "KAFKA_DLQ_TOPIC"):
@@ -104,12 +105,12 @@ async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One broker can't make a topic with three replicas, and never answers who coordinates."""
-    for module, name in ((topics, "CONNECT_TIMEOUT_S"), (topics, "VISIBLE_TIMEOUT_S")):
+    for module, name in ((admin, "CONNECT_TIMEOUT_S"), (topics, "VISIBLE_TIMEOUT_S")):
         monkeypatch.setattr(module, name, 1.0)
     monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
     with (
         LocalKafka(properties={"offsets.topic.replication.factor": "3"}) as kafka,
-        pytest.raises(topics.TopicError) as refused,
+        pytest.raises(TopicError) as refused,
     ):
         await topics.check_group(settings_of(kafka))
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dedup.cli import cli
 from dedup.headerkeys import RawKey, create_batch
 from dedup.localkafka import LocalKafka
-from dedup.streaming.publisher import OutputRecord
+from dedup.streaming.output import OutputRecord
 from tests.records import event
 from tests.workers import (
     Names,

@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup import localkafka
+from dedup import localkafka, ports
 from dedup.kafkajars import LocalKafkaError, cache_dir, fetch_jars
 from dedup.localkafka import LocalKafka
 
@@ -169,9 +169,9 @@ def test_a_port_lost_to_a_race_is_replaced(
     broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes that start at once all find 9092 free; Kafka's bind decides, the others go on."""
-    look, misled = localkafka._is_free, iter([True, True])
+    look, misled = ports.is_free, iter([True, True])
     monkeypatch.setattr(localkafka, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
-    monkeypatch.setattr(localkafka, "_is_free", lambda port: next(misled, False) or look(port))
+    monkeypatch.setattr(localkafka, "is_free", lambda port: next(misled, False) or look(port))
     with LocalKafka() as second:
         assert second.bootstrap_servers != broker.bootstrap_servers
         assert "Address already in use" in second.log_path.read_text()

@@ -17,8 +17,9 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from dedup.localkafka import LocalKafka, free_port
+from dedup.localkafka import LocalKafka
 from dedup.patience import Patience
+from dedup.ports import free_port
 from dedup.positions import committed_offsets
 from dedup.settings import Settings, load_settings
 from dedup.sink.consuming import _start

@@ -26,8 +26,9 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from dedup.localkafka import LocalKafka, free_port
+from dedup.localkafka import LocalKafka
 from dedup.oracle import History, differences
+from dedup.ports import free_port
 from dedup.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
 from tests.workers import (

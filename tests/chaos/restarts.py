@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from dedup.child import spawn
-from dedup.localkafka import free_port
 from dedup.oracle import differences
+from dedup.ports import free_port
 from tests.workers import Names, WorkerProcess, emissions, judge, read_topic, wait_until_done
 
 BIN: Final = Path(sys.executable).parent

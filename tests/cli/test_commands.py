@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dedup import __version__, topics
+from dedup import __version__, admin
 from dedup.cli import cli
 from tests.workers import free_port
 
@@ -96,7 +96,7 @@ def test_the_worker_takes_the_place_of_the_command(monkeypatch: pytest.MonkeyPat
 def test_topics_without_a_broker_are_a_sentence_and_exit_1(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "CONNECT_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(admin, "CONNECT_TIMEOUT_S", 0.0)
     servers = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
     result = CliRunner().invoke(cli, ["topics", command])

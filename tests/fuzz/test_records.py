@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dedup.core.deadletter import DeadLetter, Reason
 from dedup.core.event import Event
 from dedup.core.read import _read_any, _read_plain, read_event
-from dedup.streaming.publisher import Output, OutputRecord
+from dedup.streaming.output import Output, OutputRecord
 from tests.agent.conftest import Bench
 from tests.core.records import ADDED, EVENT, PATHS, event_json
 from tests.fuzz import hostile

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from dedup.admin import TopicError
 from dedup.cli.configuration import sink_table
 from dedup.settings import SettingsError
 from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
-from dedup.topics import TopicError
 from tests.sink.running import environ, process, running, settings, table, until_equal
 from tests.sink.server import PostgresServer
 from tests.sink.topic import RandomTopic, drop_topic, expected_row, make_topic, row, write

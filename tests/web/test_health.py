@@ -7,7 +7,8 @@ from time import monotonic
 import pytest
 from aiokafka.errors import KafkaError
 
-from dedup.streaming.application import DedupApp, StateTableManager, WorkerError
+from dedup.streaming.application import DedupApp, WorkerError
+from dedup.streaming.table_manager import StateTableManager
 from tests.web.test_locked_pages import app, serving
 
 

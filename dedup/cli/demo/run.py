@@ -15,6 +15,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from dedup.admin import TopicError
 from dedup.cli.demo.follow import go_on, where_to_look
 from dedup.cli.demo.judge import Expectation, Output, read_output
 from dedup.cli.demo.phases import Phases
@@ -25,7 +26,7 @@ from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
 from dedup.localkafka import LocalKafka
 from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
-from dedup.topics import TopicError, ensure_topics
+from dedup.topics import ensure_topics
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
 from producer.settings import KafkaSettings, ProducerError

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
+from dedup.admin import TopicError
 from dedup.cli.observing.evidence import Evidence
 from dedup.cli.observing.gathering import gathered
 from dedup.cli.observing.states import Read, StatesOnDisk, states_on_disk
@@ -33,7 +34,7 @@ from dedup.partitioning import how_placed
 from dedup.reading import Spans, open_topic
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import TopicError, check_topics
+from dedup.topics import check_topics
 
 _AT_ONCE: Final = 1_000
 

@@ -12,7 +12,8 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
 from dedup.reading import Spans, TopicReader
-from dedup.streaming.store import Memory, PartitionStore
+from dedup.streaming.memory import Memory
+from dedup.streaming.store import PartitionStore
 
 
 class States(Protocol):

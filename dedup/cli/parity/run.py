@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from dedup.admin import TopicError
 from dedup.cli.demo.topics import read_topic
 from dedup.cli.parity.compare import Difference, Story, differences, stories
 from dedup.cli.parity.engine import run_flink
@@ -19,7 +20,7 @@ from dedup.connecting import connection_fault
 from dedup.consumer import committed_consumer
 from dedup.core.row import SOURCE_HEADER
 from dedup.settings import Settings
-from dedup.topics import TopicError, check_topics
+from dedup.topics import check_topics
 
 Offsets = dict[int, int]
 """The offset after the last event that counts, by partition."""

@@ -1,0 +1,95 @@
+"""A connection to the brokers for what is asked of topics and groups, and waiting for it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from dedup.connecting import explain_connection
+from dedup.diagnosis import diagnose
+from dedup.patience import Patience
+from dedup.refusals import brokers_away, refusal
+from dedup.settings import Settings
+
+CONNECT_TIMEOUT_S: Final = 30.0
+
+_Answer = TypeVar("_Answer")
+
+logger = logging.getLogger(__name__)
+
+
+class TopicError(Exception):
+    """A topic can't be used; the text names the setting and the cure."""
+
+
+class BrokersAwayError(TopicError):
+    """The brokers can't be reached now; waiting may mend it."""
+
+
+def waits_for_brokers(
+    asks: Callable[[Settings], Coroutine[Any, Any, _Answer]],
+) -> Callable[[Settings], Coroutine[Any, Any, _Answer]]:
+    """Let brokers that go away meanwhile be waited for, as long as for the first that answers."""
+
+    @wraps(asks)
+    async def ask(settings: Settings) -> _Answer:
+        # Commands that wait say nothing of it, unless it is in vain.
+        patience = Patience(
+            "The topics", logger, give_up_after_s=CONNECT_TIMEOUT_S, level=logging.INFO
+        )
+        while True:
+            try:
+                answer = await asks(settings)
+            except BrokersAwayError as error:
+                try:
+                    await patience.wait(error)
+                except BrokersAwayError:
+                    found = await diagnose(settings, settings.topics)
+                    raise TopicError(found or str(error)) from error
+            else:
+                patience.over()
+                return answer
+
+    return ask
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect; wait for a broker that answers. Raises TopicError, BrokersAwayError."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client())
+    try:
+        await _connect(admin, settings)
+        yield admin
+    except KafkaError as error:
+        kind = BrokersAwayError if brokers_away(error) else TopicError
+        raise kind(
+            f"The topics at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS} can't be "
+            f"made or checked: {refusal(error, settings, right='DESCRIBE')}"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _connect(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + CONNECT_TIMEOUT_S
+    while True:
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            if (sentence := await explain_connection(settings)) is not None:
+                raise TopicError(sentence) from error  # no waiting mends it
+            if loop.time() > deadline:
+                raise TopicError(
+                    f"No broker answers at KAFKA_BOOTSTRAP_SERVERS="
+                    f"{settings.KAFKA_BOOTSTRAP_SERVERS} ({error}). Start Kafka there, or set "
+                    "KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL) to what it listens on."
+                ) from error
+            await asyncio.sleep(1.0)
+        else:
+            return
