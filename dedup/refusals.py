@@ -55,7 +55,14 @@ class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
     message = "FENCED_INSTANCE_ID"
 
 
-for _missing in (GroupMaxSizeReachedError, FencedInstanceIdError):
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
+    """The topic takes no such record, as a compacted one takes none without a key."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+
+
+for _missing in (GroupMaxSizeReachedError, FencedInstanceIdError, InvalidRecordError):
     # aiokafka calls an answer that it has no class for UnknownError.
     kafka_errors.setdefault(_missing.errno, _missing)
 
@@ -73,6 +80,7 @@ _REFUSED_FOR_GOOD: Final = (
     InvalidConfigurationError,
     InvalidGroupIdError,
     InvalidPartitionsError,
+    InvalidRecordError,
     InvalidReplicationFactorError,
     InvalidRequiredAcksError,
     InvalidSessionTimeoutError,

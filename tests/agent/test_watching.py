@@ -207,6 +207,8 @@ async def test_the_names_of_the_metrics_are_these(bench: Bench) -> None:
     text = generate_latest(bench.app.metrics.registry).decode()
     assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == {
         "dedup_events_total",
+        "dedup_brokers_answered_timestamp_seconds",
+        "dedup_dry_run",
         "dedup_foreign_records_total",
         "dedup_group_member",
         "dedup_field_changes_total",
