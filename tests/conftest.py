@@ -1,5 +1,8 @@
 """What every test shares: a skipped test is a failure, for nothing was shown by it."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 _skipped: list[str] = []
@@ -18,3 +21,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for nodeid in _skipped:
         terminalreporter.write_line(f"FAILED {nodeid} - it was skipped", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Take away what a command that runs in the test's process has configured."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

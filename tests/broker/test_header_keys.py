@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.headerkeys import RawKey, create_batch
+from dedup.letter import replayed_position
 from dedup.localkafka import LocalKafka
 from dedup.streaming.output import OutputRecord
 from tests.records import event
@@ -96,7 +97,9 @@ async def test_an_event_is_applied_or_a_dead_letter_whatever_its_headers_are(
         await wait_until_done(kafka, names)
         assert worker.terminate() == 0
     assert emissions(await read_topic(kafka, names.states)) == {7: ["evt_1", "evt_2", "evt_3"]}
-    letters = (await read_topic(kafka, names.dead_letters))[HOME]
+    on_topic = (await read_topic(kafka, names.dead_letters))[HOME]
+    letters = [letter for letter in on_topic if replayed_position(letter.headers) is None]
+    assert len(on_topic) == len(letters) + 1, "the replayed one is marked"
     wanted = [(key.encode(), value) for key, value in HEADERS]
     assert [
         [(key.encode(), value) for key, value in letter.headers[: len(HEADERS)]]

@@ -216,13 +216,14 @@ def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
     tops = [name["y"], *(box["y"] for box in cells if box is not None)]
     assert len(tops) == 7
     assert tops == sorted(set(tops)), "one below the other"
-    labels = "(cell) => getComputedStyle(cell, '::before').content"
-    assert [cell.evaluate(labels) for cell in row.locator("td").all()] == [
+    # In one call: the live page replaces its rows.
+    labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content)"
+    assert row.locator("td").evaluate_all(labels) == [
         '"id"', '"price"', '"stock"', '"discount"', '"last change"', '"at (UTC)"',
     ]  # fmt: skip
     page.goto(site.url)
     row = page.locator("#results ~ .scroll tbody tr").first
-    assert [cell.evaluate(labels) for cell in row.locator("td").all()][:3] == [
+    assert row.locator("td").evaluate_all(labels)[:3] == [
         '"last 5 min"', '"since start"', '"share"',
     ]  # fmt: skip
     size = "(text) => text.getBoundingClientRect().height"

@@ -117,7 +117,7 @@ def test_a_search_by_name_finds_the_products_of_all_workers(site: Site) -> None:
             after = page["next_after"]
         assert found == sorted(wanted)
     html = get(f"{site.url}/products?search=desk+lamp")[1]
-    assert f'href="/products/{TOLD_ID}"' in html
+    assert f'href="./products/{TOLD_ID}"' in html
 
 
 def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
