@@ -55,7 +55,7 @@ def wall_clock() -> datetime:
 class Deduplicator:
     """Applies batches to the table and to Kafka, one batch of a partition at a time."""
 
-    note_written: Callable[[int, int, int], None] | None = None
+    note_written: Callable[[int, int, int | None], None] | None = None
     """Told after each write to the output topic: partition, number of records, offset after it."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Deduplicator:
         result = self._decide(batch, clock)
         next_offset = await self._publisher.publish(result.output)
         partition = batch.tp.partition
-        if next_offset is not None and self.note_written is not None:
+        if result.output.states and self.note_written is not None:
             self.note_written(partition, len(result.output.states), next_offset)
         self._table.write(partition, result.states, next_offset=next_offset, now_us=now_us)
         batch.mark_done()

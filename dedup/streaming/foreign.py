@@ -62,8 +62,15 @@ class ForeignRecords(Service):
         self._expected = dict(next_offsets)
         self._gaps.clear()
 
-    def note_written(self, partition: int, records: int, next_offset: int) -> None:
-        """Note what this worker wrote: so many records, up to this offset."""
+    def note_written(self, partition: int, records: int, next_offset: int | None) -> None:
+        """Note what this worker wrote: so many records, up to this offset; None: it is not known.
+
+        That is so where a commit was found out after the answer to it was lost: then nothing is
+        expected until the next write.
+        """
+        if next_offset is None:
+            self._expected.pop(partition, None)
+            return
         start, expected = next_offset - records, self._expected.get(partition)
         self._expected[partition] = next_offset + MARKER
         if expected is not None and start > expected:

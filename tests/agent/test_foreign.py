@@ -61,3 +61,14 @@ def test_gaps_that_nobody_reads_are_bounded(bench: Bench) -> None:
     for number in range(1, 1_000):
         foreign.note_written(0, 1, number * 10)
     assert len(foreign._gaps) == GAPS_KEPT
+
+
+def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_else_s(bench: Bench) -> None:
+    """It stands between the offsets that are known, committed by this worker."""
+    foreign = bench.app.foreign
+    foreign.expect({0: 10})
+    foreign.note_written(0, 1, 11)
+    foreign.note_written(0, 5, None)
+    foreign.note_written(0, 1, 19)
+    foreign.note_written(0, 1, 21)
+    assert list(foreign._gaps) == []
