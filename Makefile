@@ -29,7 +29,7 @@ demo: .venv/local.installed ## broker, producer, worker, result compared with an
 	@$(BIN)/dedup demo
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
 PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/.promtool/usr/bin/promtool)
