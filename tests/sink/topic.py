@@ -1,5 +1,6 @@
 """Records of `src_products` for the sink's tests, and what they leave: an oracle of its own."""
 
+import asyncio
 import json
 import random
 import uuid
@@ -90,11 +91,13 @@ class RandomTopic:
 
 
 async def make_topic(kafka: str, name: str | None = None) -> str:
-    """Make a compacted topic; gives its name."""
+    """Make a compacted topic, and wait until it is there; return its name."""
     name = name or f"src-{uuid.uuid4().hex[:8]}"
     async with _admin(kafka) as admin:
         new = NewTopic(name, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"})
         await admin.create_topics([new])
+        while (await admin.describe_topics([name]))[0]["error_code"]:
+            await asyncio.sleep(0.05)  # the broker does not show it yet
     return name
 
 
