@@ -22,7 +22,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from dedup.reconnecting import brokers
+from dedup.kafka.reconnecting import brokers
 
 AGAIN_EVERY_S: Final = 60.0
 """How often what lasts is told."""

@@ -4,8 +4,8 @@ from typing import Final
 
 from dedup.core.decide import DAY_US, Rules
 from dedup.core.fingerprint import FingerprintScheme
+from dedup.kafka.topics import STATE_MAX_BYTES, TopicFacts
 from dedup.settings import Settings
-from dedup.topics import STATE_MAX_BYTES, TopicFacts
 
 BESIDE_THE_ROW_BYTES: Final = 512
 """What a record batch holds beside the row: its own head, key and headers, rounded up."""

@@ -8,13 +8,14 @@ from typing import Any, Final
 import faust
 from faust.types.auth import CredentialsT
 
-from dedup.admin import BrokersAwayError, TopicError
 from dedup.core.decide import Rules
+from dedup.kafka.admin import BrokersAwayError, TopicError
+from dedup.kafka.patience import Patience
+from dedup.kafka.reconnecting import reconnect_with_pauses
+from dedup.kafka.topic_reader import BrokersSilentError, ReadError
+from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.logs import logging_config
 from dedup.metrics import Metrics
-from dedup.patience import Patience
-from dedup.reading import BrokersSilentError, ReadError
-from dedup.reconnecting import reconnect_with_pauses
 from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator, wall_clock
@@ -34,7 +35,6 @@ from dedup.streaming.rejected import Rejected
 from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.trail import Trail
-from dedup.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"

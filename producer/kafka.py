@@ -18,7 +18,7 @@ from zlib import crc32
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from dedup.reconnecting import reconnect_with_pauses
+from dedup.kafka.reconnecting import reconnect_with_pauses
 from producer.connect import ACKNOWLEDGE_WITHIN, close_producer, open_producer
 from producer.events import GeneratedEvent
 from producer.settings import KafkaSettings, ProducerError

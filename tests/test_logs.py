@@ -16,9 +16,9 @@ from aiokafka.errors import (
 )
 
 from dedup import outages
+from dedup.kafka.reconnecting import brokers
 from dedup.logs import JsonLines
 from dedup.outages import ToldOnce
-from dedup.reconnecting import brokers
 
 CLIENT = "aiokafka.client"
 SENDER = "aiokafka.producer.sender"

@@ -10,9 +10,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from dedup.admin import TopicError
-from dedup.reading import ReadError
-from dedup.reconnecting import reconnect_with_pauses
+from dedup.kafka.admin import TopicError
+from dedup.kafka.reconnecting import reconnect_with_pauses
+from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings, SettingsError, load_settings
 from dedup.streaming.damage import StoreError
 

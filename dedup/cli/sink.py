@@ -46,9 +46,9 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         if error.name != "psycopg":
             raise
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
-    from dedup.admin import TopicError  # noqa: PLC0415
+    from dedup.kafka.admin import TopicError  # noqa: PLC0415
+    from dedup.kafka.reconnecting import reconnect_with_pauses  # noqa: PLC0415
     from dedup.logs import log_to_stderr, write_only_json  # noqa: PLC0415
-    from dedup.reconnecting import reconnect_with_pauses  # noqa: PLC0415
     from dedup.settings import SettingsError  # noqa: PLC0415
 
     async def run() -> None:

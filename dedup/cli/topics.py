@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
+    from dedup.kafka.topics import TopicFacts
     from dedup.settings import Settings
-    from dedup.topics import TopicFacts
 
 _EPILOG: Final = """\b
 Examples:
@@ -39,7 +39,7 @@ def create(as_json: bool) -> None:
     The worker does the same when it starts. DEDUP_PARTITIONS (4) and DEDUP_REPLICATION_FACTOR (1)
     are those of new topics.
     """
-    from dedup.topics import ensure_topics  # noqa: PLC0415 - aiokafka takes longer than --help may
+    from dedup.kafka.topics import ensure_topics  # noqa: PLC0415 - aiokafka takes longer than --help may
 
     _report(ensure_topics, as_json)
 
@@ -52,7 +52,7 @@ def check(as_json: bool) -> None:
     That is what the worker checks when it starts: partitions, cleanup.policy, max.message.bytes,
     min.insync.replicas and message.timestamp.* of KAFKA_SRC_PRODUCTS_TOPIC and KAFKA_DLQ_TOPIC.
     """
-    from dedup.topics import check_topics  # noqa: PLC0415 - as above
+    from dedup.kafka.topics import check_topics  # noqa: PLC0415 - as above
 
     _report(check_topics, as_json)
 

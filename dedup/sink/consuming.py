@@ -17,19 +17,19 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from psycopg import Error
 
-from dedup.consumer import committed_consumer
 from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
-from dedup.patience import Patience
-from dedup.refusals import brokers_away, refusal
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.patience import Patience
+from dedup.kafka.topic_identity import topic_id_of
+from dedup.kafka.topics import StatesTopic, check_group, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
 from dedup.sink.database import Chunk, Database, Position
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
 from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
-from dedup.topicid import topic_id_of
-from dedup.topics import StatesTopic, check_group, describe_states_topic
 
 MAX_RECORDS: Final = 10_000
 """Records applied in one transaction at most."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.core.deadletter import record_bytes
-from dedup.headerkeys import create_batch
+from dedup.kafka.header_keys import create_batch
 from dedup.streaming.output import OutputRecord
 
 

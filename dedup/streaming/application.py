@@ -18,8 +18,8 @@ from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
+from dedup.kafka.broker_errors import refusal
 from dedup.metrics import Metrics
-from dedup.refusals import refusal
 from dedup.settings import Settings, shown
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch

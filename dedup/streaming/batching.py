@@ -30,8 +30,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import get_logger
 
-from dedup.patience import Patience
-from dedup.refusals import brokers_away
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.patience import Patience
 from dedup.streaming.fetching import BatchConsumerThread, Chunk
 from dedup.streaming.recordbatch import RecordBatch
 

@@ -18,7 +18,7 @@ from typing import IO, Final
 from mode import get_logger
 
 from dedup.core.row import output_key
-from dedup.partitioning import key_hash, partition_of_key
+from dedup.kafka.partitioning import key_hash, partition_of_key
 from dedup.streaming.damage import StoreError
 
 LOCK_NAME: Final = "worker.lock"

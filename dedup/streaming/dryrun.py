@@ -13,10 +13,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from mode import Service, get_logger
 
-from dedup.admin import BrokersAwayError, TopicError
-from dedup.consumer import committed_consumer
-from dedup.positions import positions_of_states
-from dedup.refusals import brokers_away, refusal
+from dedup.kafka.admin import BrokersAwayError, TopicError
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.offsets import positions_of_states
 from dedup.settings import Settings
 from dedup.streaming.output import Output
 from dedup.streaming.publisher import MAX_BATCH_BYTES

@@ -26,10 +26,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import get_logger
 
-from dedup.consumer import ISOLATION_LEVEL
-from dedup.patience import Patience
-from dedup.refusals import brokers_away
-from dedup.stableoffsets import stable_offsets
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.consumer import ISOLATION_LEVEL
+from dedup.kafka.patience import Patience
+from dedup.kafka.stable_offsets import stable_offsets
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service, get_logger
 
-from dedup.consumer import committed_consumer
+from dedup.kafka.consumer import committed_consumer
 
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from dedup.consumer import committed_consumer, log_end_consumer
+from dedup.kafka.consumer import committed_consumer, log_end_consumer
 from dedup.settings import Settings
 from dedup.streaming.ages import Arrivals, believable_age
 from dedup.streaming.fetching import unread_records

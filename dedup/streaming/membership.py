@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
 from mode import Service, get_logger
 
-from dedup.groups import is_of_another_type, unowned_partitions
-from dedup.patience import GIVE_UP_AFTER_S
-from dedup.refusals import refusal, refused_by_group
+from dedup.kafka.broker_errors import refusal, refused_by_group
+from dedup.kafka.groups import is_of_another_type, unowned_partitions
+from dedup.kafka.patience import GIVE_UP_AFTER_S
 
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp

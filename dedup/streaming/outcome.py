@@ -11,10 +11,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from dedup.consumer import committed_consumer, log_ends
 from dedup.core.row import SOURCE_HEADER
+from dedup.kafka.consumer import committed_consumer, log_ends
+from dedup.kafka.stable_offsets import stable_offsets
 from dedup.settings import Settings
-from dedup.stableoffsets import stable_offsets
 from dedup.streaming.output import Output
 
 

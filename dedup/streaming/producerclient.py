@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from dedup.refusals import root_cause
+from dedup.kafka.broker_errors import root_cause
 
 METADATA_PAUSE_S: Final = 0.2
 """How long a producer waits that can't reach the broker it needs."""

@@ -28,9 +28,10 @@ from aiokafka.errors import (
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
-from dedup.admin import BrokersAwayError, TopicError
-from dedup.patience import GIVE_UP_AFTER_S, Patience
-from dedup.refusals import brokers_away, refusal
+from dedup.kafka.admin import BrokersAwayError, TopicError
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
+from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
 from dedup.streaming.appending import append, portions
 from dedup.streaming.output import FencedError, Output, PublishError
@@ -40,7 +41,6 @@ from dedup.streaming.producerclient import (
     send_offsets_after_records,
 )
 from dedup.streaming.retrying import publish_again
-from dedup.topics import check_topics, missing_topics
 
 MAX_BATCH_BYTES: Final = 900 * 1024
 """Size of a record batch: below the 1 MiB that brokers accept by default."""

@@ -23,19 +23,19 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from mode import get_logger
 from msgspec.structs import replace
 
-from dedup.consumer import committed_consumer, log_ends
 from dedup.core.decide import Rules
 from dedup.core.event import microseconds
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.consumer import committed_consumer, log_ends
+from dedup.kafka.topics import missing_topics
 from dedup.metrics import Metrics
-from dedup.refusals import brokers_away, refusal
 from dedup.settings import Settings
 from dedup.streaming.damage import DamagedError, StoreError
 from dedup.streaming.datadir import grown, misplaced, partitions_before, placed_by_json_key
 from dedup.streaming.store import PartitionStore
 from dedup.streaming.table import StateTable
-from dedup.topics import missing_topics
 
 POLL_MS: Final = 500
 FETCH_BYTES: Final = 4 * 1024 * 1024

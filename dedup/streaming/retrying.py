@@ -26,8 +26,8 @@ from aiokafka.errors import (
 )
 from mode import get_logger
 
-from dedup.patience import Patience
-from dedup.refusals import brokers_away
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.patience import Patience
 from dedup.settings import Settings
 from dedup.streaming.outcome import Ending, ending_by_offset, ending_by_states
 from dedup.streaming.output import Output

@@ -12,14 +12,14 @@ from faust.tables.manager import TableManager
 from faust.types import TP, AppT
 from mode import Service, get_logger
 
-from dedup.diagnosis import diagnose
-from dedup.patience import GIVE_UP_AFTER_S, Patience
-from dedup.refusals import brokers_away
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.diagnosis import diagnose
+from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
+from dedup.kafka.topics import missing_topics
 from dedup.streaming.application import DedupApp, WorkerError, sentence
 from dedup.streaming.batching import BatchConsumer
 from dedup.streaming.datadir import grown
 from dedup.streaming.rereading import look_back
-from dedup.topics import missing_topics
 
 SEEK_WITHIN_S: Final = 30.0
 """How long the group may take to tell where to read on."""

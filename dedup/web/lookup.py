@@ -9,12 +9,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
-from dedup.consumer import committed_consumer
 from dedup.core.decide import Clock, Outcome, Position, Rules, decide
 from dedup.core.event import Event
 from dedup.core.fingerprint import scheme_of
 from dedup.core.read import read_event
 from dedup.core.state import State
+from dedup.kafka.consumer import committed_consumer
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.trail import Told

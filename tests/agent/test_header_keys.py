@@ -9,7 +9,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
-from dedup.headerkeys import RawKey, has_raw_key
+from dedup.kafka.header_keys import RawKey, has_raw_key
 
 RAW = RawKey(b"\xff\xed\xa0\x80\xe9".decode("utf-8", "surrogateescape"))
 GZIP, LZ4 = 1, 3

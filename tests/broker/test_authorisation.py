@@ -8,7 +8,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from dedup import topics
+from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.records import event

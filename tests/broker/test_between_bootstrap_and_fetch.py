@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dedup import admin, diagnosis, topics
-from dedup.admin import TopicError
-from dedup.diagnosis import diagnose
+from dedup.kafka import admin, diagnosis, topics
+from dedup.kafka.admin import TopicError
+from dedup.kafka.diagnosis import diagnose
+from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.localkafka import LocalKafka
-from dedup.reading import ReadError, open_topic
 from dedup.settings import Settings, load_settings
 from producer.connect import open_producer
 from producer.settings import ProducerError

@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from dedup.admin import TopicError
+from dedup.kafka.admin import TopicError
+from dedup.kafka.topics import check_topics, ensure_topics
 from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from dedup.topics import check_topics, ensure_topics
 from tests.records import event
 from tests.workers import Names, WorkerProcess, produce, read_topic, wait_until_done
 

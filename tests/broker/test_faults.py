@@ -11,14 +11,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.ports import free_port
-from dedup.refusals import brokers_away
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from dedup.topics import ensure_topics
 from tests.records import event
 from tests.workers import (
     Names,

@@ -17,7 +17,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from faust.assignor.client_assignment import ClientAssignment, ClientMetadata
 
-from dedup import topics
+from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.broker.newer_groups import member

@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from click.testing import CliRunner
 
 from dedup.cli import cli
+from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
 from dedup.streaming.lag import LagReader
-from dedup.topics import ensure_topics
 from tests.broker.transactions import Feed, prices, producing
 from tests.records import event
 from tests.workers import (

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from dedup.child import spawn
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
 from tests.records import event
 from tests.workers import Names, WorkerProcess, produce, wait_until_done
 

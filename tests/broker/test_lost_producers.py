@@ -33,13 +33,13 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import FencedError, Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from dedup.topics import ensure_topics
 from tests.broker.faulty import (
     OF_A_TRANSACTION,
     PHASES,

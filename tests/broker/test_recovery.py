@@ -13,7 +13,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
-from dedup import topics
+from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.oracle import differences
 from dedup.settings import load_settings

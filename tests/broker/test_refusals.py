@@ -11,7 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import NodeNotReadyError
 
-from dedup import topics
+from dedup.kafka import topics
 from dedup.settings import Settings, load_settings
 from tests.workers import Names, WorkerProcess, free_port
 

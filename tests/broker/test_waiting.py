@@ -17,13 +17,13 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from dedup.kafka.offsets import committed_offsets
+from dedup.kafka.patience import Patience
+from dedup.kafka.topics import check_group, check_topics, ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.patience import Patience
 from dedup.ports import free_port
-from dedup.positions import committed_offsets
 from dedup.settings import Settings, load_settings
 from dedup.sink.consuming import _start
-from dedup.topics import check_group, check_topics, ensure_topics
 from dedup.wiring import build_app
 from tests.broker.faulty import Faults, answered, faulty_client, never_sent
 from tests.records import event

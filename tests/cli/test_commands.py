@@ -9,8 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dedup import __version__, admin
+from dedup import __version__
 from dedup.cli import cli
+from dedup.kafka import admin
 from tests.workers import free_port
 
 COMMANDS = (

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
+from dedup.kafka.topics import ensure_topics
 from dedup.letter import Letter, printable
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
 from tests.records import event
 from tests.workers import Names, WorkerProcess, free_port, partition_of, read_topic
 

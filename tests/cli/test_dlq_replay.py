@@ -20,10 +20,10 @@ from dedup.cli.dlq.mending import Mending
 from dedup.cli.dlq.replay import Resubmission, replaying
 from dedup.core.deadletter import AnyHeader, Reason, dead_letter_headers, fitting
 from dedup.core.deadletter import DeadLetter as Why
+from dedup.kafka.topic_reader import ReadError
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.reading import ReadError
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
 from tests.cli.test_dlq import Dlq, Record, reasons, until
 from tests.records import event
 from tests.workers import WorkerProcess, partition_of, read_topic

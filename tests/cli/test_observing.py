@@ -17,10 +17,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.oracle import Oracle
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
 from tests.records import event

@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaProducer
 
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
+from dedup.kafka.topic_checks import DAY_MS
+from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from dedup.topicchecks import DAY_MS
-from dedup.topics import ensure_topics
 from tests.cli.changing import EACH, SESSIONS, Done, configure, outcomes_of, work
 from tests.cli.topics import Topics
 from tests.records import event as plain_event

@@ -8,8 +8,8 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from dedup.cli import cli
+from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from dedup.topics import ensure_topics
 from tests.workers import Names
 
 

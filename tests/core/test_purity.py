@@ -122,7 +122,7 @@ def test_consumers_are_made_in_one_place(path: Path) -> None:
         for node in ast.walk(TREES[path])
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AIOKafkaConsumer")
     ]
-    assert not made or module_name(path) == "dedup.consumer"
+    assert not made or module_name(path) == "dedup.kafka.consumer"
 
 
 def test_the_lower_layers_are_what_they_are_named() -> None:
@@ -144,7 +144,7 @@ def test_the_core_imports_only_the_core(path: Path) -> None:
     "path", [p for p in FILES if within(module_name(p), "producer")], ids=module_name
 )
 def test_the_producer_imports_only_the_core_and_how_clients_log(path: Path) -> None:
-    shared = ("dedup.core", "dedup.logs", "dedup.reconnecting")
+    shared = ("dedup.core", "dedup.logs", "dedup.kafka.reconnecting")
     ours = [name for name in imported(TREES[path]) if within(name, "dedup")]
     assert [name for name in ours if not within(name, *shared)] == []
 

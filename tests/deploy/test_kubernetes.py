@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from dedup import __version__
+from dedup.kafka.topics import topic_configs
 from dedup.settings import Settings, load_settings
-from dedup.topics import topic_configs
 from deploy.k8s.single_files import OVERLAY, PARTS, files
 from producer.settings import load_settings as load_producer_settings
 from tests.deploy.conftest import K8S, ROOT, Judge, build

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dedup.admin import TopicError
 from dedup.cli.configuration import sink_table
+from dedup.kafka.admin import TopicError
 from dedup.settings import SettingsError
 from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError

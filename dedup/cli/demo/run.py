@@ -15,18 +15,18 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from dedup.admin import TopicError
 from dedup.cli.demo.follow import go_on, where_to_look
 from dedup.cli.demo.judge import Expectation, Output, read_output
 from dedup.cli.demo.phases import Phases
 from dedup.cli.demo.report import Findings, report
 from dedup.cli.demo.topics import read_topic, wait_until_committed
 from dedup.cli.demo.worker import Counts, DemoError, DemoWorker
+from dedup.kafka.admin import TopicError
+from dedup.kafka.topics import ensure_topics
 from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
 from dedup.localkafka import LocalKafka
 from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
-from dedup.topics import ensure_topics
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
 from producer.settings import KafkaSettings, ProducerError

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-from dedup.consumer import committed_consumer
+from dedup.kafka.consumer import committed_consumer
 from dedup.settings import Settings
 
 _FETCH_BYTES: Final = 8 * 1024 * 1024

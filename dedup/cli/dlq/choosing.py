@@ -13,10 +13,10 @@ from dedup.cli.dlq.originals import whole
 from dedup.cli.dlq.placing import Places
 from dedup.cli.dlq.replay import Resubmission, replaying
 from dedup.cli.dlq.trying import Trial, trials
+from dedup.kafka.broker_errors import refusal
+from dedup.kafka.topic_reader import Spans, partition_count
 from dedup.letter import Letter
 from dedup.letters import DeadLetters, DlqError, open_dead_letters
-from dedup.reading import Spans, partition_count
-from dedup.refusals import refusal
 from dedup.settings import Settings
 
 Position = tuple[int, int]

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from dedup.kafka.topic_reader import open_topic
 from dedup.letter import Letter
 from dedup.letters import DlqError
-from dedup.reading import open_topic
 from dedup.settings import Settings
 
 

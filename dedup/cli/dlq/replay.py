@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 
 from dedup.core.deadletter import AnyHeader, LetterRecord
-from dedup.headerkeys import create_batch, has_raw_key
+from dedup.kafka.broker_errors import refusal
+from dedup.kafka.header_keys import create_batch, has_raw_key
+from dedup.kafka.topic_reader import ReadError
 from dedup.letter import Letter, replayed_headers
 from dedup.letters import replay_id
-from dedup.reading import ReadError
-from dedup.refusals import refusal
 from dedup.settings import Settings
 
 ACKNOWLEDGE_WITHIN_S: Final = 30.0

@@ -11,10 +11,10 @@ from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
-from dedup.reading import open_topic
+from dedup.kafka.topic_reader import open_topic
+from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 Resubmissions = Callable[[], AsyncIterable[Resubmission]]
 

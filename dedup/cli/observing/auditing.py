@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
-from dedup.admin import TopicError
 from dedup.cli.observing.evidence import Evidence
 from dedup.cli.observing.gathering import gathered
 from dedup.cli.observing.states import Read, StatesOnDisk, states_on_disk
@@ -30,11 +29,12 @@ from dedup.core.fingerprint import VERSION, scheme_of
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
 from dedup.core.state import UNKNOWN_SOURCE, State
-from dedup.partitioning import how_placed
-from dedup.reading import Spans, open_topic
+from dedup.kafka.admin import TopicError
+from dedup.kafka.partitioning import how_placed
+from dedup.kafka.topic_reader import Spans, open_topic
+from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 _AT_ONCE: Final = 1_000
 

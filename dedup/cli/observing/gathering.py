@@ -10,10 +10,10 @@ from dedup.cli.observing.telling import Teller
 from dedup.core.decide import Rules
 from dedup.core.madeby import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
+from dedup.kafka.offsets import committed_offsets
+from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.letter import Letter
 from dedup.letters import open_dead_letters
-from dedup.positions import committed_offsets
-from dedup.reading import ReadError, open_topic
 from dedup.settings import Settings
 
 _LETTERS_AT_ONCE: Final = 500

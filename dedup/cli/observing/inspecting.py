@@ -10,10 +10,10 @@ from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.fingerprint import scheme_of
 from dedup.core.row import read_output_key, read_product
 from dedup.core.state import UNKNOWN_SOURCE, State
-from dedup.reading import ReadError, open_topic
+from dedup.kafka.topic_reader import ReadError, open_topic
+from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 
 @dataclass(frozen=True)

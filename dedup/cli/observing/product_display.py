@@ -11,8 +11,8 @@ from dedup.cli.terminal import console, harmless
 from dedup.core.explain import instant
 from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
+from dedup.kafka.partitioning import how_placed
 from dedup.letter import printable
-from dedup.partitioning import how_placed
 
 
 def as_json(product: Product, limit: int) -> dict[str, Any]:

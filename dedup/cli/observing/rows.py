@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from dedup.kafka.topic_reader import open_topic
 from dedup.letter import printable
-from dedup.reading import open_topic
 from dedup.settings import Settings
 
 

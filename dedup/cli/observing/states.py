@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
-from dedup.reading import Spans, TopicReader
+from dedup.kafka.topic_reader import Spans, TopicReader
 from dedup.streaming.memory import Memory
 from dedup.streaming.store import PartitionStore
 

@@ -12,10 +12,10 @@ from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import judge
 from dedup.core.decide import EMITTING, Outcome
 from dedup.core.row import readable_row
-from dedup.reading import open_topic
+from dedup.kafka.topic_reader import open_topic
+from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dedup.cli.observing.states import Read, StatesOnDisk, load, states_on_disk
 from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
-from dedup.positions import positions_of_states
-from dedup.reading import Batches, TopicReader, open_topic
+from dedup.kafka.offsets import positions_of_states
+from dedup.kafka.topic_reader import Batches, TopicReader, open_topic
+from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 SOURCE: Final = "KAFKA_PRODUCT_TOPIC"
 

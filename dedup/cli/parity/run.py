@@ -12,15 +12,15 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from dedup.admin import TopicError
 from dedup.cli.demo.topics import read_topic
 from dedup.cli.parity.compare import Difference, Story, differences, stories
 from dedup.cli.parity.engine import run_flink
-from dedup.connecting import connection_fault
-from dedup.consumer import committed_consumer
 from dedup.core.row import SOURCE_HEADER
+from dedup.kafka.admin import TopicError
+from dedup.kafka.connecting import connection_fault
+from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.topics import check_topics
 from dedup.settings import Settings
-from dedup.topics import check_topics
 
 Offsets = dict[int, int]
 """The offset after the last event that counts, by partition."""

@@ -2,8 +2,8 @@
 
 from aiokafka import TopicPartition
 
-from dedup.consumer import committed_consumer
-from dedup.reading import open_topic
+from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from dedup.connecting import explain_connection
-from dedup.diagnosis import diagnose
-from dedup.patience import Patience
-from dedup.refusals import brokers_away, refusal
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.connecting import explain_connection
+from dedup.kafka.diagnosis import diagnose
+from dedup.kafka.patience import Patience
 from dedup.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 30.0

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-import dedup.headerkeys  # noqa: F401 - makes every consumer read headers whose keys are not UTF-8
+import dedup.kafka.header_keys  # noqa: F401 - makes every consumer read headers whose keys are not UTF-8
 from dedup.settings import Settings
 
 ISOLATION_LEVEL: Final = "read_committed"

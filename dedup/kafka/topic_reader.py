@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from dedup.connecting import connection_fault
-from dedup.consumer import committed_consumer
-from dedup.diagnosis import diagnose
-from dedup.refusals import brokers_away
+from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.connecting import connection_fault
+from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.diagnosis import diagnose
 from dedup.settings import Settings
 
 STALLED_AFTER_S: Final = 30.0

@@ -16,7 +16,7 @@ from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from dedup.connecting import connected, connection_fault
+from dedup.kafka.connecting import connected, connection_fault
 from dedup.settings import Settings
 
 _GROUP, _TRANSACTION = 0, 1

@@ -17,16 +17,15 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.group import HeartbeatRequest
 
-from dedup.admin import (
+from dedup.kafka.admin import (
     CONNECT_TIMEOUT_S,
     BrokersAwayError,
     TopicError,
     admin_client,
     waits_for_brokers,
 )
-from dedup.refusals import brokers_away, refusal
-from dedup.settings import Settings
-from dedup.topicchecks import (
+from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.topic_checks import (
     DAY_MS,
     largest_batch,
     letter_faults,
@@ -34,7 +33,8 @@ from dedup.topicchecks import (
     write_faults,
     write_warnings,
 )
-from dedup.topicid import topic_id_of
+from dedup.kafka.topic_identity import topic_id_of
+from dedup.settings import Settings
 
 DLQ_RETENTION_MS: Final = 14 * DAY_MS
 VISIBLE_TIMEOUT_S: Final = 15.0
