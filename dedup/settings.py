@@ -28,8 +28,8 @@ from pydantic_settings import (
 )
 
 from dedup.core.event import CONTENT_FIELDS
-from dedup.servicelinks import added_by_kubernetes
-from dedup.settingtypes import (
+from dedup.core.service_links import added_by_kubernetes
+from dedup.core.setting_types import (
     Brokers,
     Duration,
     GroupName,

@@ -15,7 +15,6 @@ import msgspec
 from pydantic import ValidationError
 
 from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.document import read_json
 from dedup.core.event import (
     REQUIRED_FIELDS,
     STATE_FIELDS,
@@ -28,6 +27,7 @@ from dedup.core.event import (
     time_text,
 )
 from dedup.core.plain import is_plain, is_plain_price, is_plain_text
+from dedup.core.strict_json import read_json
 
 
 class _PlainEvent(msgspec.Struct, gc=False):

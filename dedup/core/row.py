@@ -13,7 +13,6 @@ import msgspec
 from pydantic import BeforeValidator
 
 from dedup.core.deadletter import Header
-from dedup.core.document import read_json
 from dedup.core.event import (
     STATE_FIELDS,
     Event,
@@ -29,6 +28,7 @@ from dedup.core.event import (
 from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
 from dedup.core.plain import is_plain, is_plain_price, is_plain_text
 from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
+from dedup.core.strict_json import read_json
 
 ROW_FIELDS: Final = (
     "product_id",

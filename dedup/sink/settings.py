@@ -7,8 +7,8 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from dedup.core.setting_types import GroupName
 from dedup.settings import Settings, read_settings
-from dedup.settingtypes import GroupName
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's is 8 longer, of 63 at most
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from aiohttp.web import Request
 
+from dedup.core.setting_types import is_plain_path
 from dedup.settings import Settings
-from dedup.settingtypes import is_plain_path
 
 PREFIX_HEADER: Final = "X-Forwarded-Prefix"
 

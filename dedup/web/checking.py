@@ -6,9 +6,9 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Clock, Position, decide
-from dedup.core.document import key_named_in
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
+from dedup.core.strict_json import key_named_in
 from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp
 from dedup.web.group import WholeGroup

@@ -17,8 +17,8 @@ from aiohttp import hdrs
 from aiohttp.web import Application, Request, Response, StreamResponse, middleware
 from faust.web.drivers.aiohttp import Web
 
+from dedup.core.setting_types import is_loopback
 from dedup.settings import Settings, open_door
-from dedup.settingtypes import is_loopback
 from dedup.streaming.application import WorkerError
 from dedup.web.addresses import Addresses
 

@@ -9,7 +9,7 @@ from dedup.cli.observing.states import StatesInMemory
 from dedup.cli.observing.telling import Teller
 from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
-from dedup.core.document import key_named_in
+from dedup.core.strict_json import key_named_in
 
 PARTITION: Final = 0
 
