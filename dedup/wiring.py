@@ -18,9 +18,10 @@ from dedup.logs import logging_config
 from dedup.metrics import Metrics
 from dedup.rules import rules_of
 from dedup.settings import Settings
+from dedup.state.data_directory import Origin
+from dedup.state.table import STORE_URL, StateTable
 from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import DedupApp, WorkerError
-from dedup.streaming.datadir import Origin
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.ending import DedupWorker
 from dedup.streaming.foreign import ForeignRecords
@@ -32,7 +33,6 @@ from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
 from dedup.streaming.recordbatch import BatchSchema
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.rejected import Rejected
-from dedup.streaming.table import STORE_URL, StateTable
 from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.trail import Trail
 from dedup.web import add_pages

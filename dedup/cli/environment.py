@@ -14,7 +14,7 @@ from dedup.kafka.admin import TopicError
 from dedup.kafka.reconnecting import reconnect_with_pauses
 from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings, SettingsError, load_settings
-from dedup.streaming.damage import StoreError
+from dedup.state.store_errors import StoreError
 
 T = TypeVar("T")
 

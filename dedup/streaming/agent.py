@@ -30,13 +30,13 @@ from dedup.core.madeby import rules_headers
 from dedup.core.read import read_event, read_key
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
+from dedup.state.table import StateTable
 from dedup.streaming.ages import believable_age
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.fetching import SourceRecord
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher
 from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.rereading import WrittenLetters
-from dedup.streaming.table import StateTable
 
 logger = get_logger(__name__)
 

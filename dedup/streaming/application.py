@@ -21,11 +21,11 @@ from dedup import __version__
 from dedup.kafka.broker_errors import refusal
 from dedup.metrics import Metrics
 from dedup.settings import Settings, shown
+from dedup.state.data_directory import DataDirectory
+from dedup.state.store_errors import StoreError
 from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.batching import BatchConsumer, BatchTransport
-from dedup.streaming.damage import StoreError
-from dedup.streaming.datadir import DataDirectory
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.garbage import GarbageCollection

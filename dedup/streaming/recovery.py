@@ -32,10 +32,10 @@ from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.topics import missing_topics
 from dedup.metrics import Metrics
 from dedup.settings import Settings
-from dedup.streaming.damage import DamagedError, StoreError
-from dedup.streaming.datadir import grown, misplaced, partitions_before, placed_by_json_key
-from dedup.streaming.store import PartitionStore
-from dedup.streaming.table import StateTable
+from dedup.state.data_directory import grown, misplaced, partitions_before, placed_by_json_key
+from dedup.state.store import PartitionStore
+from dedup.state.store_errors import DamagedError, StoreError
+from dedup.state.table import StateTable
 
 POLL_MS: Final = 500
 FETCH_BYTES: Final = 4 * 1024 * 1024

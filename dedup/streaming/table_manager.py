@@ -16,9 +16,9 @@ from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import missing_topics
+from dedup.state.data_directory import grown
 from dedup.streaming.application import DedupApp, WorkerError, sentence
 from dedup.streaming.batching import BatchConsumer
-from dedup.streaming.datadir import grown
 from dedup.streaming.rereading import look_back
 
 SEEK_WITHIN_S: Final = 30.0

@@ -1,8 +1,8 @@
 """What the worker shows on its web server."""
 
 from dedup.settings import Settings
+from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.streaming.table import StateTable
 from dedup.web.pages import Pages
 from dedup.web.server import LockedWeb
 

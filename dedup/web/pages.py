@@ -21,8 +21,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from dedup.settings import Settings
+from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.streaming.table import StateTable
 from dedup.web.addresses import Addresses, Links
 from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters

@@ -17,8 +17,8 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.streaming.table import StateTable
 from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.trail import Told
 from dedup.web.lookup import read_source_record, verdict_from_record

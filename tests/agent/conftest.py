@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dedup.settings import load_settings
+from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.output import Output
-from dedup.streaming.table import StateTable
 from dedup.wiring import TABLE_NAME, build_app
 from tests.records import batch, record
 

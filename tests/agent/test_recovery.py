@@ -15,16 +15,11 @@ from aiokafka.partitioner import murmur2
 
 from dedup.core.decide import Rules
 from dedup.core.state import State
+from dedup.state.data_directory import DataDirectory, Origin, partitions_before, placed_by_json_key
+from dedup.state.memory import Memory
+from dedup.state.store import PartitionStore, destroy
+from dedup.state.store_errors import DamagedError, StoreError
 from dedup.streaming.agent import Deduplicator
-from dedup.streaming.damage import DamagedError, StoreError
-from dedup.streaming.datadir import (
-    DataDirectory,
-    Origin,
-    partitions_before,
-    placed_by_json_key,
-)
-from dedup.streaming.memory import Memory
-from dedup.streaming.store import PartitionStore, destroy
 from tests.agent.conftest import Bench
 from tests.records import event
 
@@ -161,8 +156,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from dedup.core.state import State
-from dedup.streaming.store import PartitionStore
-from dedup.streaming.memory import Memory
+from dedup.state.store import PartitionStore
+from dedup.state.memory import Memory
 store = PartitionStore(Path(sys.argv[1]), Memory())
 progress = store.progress()
 begin = progress.next_offset if progress else 0

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from dedup.core.state import State
-from dedup.streaming import store as store_module
-from dedup.streaming.damage import StoreError
-from dedup.streaming.memory import Memory
-from dedup.streaming.store import PartitionStore
+from dedup.state import store as store_module
+from dedup.state.memory import Memory
+from dedup.state.store import PartitionStore
+from dedup.state.store_errors import StoreError
 from tests.agent.conftest import Bench
 
 ROW = State(b"f" * 21, 5, 0, 7, 100, 3, b'{"product_id":1}')

@@ -15,7 +15,7 @@ APPLY = "decide (dedup/core/decide.py:99);_apply (dedup/core/decide.py:150)"
         (f"{DECIDE};read_event (dedup/core/read.py:62)", "read events: parse, validate, normalise"),
         (f"{DECIDE};{APPLY};encode_row (dedup/core/row.py:90)", "decide: fingerprint, row"),
         (
-            f"{DECIDE};read (dedup/streaming/table.py:9);read (dedup/streaming/store.py:151)",
+            f"{DECIDE};read (dedup/state/table.py:9);read (dedup/state/store.py:151)",
             "known states: at hand, from RocksDB",
         ),
         (

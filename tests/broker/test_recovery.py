@@ -17,10 +17,10 @@ from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.oracle import differences
 from dedup.settings import load_settings
+from dedup.state.store_errors import StoreError
+from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.streaming.damage import StoreError
 from dedup.streaming.recovery import RecoveryError
-from dedup.streaming.table import StateTable
 from dedup.wiring import TABLE_NAME, build_app
 from producer.events import EventGenerator, Mix
 from tests.records import event

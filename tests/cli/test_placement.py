@@ -11,7 +11,7 @@ from aiokafka.partitioner import murmur2
 from click.testing import CliRunner
 
 from dedup.localkafka import LocalKafka
-from dedup.streaming.datadir import partitions_before, placed_by_json_key
+from dedup.state.data_directory import partitions_before, placed_by_json_key
 from producer.__main__ import main
 from tests.cli.topics import Topics
 from tests.records import event

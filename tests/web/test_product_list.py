@@ -11,8 +11,8 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import NO_FINGERPRINT
 from dedup.core.state import State
 from dedup.settings import load_settings
-from dedup.streaming.store import PartitionStore
-from dedup.streaming.table import StateTable
+from dedup.state.store import PartitionStore
+from dedup.state.table import StateTable
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import ProductList
 from dedup.web.owners import Owners

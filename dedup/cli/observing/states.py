@@ -12,8 +12,8 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
 from dedup.kafka.topic_reader import Spans, TopicReader
-from dedup.streaming.memory import Memory
-from dedup.streaming.store import PartitionStore
+from dedup.state.memory import Memory
+from dedup.state.store import PartitionStore
 
 
 class States(Protocol):

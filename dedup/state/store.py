@@ -32,8 +32,8 @@ from rocksdict import (
 )
 
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
-from dedup.streaming.damage import DamagedError, StoreError, explain
-from dedup.streaming.memory import Memory, options
+from dedup.state.memory import Memory, options
+from dedup.state.store_errors import DamagedError, StoreError, explain
 
 RECENT_STATES: Final = 8_192
 """States of a partition that are kept at hand: some 7 MiB."""

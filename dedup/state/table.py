@@ -24,9 +24,9 @@ from faust.types import TP
 from mode import get_logger
 
 from dedup.core.state import State
-from dedup.streaming.damage import DamagedError, StoreError
-from dedup.streaming.memory import Memory
-from dedup.streaming.store import PartitionStore, destroy
+from dedup.state.memory import Memory
+from dedup.state.store import PartitionStore, destroy
+from dedup.state.store_errors import DamagedError, StoreError
 
 logger = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from mode import get_logger
 
 from dedup.core.row import output_key
 from dedup.kafka.partitioning import key_hash, partition_of_key
-from dedup.streaming.damage import StoreError
+from dedup.state.store_errors import StoreError
 
 LOCK_NAME: Final = "worker.lock"
 ORIGIN_NAME: Final = "origin.json"
