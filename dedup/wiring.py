@@ -14,8 +14,11 @@ from dedup.kafka.patience import Patience
 from dedup.kafka.reconnecting import reconnect_with_pauses
 from dedup.kafka.topic_reader import BrokersSilentError, ReadError
 from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
-from dedup.logs import logging_config
-from dedup.metrics import Metrics
+from dedup.observability.decision_log import Trail
+from dedup.observability.gauge_sampler import Gauges
+from dedup.observability.logs import logging_config
+from dedup.observability.metrics import Metrics
+from dedup.observability.rates import History
 from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.state.data_directory import Origin
@@ -25,8 +28,6 @@ from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.ending import DedupWorker
 from dedup.streaming.foreign import ForeignRecords
-from dedup.streaming.gauges import Gauges
-from dedup.streaming.history import History
 from dedup.streaming.membership import Membership
 from dedup.streaming.output import Publisher
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
@@ -34,7 +35,6 @@ from dedup.streaming.recordbatch import BatchSchema
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.rejected import Rejected
 from dedup.streaming.table_manager import StateTableManager
-from dedup.streaming.trail import Trail
 from dedup.web import add_pages
 
 TABLE_NAME: Final = "products"

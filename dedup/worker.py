@@ -6,7 +6,7 @@ from typing import Final
 
 from faust.cli.worker import worker as worker_command
 
-from dedup.logs import write_only_json
+from dedup.observability.logs import write_only_json
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp
 from dedup.wiring import build_app

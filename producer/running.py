@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from dedup.logs import log_to_stderr
+from dedup.observability.logs import log_to_stderr
 from producer.events import EventGenerator, GeneratedEvent, Kind
 from producer.kafka import EventSender, Partitioner
 from producer.lines import event_lines, summary_line

@@ -15,10 +15,10 @@ from aiokafka.errors import (
     RequestTimedOutError,
 )
 
-from dedup import outages
 from dedup.kafka.reconnecting import brokers
-from dedup.logs import JsonLines
-from dedup.outages import ToldOnce
+from dedup.observability import outages
+from dedup.observability.logs import JsonLines
+from dedup.observability.outages import ToldOnce
 
 CLIENT = "aiokafka.client"
 SENDER = "aiokafka.producer.sender"

@@ -48,7 +48,7 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
     from dedup.kafka.admin import TopicError  # noqa: PLC0415
     from dedup.kafka.reconnecting import reconnect_with_pauses  # noqa: PLC0415
-    from dedup.logs import log_to_stderr, write_only_json  # noqa: PLC0415
+    from dedup.observability.logs import log_to_stderr, write_only_json  # noqa: PLC0415
     from dedup.settings import SettingsError  # noqa: PLC0415
 
     async def run() -> None:

@@ -145,7 +145,7 @@ async def _rows(
 
 def _ready(topic: str) -> None:
     """Say that nothing that comes is missed any more; outages are logged from now on."""
-    from dedup.logs import log_to_stderr  # noqa: PLC0415 - as above
+    from dedup.observability.logs import log_to_stderr  # noqa: PLC0415 - as above
 
     click.echo(f"Following {topic}", err=True)
     log_to_stderr()

@@ -30,8 +30,8 @@ from dedup.core.madeby import rules_headers
 from dedup.core.read import read_event, read_key
 from dedup.core.row import KeyFormat, output_headers, output_key
 from dedup.core.state import State
+from dedup.observability.ages import believable_age
 from dedup.state.table import StateTable
-from dedup.streaming.ages import believable_age
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.fetching import SourceRecord
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher

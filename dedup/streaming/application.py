@@ -19,7 +19,10 @@ from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
 from dedup.kafka.broker_errors import refusal
-from dedup.metrics import Metrics
+from dedup.observability.decision_log import Trail
+from dedup.observability.gauge_sampler import Gauges
+from dedup.observability.metrics import Metrics
+from dedup.observability.rates import History
 from dedup.settings import Settings, shown
 from dedup.state.data_directory import DataDirectory
 from dedup.state.store_errors import StoreError
@@ -29,15 +32,12 @@ from dedup.streaming.batching import BatchConsumer, BatchTransport
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.garbage import GarbageCollection
-from dedup.streaming.gauges import Gauges
-from dedup.streaming.history import History
 from dedup.streaming.membership import Membership, MembershipError
 from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.recovery import ChangelogReader, RecoveryError
 from dedup.streaming.rejected import Rejected
-from dedup.streaming.trail import Trail
 
 FINISH_WITHIN_S: Final = 10.0
 """How long the batches in work may take when the worker is asked to stop."""

@@ -13,7 +13,7 @@ from faust.worker import Worker
 from mode import get_logger
 from mode.utils.logging import level_number
 
-from dedup.logs import logging_config
+from dedup.observability.logs import logging_config
 from dedup.streaming.application import DedupApp, WorkerError, sentence
 
 logger = get_logger(__name__)

@@ -30,7 +30,7 @@ from dedup.core.state import NO_EVENT_TIME, State
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.topics import missing_topics
-from dedup.metrics import Metrics
+from dedup.observability.metrics import Metrics
 from dedup.settings import Settings
 from dedup.state.data_directory import grown, misplaced, partitions_before, placed_by_json_key
 from dedup.state.store import PartitionStore

@@ -15,9 +15,9 @@ from dedup.core.fingerprint import scheme_of
 from dedup.core.read import read_event
 from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
+from dedup.observability.decision_log import Told
 from dedup.settings import Settings
 from dedup.streaming.agent import Deduplicator
-from dedup.streaming.trail import Told
 from dedup.web.models import PastVerdict
 from dedup.web.verdicts import past_verdict
 

@@ -10,10 +10,10 @@ from dedup import __version__
 from dedup.core.decide import Outcome
 from dedup.core.event import time_text
 from dedup.core.explain import instant
+from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
 from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp, sentence
-from dedup.streaming.history import Counts
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.owners import Owners

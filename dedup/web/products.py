@@ -17,10 +17,10 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.observability.decision_log import Told
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table_manager import StateTableManager
-from dedup.streaming.trail import Told
 from dedup.web.lookup import read_source_record, verdict_from_record
 from dedup.web.models import PastVerdict, Place, Product, ProductLine, ProductList
 from dedup.web.owners import Owners

@@ -5,7 +5,7 @@ from dedup.core.decide import EMITTING, Decision, Position, Rules
 from dedup.core.event import Event
 from dedup.core.explain import explain
 from dedup.core.state import State
-from dedup.streaming.trail import Told
+from dedup.observability.decision_log import Told
 from dedup.web.models import Comparison, PastVerdict, Verdict
 
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from dedup.streaming.ages import BELIEVED_S, ENDS_KEPT, Arrivals, believable_age
+from dedup.observability.ages import BELIEVED_S, ENDS_KEPT, Arrivals, believable_age
 from tests.agent.conftest import Bench
 from tests.records import batch, event, record
 

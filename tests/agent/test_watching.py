@@ -13,14 +13,14 @@ from dedup.core.decide import EMITTING, Clock, Outcome, Position, Rules, decide
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
-from dedup.metrics import COMPARED_PER_BATCH
-from dedup.streaming.history import SECONDS_KEPT, History
-from dedup.streaming.trail import (
+from dedup.observability.decision_log import (
     FOLLOWED,
     FOLLOWED_RECORD_BYTES,
     FOLLOWED_RECORDS,
     RECORDS_KEPT,
 )
+from dedup.observability.metrics import COMPARED_PER_BATCH
+from dedup.observability.rates import SECONDS_KEPT, History
 from dedup.web.lookup import verdict_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench

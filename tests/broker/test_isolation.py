@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.kafka.topics import ensure_topics
+from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
-from dedup.streaming.lag import LagReader
 from tests.broker.transactions import Feed, prices, producing
 from tests.records import event
 from tests.workers import (

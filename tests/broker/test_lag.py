@@ -9,8 +9,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 
 from dedup.kafka.topics import ensure_topics
+from dedup.observability.lag import Lag, LagReader
 from dedup.settings import load_settings
-from dedup.streaming.lag import Lag, LagReader
 from tests.workers import Names, connected
 
 HOUR_MS = 3_600_000

@@ -144,7 +144,7 @@ def test_the_core_imports_only_the_core(path: Path) -> None:
     "path", [p for p in FILES if within(module_name(p), "producer")], ids=module_name
 )
 def test_the_producer_imports_only_the_core_and_how_clients_log(path: Path) -> None:
-    shared = ("dedup.core", "dedup.logs", "dedup.kafka.reconnecting")
+    shared = ("dedup.core", "dedup.observability.logs", "dedup.kafka.reconnecting")
     ours = [name for name in imported(TREES[path]) if within(name, "dedup")]
     assert [name for name in ours if not within(name, *shared)] == []
 

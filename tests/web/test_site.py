@@ -23,8 +23,8 @@ from dedup import __version__
 from dedup.kafka.topics import ensure_topics
 from dedup.kafkajars import _download, _Jar, cache_dir, kafka_version
 from dedup.localkafka import _java_command
+from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
-from dedup.streaming.lag import LagReader
 from dedup.web.models import DeadLetters, Overview, Product, ProductList, Verdict, Version
 from dedup.web.openapi import document, document_text
 from tests.records import event

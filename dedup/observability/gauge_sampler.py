@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from dedup.core.state import State
+from dedup.observability.lag import Lag, LagReader
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.lag import Lag, LagReader
 
 if TYPE_CHECKING:
     from dedup.streaming.application import DedupApp

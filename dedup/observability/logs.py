@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO
 
-from dedup.outages import ToldOnce
+from dedup.observability.outages import ToldOnce
 
 _CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
 """Loggers of libraries that speak again and again in normal operation."""

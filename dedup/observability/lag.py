@@ -14,8 +14,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.consumer import committed_consumer, log_end_consumer
+from dedup.observability.ages import Arrivals, believable_age
 from dedup.settings import Settings
-from dedup.streaming.ages import Arrivals, believable_age
 from dedup.streaming.fetching import unread_records
 
 FIRST_RECORD_WITHIN_S: Final = 1.0
