@@ -32,12 +32,12 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
     "read events: parse, validate, normalise": ("read_event (",),
     "decide: fingerprint, row": ("decide (dedup/core/decide.py",),
     "headers and keys of rows": ("output_headers (", "output_key ("),
-    "the agent's loop around them": ("_decide (dedup/streaming/agent.py", "_named_products ("),
+    "the agent's loop around them": ("_decide (dedup/streaming/processor.py", "_named_products ("),
     "known states: at hand, from RocksDB": ("read (dedup/state/store.py",),
     "write states to RocksDB": ("write (dedup/state/store.py",),
     "append rows to record batches": ("_append (dedup/streaming/publisher.py",),
     "count and keep for metrics and pages": ("watch (dedup/streaming/application.py",),
-    "decode fetched records": ("_take (dedup/streaming/fetching.py",),
+    "decode fetched records": ("_take (dedup/streaming/consumer_thread.py",),
 }
 CLIENT: Final = "the rest of aiokafka: protocol, connections, transactions"
 OTHER: Final = "all else: asyncio, Faust"

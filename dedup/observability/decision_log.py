@@ -20,7 +20,7 @@ from dedup.core.event import Event
 from dedup.core.read import read_event
 from dedup.core.state import State
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.fetching import SourceRecord
+from dedup.streaming.consumer_thread import SourceRecord
 
 RECORDS_KEPT: Final = 10_000
 """Records that the kept batches may hold together; the newest batch is kept whatever it holds."""

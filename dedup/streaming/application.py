@@ -26,14 +26,14 @@ from dedup.observability.rates import History
 from dedup.settings import Settings, shown
 from dedup.state.data_directory import DataDirectory
 from dedup.state.store_errors import StoreError
-from dedup.streaming.agent import Deduplicator
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.batching import BatchConsumer, BatchTransport
+from dedup.streaming.batch_transport import BatchConsumer, BatchTransport
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.foreign import ForeignRecords
-from dedup.streaming.garbage import GarbageCollection
+from dedup.streaming.gc_policy import GarbageCollection
 from dedup.streaming.membership import Membership, MembershipError
 from dedup.streaming.output import FencedError, PublishError
+from dedup.streaming.processor import Deduplicator
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.recovery import ChangelogReader, RecoveryError

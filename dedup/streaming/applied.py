@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Clock, Outcome
 from dedup.core.state import State
-from dedup.streaming.fetching import SourceRecord
+from dedup.streaming.consumer_thread import SourceRecord
 from dedup.streaming.output import Output
 
 

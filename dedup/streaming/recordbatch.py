@@ -8,7 +8,7 @@ from typing import Any, Final
 from faust import Schema
 from faust.types import TP, AppT, Message
 
-from dedup.streaming.fetching import Chunk, SourceRecord
+from dedup.streaming.consumer_thread import Chunk, SourceRecord
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000

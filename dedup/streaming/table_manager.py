@@ -18,7 +18,7 @@ from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import missing_topics
 from dedup.state.data_directory import grown
 from dedup.streaming.application import DedupApp, WorkerError, sentence
-from dedup.streaming.batching import BatchConsumer
+from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.rereading import look_back
 
 SEEK_WITHIN_S: Final = 30.0

@@ -9,8 +9,8 @@ from dedup.core.decide import Clock, Position, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.core.strict_json import key_named_in
-from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp
+from dedup.streaming.processor import wall_clock
 from dedup.web.group import WholeGroup
 from dedup.web.models import Verdict
 from dedup.web.owners import Ask, NoAnswerError, Owners

@@ -17,7 +17,7 @@ from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
 from dedup.observability.decision_log import Told
 from dedup.settings import Settings
-from dedup.streaming.agent import Deduplicator
+from dedup.streaming.processor import Deduplicator
 from dedup.web.models import PastVerdict
 from dedup.web.verdicts import past_verdict
 

@@ -12,8 +12,8 @@ from dedup.core.event import time_text
 from dedup.core.explain import instant
 from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
-from dedup.streaming.agent import wall_clock
 from dedup.streaming.application import DedupApp, sentence
+from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.owners import Owners

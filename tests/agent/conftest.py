@@ -10,7 +10,7 @@ from dedup.settings import load_settings
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.output import Output
-from dedup.wiring import TABLE_NAME, build_app
+from dedup.streaming.wiring import TABLE_NAME, build_app
 from tests.records import batch, record
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from faust.types import TP, Message
 
-from dedup.streaming.batching import MAX_UNDONE, BatchConsumer
-from dedup.streaming.fetching import Chunk
+from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
+from dedup.streaming.consumer_thread import Chunk
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
 from tests.records import TP0, event, record

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 
-from dedup.streaming.garbage import THRESHOLDS, GarbageCollection
+from dedup.streaming.gc_policy import THRESHOLDS, GarbageCollection
 from tests.agent.conftest import Bench
 
 

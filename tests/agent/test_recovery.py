@@ -19,7 +19,7 @@ from dedup.state.data_directory import DataDirectory, Origin, partitions_before,
 from dedup.state.memory import Memory
 from dedup.state.store import PartitionStore, destroy
 from dedup.state.store_errors import DamagedError, StoreError
-from dedup.streaming.agent import Deduplicator
+from dedup.streaming.processor import Deduplicator
 from tests.agent.conftest import Bench
 from tests.records import event
 

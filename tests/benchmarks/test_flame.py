@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.flame import CLIENT, OTHER, shares
 
-LOOP = "run_forever (asyncio/base_events.py:603);apply (dedup/streaming/agent.py:141)"
-DECIDE = f"{LOOP};_decide (dedup/streaming/agent.py:180)"
+LOOP = "run_forever (asyncio/base_events.py:603);apply (dedup/streaming/processor.py:141)"
+DECIDE = f"{LOOP};_decide (dedup/streaming/processor.py:180)"
 APPLY = "decide (dedup/core/decide.py:99);_apply (dedup/core/decide.py:150)"
 
 

@@ -21,7 +21,7 @@ from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
-from dedup.wiring import TABLE_NAME, build_app
+from dedup.streaming.wiring import TABLE_NAME, build_app
 from producer.events import EventGenerator, Mix
 from tests.records import event
 from tests.workers import (

@@ -29,7 +29,7 @@ from aiokafka.errors import KafkaError
 from dedup.localkafka import LocalKafka
 from dedup.oracle import History, differences
 from dedup.ports import free_port
-from dedup.wiring import SESSION_TIMEOUT_S
+from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
 from tests.workers import (
     Names,

@@ -17,7 +17,7 @@ IMPURE = {
 }
 CORE_MODULES = [f"dedup.core.{path.stem}" for path in CORE if path.stem != "__init__"]
 
-LAYERS = ["dedup.core", "middle", "dedup.wiring", "dedup.worker"]
+LAYERS = ["dedup.core", "middle", "dedup.streaming.wiring", "dedup.streaming.worker"]
 """design.md section 7, from below: each may import its own layer and those before it."""
 
 
@@ -94,12 +94,13 @@ def test_no_module_of_the_core_asks_for_the_world_outside(path: Path) -> None:
 def test_the_package_alone_loads_next_to_nothing() -> None:
     modules = loaded("import dedup")
     assert "dedup" in modules
-    assert not modules & {"faust", "aiokafka", "rocksdict", "asyncio", "pydantic", "dedup.worker"}
+    assert not modules & {"faust", "aiokafka", "rocksdict", "asyncio", "pydantic"}
+    assert not any(within(module, "dedup.streaming") for module in modules)
 
 
 @ids
 def test_imports_point_towards_the_core(path: Path) -> None:
-    """`worker -> wiring -> streaming, web, topics, metrics -> core`; the core only to itself.
+    """`worker -> wiring -> streaming, web, kafka, observability -> core`; the core only to itself.
 
     Nothing of these imports the command line, the oracle or the producer; the command line, the
     embedded broker and the oracle stand outside: they may import what they drive.
@@ -128,9 +129,15 @@ def test_consumers_are_made_in_one_place(path: Path) -> None:
 def test_the_lower_layers_are_what_they_are_named() -> None:
     """The layers above are real: what the rule is about exists."""
     names = {module_name(path) for path in FILES}
-    assert {"dedup.core.decide", "dedup.streaming.agent", "dedup.wiring", "dedup.worker"} <= names
+    assert {
+        "dedup.core.decide",
+        "dedup.streaming.processor",
+        "dedup.streaming.wiring",
+        "dedup.streaming.worker",
+    } <= names
     assert any(
-        within(target, "dedup.wiring") for target in imported(TREES[ROOT / "dedup" / "worker.py"])
+        within(target, "dedup.streaming.wiring")
+        for target in imported(TREES[ROOT / "dedup" / "streaming" / "worker.py"])
     )
 
 

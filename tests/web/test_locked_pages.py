@@ -12,10 +12,10 @@ from aiohttp.web import Application, Request
 
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp, WorkerError
+from dedup.streaming.wiring import build_app
 from dedup.web.models import Overview, Product
 from dedup.web.owners import Ask, NoAnswerError, Owners
 from dedup.web.server import HEADERS, LockedWeb, lock
-from dedup.wiring import build_app
 from tests.workers import free_port
 
 TOKEN = "abcdefghijklmnop-0123"  # noqa: S105 - opens nothing but the test's server

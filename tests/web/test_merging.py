@@ -6,11 +6,11 @@ from random import Random
 import pytest
 
 from dedup.settings import load_settings
+from dedup.streaming.wiring import build_app
 from dedup.web.merging import merged_list
 from dedup.web.models import ProductLine, ProductList, Unanswered
 from dedup.web.owners import Owners
 from dedup.web.products import PAGE
-from dedup.wiring import build_app
 
 LOOKED_AT = 90
 """Products a worker of this test looks at for one page of a search."""

@@ -14,10 +14,10 @@ from dedup.settings import load_settings
 from dedup.state.store import PartitionStore
 from dedup.state.table import StateTable
 from dedup.streaming.table_manager import StateTableManager
+from dedup.streaming.wiring import TABLE_NAME, build_app
 from dedup.web.models import ProductList
 from dedup.web.owners import Owners
 from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
-from dedup.wiring import TABLE_NAME, build_app
 
 MANY = 30_000
 

@@ -33,7 +33,7 @@ from dedup.core.state import State
 from dedup.observability.ages import believable_age
 from dedup.state.table import StateTable
 from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.fetching import SourceRecord
+from dedup.streaming.consumer_thread import SourceRecord
 from dedup.streaming.output import FencedError, Output, OutputRecord, Publisher
 from dedup.streaming.recordbatch import RecordBatch
 from dedup.streaming.rereading import WrittenLetters

@@ -32,7 +32,7 @@ from mode import get_logger
 
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.patience import Patience
-from dedup.streaming.fetching import BatchConsumerThread, Chunk
+from dedup.streaming.consumer_thread import BatchConsumerThread, Chunk
 from dedup.streaming.recordbatch import RecordBatch
 
 MAX_UNDONE: Final = 2

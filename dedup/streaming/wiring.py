@@ -23,17 +23,17 @@ from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.state.data_directory import Origin
 from dedup.state.table import STORE_URL, StateTable
-from dedup.streaming.agent import Deduplicator, wall_clock
 from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
-from dedup.streaming.ending import DedupWorker
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.membership import Membership
 from dedup.streaming.output import Publisher
+from dedup.streaming.processor import Deduplicator, wall_clock
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
 from dedup.streaming.recordbatch import BatchSchema
 from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.rejected import Rejected
+from dedup.streaming.shutdown import DedupWorker
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web import add_pages
 
