@@ -20,7 +20,7 @@ from benchmarks.contender import (
     Run,
 )
 from benchmarks.maven import package, version_of
-from dedup.kafkajars import java_path
+from dedup.localkafka.jars import java_path
 from tests.workers import free_port
 
 HERE: Final = Path(sys.executable)

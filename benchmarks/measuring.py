@@ -35,7 +35,7 @@ from benchmarks.workload import (
     make_topics,
     read_emissions,
 )
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 from tests.workers import read_topic
 
 SAMPLE_S: Final = 0.1

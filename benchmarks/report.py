@@ -15,7 +15,7 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.rounds import say
-from dedup.kafkajars import kafka_version
+from dedup.localkafka.jars import kafka_version
 
 RESULTS: Final = Path(__file__).parent / "results"
 _OURS: Final = "#1f6f8b"

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from dedup.kafkajars import kafka_version
+from dedup.localkafka.jars import kafka_version
 
 RESULTS: Final = Path(__file__).parent / "results"
 PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")

@@ -21,7 +21,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 from dedup.oracle import History, Oracle
 
 Records = dict[int, list[Any]]

@@ -22,8 +22,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.contender import ROOT, Command, Contender, Judgement, Run
 from benchmarks.maven import package, version_of
-from dedup.kafkajars import java_path
-from dedup.ports import HOST
+from dedup.localkafka.jars import java_path
+from dedup.localkafka.ports import HOST
 from tests.workers import free_port
 
 PROJECT: Final = ROOT / "benchmarks" / "kafka-connect"

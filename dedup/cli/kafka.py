@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, LocalKafkaError
+from dedup.localkafka.jars import cache_dir, kafka_version
 
 _EXAMPLE = """\b
 Example:

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.ports import free_port
+from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError

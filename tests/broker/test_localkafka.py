@@ -18,9 +18,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup import localkafka, ports
-from dedup.kafkajars import LocalKafkaError, cache_dir, fetch_jars
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, LocalKafkaError, ports
+from dedup.localkafka import broker as broker_module
+from dedup.localkafka.jars import cache_dir, fetch_jars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,8 +170,8 @@ def test_a_port_lost_to_a_race_is_replaced(
 ) -> None:
     """Processes that start at once all find 9092 free; Kafka's bind decides, the others go on."""
     look, misled = ports.is_free, iter([True, True])
-    monkeypatch.setattr(localkafka, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
-    monkeypatch.setattr(localkafka, "is_free", lambda port: next(misled, False) or look(port))
+    monkeypatch.setattr(broker_module, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
+    monkeypatch.setattr(broker_module, "is_free", lambda port: next(misled, False) or look(port))
     with LocalKafka() as second:
         assert second.bootstrap_servers != broker.bootstrap_servers
         assert "Address already in use" in second.log_path.read_text()

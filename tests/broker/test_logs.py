@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dedup.child import spawn
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
+from dedup.localkafka.process import spawn
 from dedup.settings import load_settings
 from tests.records import event
 from tests.workers import Names, WorkerProcess, produce, wait_until_done

@@ -35,7 +35,7 @@ from aiokafka.errors import (
 
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.ports import free_port
+from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import FencedError, Output, OutputRecord, PublishError

@@ -21,7 +21,7 @@ from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.patience import Patience
 from dedup.kafka.topics import check_group, check_topics, ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.ports import free_port
+from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
 from dedup.sink.consuming import _start
 from dedup.streaming.wiring import build_app

@@ -27,8 +27,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from dedup.localkafka import LocalKafka
+from dedup.localkafka.ports import free_port
 from dedup.oracle import History, differences
-from dedup.ports import free_port
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
 from tests.workers import (

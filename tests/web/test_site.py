@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from dedup import __version__
 from dedup.kafka.topics import ensure_topics
-from dedup.kafkajars import _download, _Jar, cache_dir, kafka_version
-from dedup.localkafka import _java_command
+from dedup.localkafka.broker import _java_command
+from dedup.localkafka.jars import _download, _Jar, cache_dir, kafka_version
 from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
 from dedup.web.models import DeadLetters, Overview, Product, ProductList, Verdict, Version

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from dedup.letter import Letter
 from dedup.localkafka import LocalKafka
-from dedup.ports import free_port
+from dedup.localkafka.ports import free_port
 from tests.records import event
 from tests.web.conftest import apart, get, wait_for
 from tests.workers import Names, WorkerProcess, produce, read_topic

@@ -23,8 +23,8 @@ from dedup.cli.demo.topics import read_topic, wait_until_committed
 from dedup.cli.demo.worker import Counts, DemoError, DemoWorker
 from dedup.kafka.admin import TopicError
 from dedup.kafka.topics import ensure_topics
-from dedup.kafkajars import LocalKafkaError, cache_dir, kafka_version
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import LocalKafka, LocalKafkaError
+from dedup.localkafka.jars import cache_dir, kafka_version
 from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
 from producer.events import EventGenerator, GeneratedEvent, Mix

@@ -14,7 +14,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 
 _HOST: Final = "127.0.0.1"
 _USUAL_PORT: Final = 6066

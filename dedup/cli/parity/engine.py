@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from dedup.child import spawn
+from dedup.localkafka.process import spawn
 
 ROOT: Final = Path(__file__).parents[3]
 JOB: Final = ROOT / "deploy" / "flink" / "job.py"

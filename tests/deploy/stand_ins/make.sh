@@ -36,7 +36,7 @@ rm -r "$system"
 "$python" - "$context" << 'PYTHON'
 import shutil, sys
 from pathlib import Path
-from dedup.kafkajars import fetch_jars, java_path
+from dedup.localkafka.jars import fetch_jars, java_path
 context = Path(sys.argv[1])
 shutil.copytree(java_path().parents[1], context / "jre", symlinks=True)
 (context / "jars").mkdir()

@@ -26,8 +26,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from dedup.child import spawn
-from dedup.kafkajars import (
+from dedup.localkafka.jars import (
     JVM_FLAGS,
     LocalKafkaError,
     PortLostError,
@@ -36,8 +35,9 @@ from dedup.kafkajars import (
     fetch_jars,
     java_path,
 )
-from dedup.kafkaproperties import server_properties
-from dedup.ports import HOST, free_port, is_free
+from dedup.localkafka.ports import HOST, free_port, is_free
+from dedup.localkafka.process import spawn
+from dedup.localkafka.properties import server_properties
 
 _DEFAULT_PORT = 9092
 _READY_WITHIN = 60.0
