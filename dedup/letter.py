@@ -14,6 +14,7 @@ from dedup.core.deadletter import (
     Header,
 )
 from dedup.core.event import EPOCH
+from dedup.core.printable import printable
 
 _MAX_DIGITS: Final = 18
 _ADDED: Final = ("__streams.errors.", "dedup.errors.")
@@ -166,15 +167,6 @@ def _time(timestamp_ms: int) -> str:
     except OverflowError:  # whoever writes a record chooses its time
         return f"{timestamp_ms} ms"
     return moment.isoformat(timespec="milliseconds")
-
-
-def printable(data: bytes | None) -> str:
-    r"""Return bytes as text that does nothing to a terminal: what can't be shown is as `\x1b`.
-
-    Kafka allows null as the value of a header; it is empty here.
-    """
-    text = (data or b"").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _base64(data: bytes | None) -> str | None:

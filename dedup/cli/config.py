@@ -36,7 +36,8 @@ def show(as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415 - as above
 
     from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - as above
-    from dedup.cli.terminal import console, harmless  # noqa: PLC0415 - as above
+    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.core.printable import harmless  # noqa: PLC0415 - as above
     from dedup.settings import shown  # noqa: PLC0415 - as above
 
     values = shown(settings_or_exit())

@@ -68,7 +68,8 @@ def _show(found: "Statistics") -> None:
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from dedup.cli.terminal import console, harmless  # noqa: PLC0415 - as above
+    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.core.printable import harmless  # noqa: PLC0415 - as above
 
     told = found.as_json()
     stats, counts = told["deduplication_stats"], told["raw_versus_deduplicated"]

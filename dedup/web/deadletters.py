@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp.web import HTTPServiceUnavailable
 
-from dedup.letter import Letter, printable
+from dedup.core.printable import printable
+from dedup.letter import Letter
 from dedup.letters import DlqError, open_dead_letters
 from dedup.settings import Settings
 from dedup.web.models import DeadLetter, DeadLetters, Figures, Unanswered

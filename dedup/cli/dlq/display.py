@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dedup.cli.terminal import console
-from dedup.letter import Letter, printable
+from dedup.core.printable import printable
+from dedup.letter import Letter
 
 
 def show_table(letters: Iterable[Letter]) -> None:

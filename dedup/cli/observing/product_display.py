@@ -7,12 +7,12 @@ from rich.text import Text
 
 from dedup.cli.observing import verdicts
 from dedup.cli.observing.inspecting import Emission, Product
-from dedup.cli.terminal import console, harmless
+from dedup.cli.terminal import console
 from dedup.core.explain import instant
+from dedup.core.printable import harmless, printable
 from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.kafka.partitioning import how_placed
-from dedup.letter import printable
 
 
 def as_json(product: Product, limit: int) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from dedup.core.printable import printable
 from dedup.kafka.topic_reader import open_topic
-from dedup.letter import printable
 from dedup.settings import Settings
 
 

@@ -8,11 +8,11 @@ from rich.text import Text
 from dedup.cli.observing.evidence import Emission
 from dedup.cli.observing.states import States
 from dedup.cli.observing.telling import Teller
-from dedup.cli.terminal import harmless
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, Rules
 from dedup.core.event import Event
 from dedup.core.explain import Explanation, explain
+from dedup.core.printable import harmless
 from dedup.core.read import read_event
 from dedup.core.state import State
 

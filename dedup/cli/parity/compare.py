@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from dedup.core.printable import printable
 from dedup.core.row import ROW_FIELDS, read_output_key
-from dedup.letter import printable
 
 Row = Mapping[str, Any]
 Story = Sequence[Row | None]

@@ -1,0 +1,15 @@
+"""Texts of bytes and values of strangers that do nothing to a terminal."""
+
+
+def printable(data: bytes | None) -> str:
+    r"""Return bytes as text that does nothing to a terminal: what can't be shown is as `\x1b`.
+
+    Kafka allows null as the value of a header; it is empty here.
+    """
+    text = (data or b"").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def harmless(value: object) -> str:
+    """Give the text of a value that came with an event; what a terminal would obey is escaped."""
+    return "-" if value is None else printable(str(value).encode("utf-8", "backslashreplace"))
