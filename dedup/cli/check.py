@@ -43,8 +43,8 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
     the worker creates. A deletion is remembered for 24 hours, and a row may have 2 MiB.
     """
     from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - slower than --help may be
-    from dedup.cli.observing import checking, verdicts  # noqa: PLC0415 - as above
     from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.inspection import checking, verdicts  # noqa: PLC0415 - as above
     from dedup.rules import rules_of  # noqa: PLC0415 - as above
 
     rules = rules_of(settings_or_exit())

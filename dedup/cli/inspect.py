@@ -41,9 +41,9 @@ def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -
     the others it is what the rules say by which the records around them were made. Events that
     retention has taken off the topic are missing, and it is said when there may be such.
     """
-    from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.observing import product_display  # noqa: PLC0415 - as above
-    from dedup.cli.observing.inspecting import inspect_product  # noqa: PLC0415 - as above
+    from dedup.cli import product_display  # noqa: PLC0415 - aiokafka is slower than --help may be
+    from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    from dedup.inspection.inspecting import inspect_product  # noqa: PLC0415 - as above
 
     product = run(lambda settings: inspect_product(settings, product_id, partition))
     if as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from dedup.cli.observing.statistics import Statistics
+    from dedup.inspection.statistics import Statistics
 
 _COLUMNS: Final = (
     ("product_id", "id"),
@@ -51,7 +51,7 @@ def stats(limit: int, as_json: bool) -> None:
     not, as in some statistics, every event but one of each product.
     """
     from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.observing.statistics import statistics  # noqa: PLC0415 - as above
+    from dedup.inspection.statistics import statistics  # noqa: PLC0415 - as above
 
     found = run(lambda settings: statistics(settings, limit))
     if as_json:

@@ -105,8 +105,8 @@ async def _decisions(
     as_json: bool,
 ) -> AsyncGenerator["str | Text", None]:
     """Give a line for each decision that is meant."""
-    from dedup.cli.observing import verdicts  # noqa: PLC0415 - as above
-    from dedup.cli.observing.tailing import decisions  # noqa: PLC0415 - as above
+    from dedup.inspection import verdicts  # noqa: PLC0415 - as above
+    from dedup.inspection.tailing import decisions  # noqa: PLC0415 - as above
 
     found = decisions(
         settings,
@@ -132,8 +132,8 @@ async def _rows(
     settings: "Settings", product: int | None, choice: dict[str, bool], *, as_json: bool
 ) -> AsyncGenerator["str | Text", None]:
     """Give a line for each record of the output topic that is meant."""
-    from dedup.cli.observing.rows import row_as_json, row_as_line, rows  # noqa: PLC0415 - as above
     from dedup.core.row import read_output_key  # noqa: PLC0415 - as above
+    from dedup.inspection.rows import row_as_json, row_as_line, rows  # noqa: PLC0415 - as above
 
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     found = rows(settings, **choice, ready=lambda: _ready(topic))

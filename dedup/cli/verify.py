@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from dedup.cli.observing.auditing import Audit
+    from dedup.inspection.auditing import Audit
 
 _FAULTS_FOUND: Final = 3
 
@@ -43,7 +43,7 @@ def verify(as_json: bool) -> None:
     It reads both topics to their end as they stand now, and changes nothing.
     """
     from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.observing.auditing import audit  # noqa: PLC0415 - as above
+    from dedup.inspection.auditing import audit  # noqa: PLC0415 - as above
 
     found = run(audit)
     if as_json:

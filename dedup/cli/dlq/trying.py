@@ -4,13 +4,13 @@ from collections.abc import AsyncIterable, Callable, Collection
 from typing import Any, NamedTuple
 
 from dedup.cli.dlq.replay import Resubmission
-from dedup.cli.observing import verdicts
-from dedup.cli.observing.states import StatesInMemory, state_of_record
-from dedup.cli.observing.telling import Teller
-from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
+from dedup.inspection import verdicts
+from dedup.inspection.states import StatesInMemory, state_of_record
+from dedup.inspection.telling import Teller
+from dedup.inspection.verdicts import Verdict, judge
 from dedup.kafka.topic_reader import open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of

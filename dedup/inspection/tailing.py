@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from dedup.cli.observing.gathering import differences, gathered
-from dedup.cli.observing.states import Read, StatesOnDisk, load, states_on_disk
-from dedup.cli.observing.telling import Teller
-from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
+from dedup.inspection.gathering import differences, gathered
+from dedup.inspection.states import Read, StatesOnDisk, load, states_on_disk
+from dedup.inspection.telling import Teller
+from dedup.inspection.verdicts import Verdict, judge
 from dedup.kafka.offsets import positions_of_states
 from dedup.kafka.topic_reader import Batches, TopicReader, open_topic
 from dedup.kafka.topics import check_topics

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from dedup.cli.observing.evidence import Emission, Evidence, Window
 from dedup.core.deadletter import DeadLetter, Reason
 from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
 from dedup.core.event import Event
 from dedup.core.explain import instant
 from dedup.core.row import LAST_TIMESTAMP_MS, read_product
 from dedup.core.state import State
+from dedup.inspection.evidence import Emission, Evidence, Window
 
 _MARKER: Final = 2
 """Offsets from a transaction's last record to the first of the next: its marker takes one."""

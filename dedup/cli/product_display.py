@@ -5,13 +5,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.observing import verdicts
-from dedup.cli.observing.inspecting import Emission, Product
 from dedup.cli.terminal import console
 from dedup.core.explain import instant
 from dedup.core.printable import harmless, printable
 from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
+from dedup.inspection import verdicts
+from dedup.inspection.inspecting import Emission, Product
 from dedup.kafka.partitioning import how_placed
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from dedup.cli.observing.states import Read
 from dedup.core.deadletter import DeadLetter, Reason
 from dedup.core.decide import Position, Rules
 from dedup.core.event import Event
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.inspection.states import Read
 from dedup.letter import Letter
 
 _TABLES: Final = """

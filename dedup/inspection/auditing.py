@@ -19,16 +19,16 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
-from dedup.cli.observing.evidence import Evidence
-from dedup.cli.observing.gathering import gathered
-from dedup.cli.observing.states import Read, StatesOnDisk, states_on_disk
-from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Clock, Outcome, Rules, decide
 from dedup.core.explain import instant
 from dedup.core.fingerprint import VERSION, scheme_of
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.inspection.evidence import Evidence
+from dedup.inspection.gathering import gathered
+from dedup.inspection.states import Read, StatesOnDisk, states_on_disk
+from dedup.inspection.verdicts import Verdict, judge
 from dedup.kafka.admin import TopicError
 from dedup.kafka.partitioning import how_placed
 from dedup.kafka.topic_reader import Spans, open_topic

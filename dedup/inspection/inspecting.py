@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dedup.cli.observing.gathering import gathered
-from dedup.cli.observing.states import Read, StatesInMemory
-from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.fingerprint import scheme_of
 from dedup.core.row import read_output_key, read_product
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.inspection.gathering import gathered
+from dedup.inspection.states import Read, StatesInMemory
+from dedup.inspection.verdicts import Verdict, judge
 from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from dedup.cli.observing.evidence import Evidence, evidence_on_disk
-from dedup.cli.observing.states import Read, States, read_states
-from dedup.cli.observing.telling import Teller
 from dedup.core.decide import Rules
 from dedup.core.madeby import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
+from dedup.inspection.evidence import Evidence, evidence_on_disk
+from dedup.inspection.states import Read, States, read_states
+from dedup.inspection.telling import Teller
 from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.letter import Letter

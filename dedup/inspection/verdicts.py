@@ -5,9 +5,6 @@ from typing import Any, Final, NamedTuple
 
 from rich.text import Text
 
-from dedup.cli.observing.evidence import Emission
-from dedup.cli.observing.states import States
-from dedup.cli.observing.telling import Teller
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, Rules
 from dedup.core.event import Event
@@ -15,6 +12,9 @@ from dedup.core.explain import Explanation, explain
 from dedup.core.printable import harmless
 from dedup.core.read import read_event
 from dedup.core.state import State
+from dedup.inspection.evidence import Emission
+from dedup.inspection.states import States
+from dedup.inspection.telling import Teller
 
 COLOURS: Final[Mapping[Outcome, str]] = {
     Outcome.CHANGE: "green",

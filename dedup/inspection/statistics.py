@@ -6,12 +6,12 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import Any
 
-from dedup.cli.observing.gathering import gathered
-from dedup.cli.observing.states import StatesOnDisk, states_on_disk
-from dedup.cli.observing.telling import Teller
-from dedup.cli.observing.verdicts import judge
 from dedup.core.decide import EMITTING, Outcome
 from dedup.core.row import readable_row
+from dedup.inspection.gathering import gathered
+from dedup.inspection.states import StatesOnDisk, states_on_disk
+from dedup.inspection.telling import Teller
+from dedup.inspection.verdicts import judge
 from dedup.kafka.topic_reader import open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from dedup.cli.observing.states import StatesInMemory
-from dedup.cli.observing.telling import Teller
-from dedup.cli.observing.verdicts import Verdict, judge
 from dedup.core.decide import Rules
 from dedup.core.strict_json import key_named_in
+from dedup.inspection.states import StatesInMemory
+from dedup.inspection.telling import Teller
+from dedup.inspection.verdicts import Verdict, judge
 
 PARTITION: Final = 0
 

@@ -1,1 +1,0 @@
-"""What the commands do that only look: verdicts again by the core, and what the topics hold."""

@@ -1,0 +1,1 @@
+"""What is known of products, rows and decisions, from the topics, judged again by the core."""
