@@ -20,8 +20,8 @@ from dedup.core.event import Event
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.dlq.letter import Letter
 from dedup.inspection.states import Read
-from dedup.letter import Letter
 
 _TABLES: Final = """
 create table emission (

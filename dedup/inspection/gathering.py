@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 from dedup.core.decide import Rules
 from dedup.core.madeby import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
+from dedup.dlq.letter import Letter
+from dedup.dlq.topic import open_dead_letters
 from dedup.inspection.evidence import Evidence, evidence_on_disk
 from dedup.inspection.states import Read, States, read_states
 from dedup.inspection.telling import Teller
 from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.topic_reader import ReadError, open_topic
-from dedup.letter import Letter
-from dedup.letters import open_dead_letters
 from dedup.settings import Settings
 
 _LETTERS_AT_ONCE: Final = 500

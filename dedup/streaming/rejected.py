@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mode import get_logger
 
 from dedup.core.deadletter import Reason
-from dedup.letter import Letter
+from dedup.dlq.letter import Letter
 from dedup.streaming.applied import AppliedBatch
 
 EVENTS_LOOKED_AT: Final = 1_000

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from mode import get_logger
 
-from dedup.letters import DlqError, open_dead_letters
+from dedup.dlq.topic import DlqError, open_dead_letters
 from dedup.settings import Settings
 from dedup.streaming.output import OutputRecord
 

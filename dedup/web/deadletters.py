@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.printable import printable
-from dedup.letter import Letter
-from dedup.letters import DlqError, open_dead_letters
+from dedup.dlq.letter import Letter
+from dedup.dlq.topic import DlqError, open_dead_letters
 from dedup.settings import Settings
 from dedup.web.models import DeadLetter, DeadLetters, Figures, Unanswered
 

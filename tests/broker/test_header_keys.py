@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
+from dedup.dlq.letter import replayed_position
 from dedup.kafka.header_keys import RawKey, create_batch
-from dedup.letter import replayed_position
 from dedup.localkafka import LocalKafka
 from dedup.streaming.output import OutputRecord
 from tests.records import event

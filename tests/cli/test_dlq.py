@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from dedup.cli import cli
 from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
 from dedup.core.printable import printable
+from dedup.dlq.letter import Letter
 from dedup.kafka.topics import ensure_topics
-from dedup.letter import Letter
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.records import event

@@ -15,11 +15,11 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.cli.dlq.choosing import Choice, find, prepared
-from dedup.cli.dlq.mending import Mending
-from dedup.cli.dlq.replay import Resubmission, replaying
 from dedup.core.deadletter import AnyHeader, Reason, dead_letter_headers, fitting
 from dedup.core.deadletter import DeadLetter as Why
+from dedup.dlq.mending import Mending
+from dedup.dlq.replay import Resubmission, replaying
+from dedup.dlq.selection import Choice, find, prepared
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dedup.cli.dlq.mending import Assignment, Mending
-from dedup.letter import Letter
-from dedup.letters import DlqError
+from dedup.dlq.letter import Letter
+from dedup.dlq.mending import Assignment, Mending
+from dedup.dlq.topic import DlqError
 
 
 def mended(value: bytes | None, *assignments: str) -> bytes | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dedup.letter import Letter
+from dedup.dlq.letter import Letter
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from tests.records import event

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from dedup.cli.terminal import console
 from dedup.core.printable import printable
-from dedup.letter import Letter
+from dedup.dlq.letter import Letter
 
 
 def show_table(letters: Iterable[Letter]) -> None:

@@ -1,6 +1,6 @@
 """Re-submits dead letters to `products`, and marks them as re-submitted in the same transaction.
 
-A mark is a record on the dead-letter topic (see `dedup.letter.replayed_headers`). Event and mark
+A mark is a record on the dead-letter topic (see `letter.replayed_headers`). Event and mark
 are committed together: a replay that is killed has sent an event and marked its letter, or neither.
 The transactional id is one for all: whoever replays next ends what another replay has under way,
 and reads the marks only then, so no letter is sent by two.
@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 
 from dedup.core.deadletter import AnyHeader, LetterRecord
+from dedup.dlq.letter import Letter, replayed_headers
+from dedup.dlq.topic import replay_id
 from dedup.kafka.broker_errors import refusal
 from dedup.kafka.header_keys import create_batch, has_raw_key
 from dedup.kafka.topic_reader import ReadError
-from dedup.letter import Letter, replayed_headers
-from dedup.letters import replay_id
 from dedup.settings import Settings
 
 ACKNOWLEDGE_WITHIN_S: Final = 30.0

@@ -8,15 +8,15 @@ from time import time
 
 from aiokafka.errors import KafkaError
 
-from dedup.cli.dlq.mending import Mending
-from dedup.cli.dlq.originals import whole
-from dedup.cli.dlq.placing import Places
-from dedup.cli.dlq.replay import Resubmission, replaying
-from dedup.cli.dlq.trying import Trial, trials
+from dedup.dlq.letter import Letter
+from dedup.dlq.mending import Mending
+from dedup.dlq.originals import whole
+from dedup.dlq.placing import Places
+from dedup.dlq.replay import Resubmission, replaying
+from dedup.dlq.topic import DeadLetters, DlqError, open_dead_letters
+from dedup.dlq.trying import Trial, trials
 from dedup.kafka.broker_errors import refusal
 from dedup.kafka.topic_reader import Spans, partition_count
-from dedup.letter import Letter
-from dedup.letters import DeadLetters, DlqError, open_dead_letters
 from dedup.settings import Settings
 
 Position = tuple[int, int]

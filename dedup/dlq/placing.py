@@ -5,10 +5,10 @@ from zlib import crc32
 
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
+from dedup.dlq.letter import Letter
+from dedup.dlq.topic import DlqError
 from dedup.kafka.partitioning import partition_of_key
 from dedup.kafka.topic_reader import open_topic
-from dedup.letter import Letter
-from dedup.letters import DlqError
 from dedup.settings import Settings
 
 _CLEAR_SHARE = 0.9

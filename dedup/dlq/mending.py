@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dedup.letter import Letter
-from dedup.letters import DlqError
+from dedup.dlq.letter import Letter
+from dedup.dlq.topic import DlqError
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode

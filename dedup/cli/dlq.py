@@ -9,8 +9,8 @@ import click
 from dedup.core.deadletter import Reason
 
 if TYPE_CHECKING:
-    from dedup.cli.dlq.mending import Assignment
-    from dedup.cli.dlq.trying import Trial
+    from dedup.dlq.mending import Assignment
+    from dedup.dlq.trying import Trial
 
 _EXIT_CODES: Final = """\b
 Exit codes:
@@ -52,7 +52,7 @@ class _Assignment(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> "Assignment":
         """Read it, or fail as click wants it."""
-        from dedup.cli.dlq.mending import Assignment  # noqa: PLC0415 - slower than --help may be
+        from dedup.dlq.mending import Assignment  # noqa: PLC0415 - slower than --help may be
 
         try:
             return Assignment.read(str(value))
@@ -92,15 +92,16 @@ Examples:
 @_json
 def list_(reason: str | None, limit: int, as_json: bool) -> None:
     """Print the newest dead letters, the newest last; with --json an object on each line."""
-    from dedup.cli.dlq import choosing, display  # noqa: PLC0415 - aiokafka is slower than --help
+    from dedup.cli import dlq_display  # noqa: PLC0415 - aiokafka is slower than --help
     from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    from dedup.dlq import selection  # noqa: PLC0415 - aiokafka is slower than --help
 
-    letters, found = run(lambda settings: choosing.newest(settings, reason, limit))
+    letters, found = run(lambda settings: selection.newest(settings, reason, limit))
     if as_json:
         for letter in letters:
             click.echo(json.dumps(letter.summary()))
     elif letters:
-        display.show_table(letters)
+        dlq_display.show_table(letters)
     if found > len(letters):
         click.echo(f"The newest {len(letters):,} of {found:,}; --limit shows more.", err=True)
     elif not found:
@@ -124,14 +125,15 @@ def show(partition: int, offset: int, as_json: bool) -> None:
     What a terminal can't show is printed as an escape, such as \x1b. The bytes themselves are in
     the JSON, in base64.
     """
-    from dedup.cli.dlq import choosing, display  # noqa: PLC0415 - as above
+    from dedup.cli import dlq_display  # noqa: PLC0415 - as above
     from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    from dedup.dlq import selection  # noqa: PLC0415 - as above
 
-    letter = run(lambda settings: choosing.letter_at(settings, (partition, offset)))
+    letter = run(lambda settings: selection.letter_at(settings, (partition, offset)))
     if as_json:
         click.echo(json.dumps(letter.details()))
     else:
-        display.show_letter(letter)
+        dlq_display.show_letter(letter)
 
 
 @dlq.command(
@@ -190,9 +192,9 @@ def replay(  # noqa: PLR0913 - one for each option
     --reason leave it out from then on; to send it again, name its position: its event is then a
     duplicate, or late.
     """
-    from dedup.cli.dlq import choosing  # noqa: PLC0415 - as above
-    from dedup.cli.dlq.mending import Mending  # noqa: PLC0415 - as above
     from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    from dedup.dlq import selection  # noqa: PLC0415 - as above
+    from dedup.dlq.mending import Mending  # noqa: PLC0415 - as above
 
     if (bool(positions), reason is not None, everything).count(True) != 1:
         raise click.UsageError("Give one of: PARTITION:OFFSET ..., --reason REASON, --all.")
@@ -200,23 +202,23 @@ def replay(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--key and --value are for one PARTITION:OFFSET.")
     if value == "-" and not (yes or dry_run):
         raise click.UsageError("--value - needs --yes: the answer can't be read from stdin too.")
-    choice = choosing.Choice(frozenset(positions), reason)
+    choice = selection.Choice(frozenset(positions), reason)
     mending = Mending(
         None if key is None else key.encode("utf-8", "surrogateescape"),
         None if value is None else _read(value),
         assignments,
     )
     # Asked between two runs of the loop: inside one, Ctrl-C would not end the question.
-    found = run(lambda settings: choosing.find(settings, choice))
+    found = run(lambda settings: selection.find(settings, choice))
     if dry_run:
-        _print_trials(run(lambda s: choosing.tried(s, choice, found, mending)), as_json)
+        _print_trials(run(lambda s: selection.tried(s, choice, found, mending)), as_json)
         return
     if found.count and not yes:
         again = f", {found.again:,} of them once more" if found.again else ""
         click.confirm(f"Re-submit {_letters(found.count)}{again}?", abort=True, err=True)
     count = 0
     if found.count:
-        count = run(lambda settings: choosing.replay(settings, choice, found, mending))
+        count = run(lambda settings: selection.replay(settings, choice, found, mending))
     click.echo(json.dumps({"replayed": count}) if as_json else f"Re-submitted {_letters(count)}.")
     if found.left_out:
         click.echo(

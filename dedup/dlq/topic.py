@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from dedup.dlq.letter import Letter, replayed_position
 from dedup.kafka.topic_reader import ReadError, Spans, TopicReader, open_topic
-from dedup.letter import Letter, replayed_position
 from dedup.settings import Settings
 
 DlqError = ReadError

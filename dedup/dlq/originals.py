@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from dedup.dlq.letter import Letter
+from dedup.dlq.topic import DlqError
 from dedup.kafka.topic_reader import open_topic
-from dedup.letter import Letter
-from dedup.letters import DlqError
 from dedup.settings import Settings
 
 

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterable, Callable, Collection
 from typing import Any, NamedTuple
 
-from dedup.cli.dlq.replay import Resubmission
 from dedup.core.decide import Rules
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
+from dedup.dlq.replay import Resubmission
 from dedup.inspection import verdicts
 from dedup.inspection.states import StatesInMemory, state_of_record
 from dedup.inspection.telling import Teller

@@ -1,0 +1,1 @@
+"""Dead letters: what one says, where they stand, how they are chosen, corrected and sent again."""
