@@ -32,8 +32,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.soak_report import Sample, percentiles, write_report
 from dedup.core.row import EVENT_TIME_HEADER
+from dedup.demo.oracle import History, Oracle, differences
 from dedup.localkafka import LocalKafka
-from dedup.oracle import History, Oracle, differences
 from tests.workers import Names, WorkerProcess, emissions, partition_of, wait_until_done
 
 PARTITIONS: Final = 4

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.contender import Judgement
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.row import read_output_key
-from dedup.oracle import History, differences
+from dedup.demo.oracle import History, differences
 from producer.catalog import catalog_item
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce

@@ -21,8 +21,8 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from dedup.demo.oracle import History, Oracle
 from dedup.localkafka.process import spawn
-from dedup.oracle import History, Oracle
 
 Records = dict[int, list[Any]]
 

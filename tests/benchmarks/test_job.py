@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from benchmarks.peers.job import decide
-from dedup.oracle import History, Oracle
+from dedup.demo.oracle import History, Oracle
 from producer.events import EventGenerator, Mix
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dedup.oracle import differences
+from dedup.demo.oracle import differences
 from producer.events import EventGenerator, Mix
 from tests.records import event
 from tests.workers import (

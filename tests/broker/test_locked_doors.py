@@ -12,9 +12,9 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from dedup.demo.oracle import differences
 from dedup.kafka import connecting
 from dedup.kafka.connecting import connection_fault, explain_connection
-from dedup.oracle import differences
 from dedup.settings import load_settings
 from producer.settings import load_settings as load_producer_settings
 from tests.broker.locked import MECHANISMS, PASSWORD, USER, LockedKafka, locked_kafka

@@ -13,9 +13,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+from dedup.demo.oracle import differences
 from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
-from dedup.oracle import differences
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable

@@ -26,9 +26,9 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from dedup.demo.oracle import History, differences
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from dedup.oracle import History, differences
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
 from tests.workers import (

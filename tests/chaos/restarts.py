@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dedup.demo.oracle import differences
 from dedup.localkafka.ports import free_port
 from dedup.localkafka.process import spawn
-from dedup.oracle import differences
 from tests.workers import Names, WorkerProcess, emissions, judge, read_topic, wait_until_done
 
 BIN: Final = Path(sys.executable).parent

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dedup.cli import cli
-from dedup.oracle import Oracle
+from dedup.demo.oracle import Oracle
 from dedup.settings import Settings
 from producer.events import EventGenerator, Mix
 from tests.records import event

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.cli.demo.worker import DemoError, DemoWorker
+from dedup.demo.worker import DemoError, DemoWorker
 from tests.workers import free_port
 
 COMMAND = "from dedup.cli import cli; cli()"

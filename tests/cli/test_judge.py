@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from dedup.cli import cli
-from dedup.cli.demo.judge import JUDGED, Expectation, Output, disagreements, read_output
-from dedup.cli.demo.report import Findings, report
-from dedup.cli.demo.run import Demo
-from dedup.cli.demo.worker import Counts
+from dedup.demo.compare import JUDGED, Expectation, Output, disagreements, read_output
+from dedup.demo.report import Findings, report
+from dedup.demo.run import Demo
+from dedup.demo.worker import Counts
 from producer.events import EventGenerator, Mix
 
 MIX = Mix(products=20, late=0.05, deletes=0.05, partial=0.05, invalid=0.05)

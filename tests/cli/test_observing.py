@@ -17,9 +17,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from dedup.demo.oracle import Oracle
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
-from dedup.oracle import Oracle
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics

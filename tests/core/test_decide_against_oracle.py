@@ -11,7 +11,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from dedup.core.decide import Rules
-from dedup.oracle import Oracle
+from dedup.demo.oracle import Oracle
 from tests.core.histories import FLAWS, MANY, Content, Item, Meaning, histories
 from tests.core.runs import (
     Emitted,

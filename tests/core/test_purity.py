@@ -102,11 +102,11 @@ def test_the_package_alone_loads_next_to_nothing() -> None:
 def test_imports_point_towards_the_core(path: Path) -> None:
     """`worker -> wiring -> streaming, web, kafka, observability -> core`; the core only to itself.
 
-    Nothing of these imports the command line, the oracle or the producer; the command line, the
-    embedded broker and the oracle stand outside: they may import what they drive.
+    Nothing of these imports the command line, the demo or the producer; these and the embedded
+    broker stand outside: they may import what they drive.
     """
     name = module_name(path)
-    outside = ("dedup.cli", "dedup.oracle", "producer")
+    outside = ("dedup.cli", "dedup.demo", "producer")
     if within(name, *outside) or name == "dedup":
         return
     for target in imported(TREES[path]):
@@ -157,7 +157,9 @@ def test_the_producer_imports_only_the_core_and_how_clients_log(path: Path) -> N
 
 
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:
-    assert [n for n in imported(TREES[ROOT / "dedup" / "oracle.py"]) if within(n, "dedup")] == []
+    assert [
+        n for n in imported(TREES[ROOT / "dedup" / "demo" / "oracle.py"]) if within(n, "dedup")
+    ] == []
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dedup.oracle import differences
+from dedup.demo.oracle import differences
 from tests.deploy.engine import ROOT, Project, engine, run, wait_for
 from tests.workers import Names, emissions, end_of, free_port, judge, read_topic, wait_until_done
 

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from dedup.cli.parity.compare import Difference, Row, Story, differences, stories
 from dedup.cli.parity.engine import Rows, run_flink
 from dedup.core.row import ROW_FIELDS
-from dedup.oracle import Oracle
+from dedup.demo.oracle import Oracle
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
 from tests.parity.walks import PRODUCTS, interleaved, walk

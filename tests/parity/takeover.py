@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from dedup.cli.parity.engine import run_flink
-from dedup.oracle import differences
+from dedup.demo.oracle import differences
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import Event
 from tests.parity.suite import create_topic

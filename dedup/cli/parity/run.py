@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from dedup.cli.demo.topics import read_topic
 from dedup.cli.parity.compare import Difference, Story, differences, stories
 from dedup.cli.parity.engine import run_flink
 from dedup.core.row import SOURCE_HEADER
+from dedup.demo.topics import read_topic
 from dedup.kafka.admin import TopicError
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.consumer import committed_consumer

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from dedup.cli.demo.worker import DemoWorker
+from dedup.demo.worker import DemoWorker
 from dedup.settings import Settings
 from producer.events import GeneratedEvent
 from producer.kafka import EventSender

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.demo.judge import Expectation, Output, alive, disagreements
-from dedup.cli.demo.worker import Counts
+from dedup.demo.compare import Expectation, Output, alive, disagreements
+from dedup.demo.worker import Counts
 
 _OUTCOMES: Final = (
     ("change", "changes"),

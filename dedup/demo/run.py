@@ -15,12 +15,12 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from dedup.cli.demo.follow import go_on, where_to_look
-from dedup.cli.demo.judge import Expectation, Output, read_output
-from dedup.cli.demo.phases import Phases
-from dedup.cli.demo.report import Findings, report
-from dedup.cli.demo.topics import read_topic, wait_until_committed
-from dedup.cli.demo.worker import Counts, DemoError, DemoWorker
+from dedup.demo.compare import Expectation, Output, read_output
+from dedup.demo.follow import go_on, where_to_look
+from dedup.demo.phases import Phases
+from dedup.demo.report import Findings, report
+from dedup.demo.topics import read_topic, wait_until_committed
+from dedup.demo.worker import Counts, DemoError, DemoWorker
 from dedup.kafka.admin import TopicError
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka, LocalKafkaError

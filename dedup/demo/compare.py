@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dedup.oracle import History, Oracle, differences
+from dedup.demo.oracle import History, Oracle, differences
 
 JUDGED: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
 """The outcomes the oracle knows. A replayed event is one that was read twice: no outcome."""
