@@ -102,11 +102,11 @@ def test_the_package_alone_loads_next_to_nothing() -> None:
 def test_imports_point_towards_the_core(path: Path) -> None:
     """`worker -> wiring -> streaming, web, kafka, observability -> core`; the core only to itself.
 
-    Nothing of these imports the command line, the demo or the producer; these and the embedded
-    broker stand outside: they may import what they drive.
+    Nothing of these imports the command line, the demo, the parity run or the producer; these
+    stand outside, as the embedded broker does: they may import what they drive.
     """
     name = module_name(path)
-    outside = ("dedup.cli", "dedup.demo", "producer")
+    outside = ("dedup.cli", "dedup.demo", "dedup.parity", "producer")
     if within(name, *outside) or name == "dedup":
         return
     for target in imported(TREES[path]):

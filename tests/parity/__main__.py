@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from dedup.cli.parity.engine import FlinkError
 from dedup.localkafka import LocalKafka
+from dedup.parity.engine import FlinkError
 from tests.parity.changed_rules import CHANGED_RULES, changed_sql
 from tests.parity.command import parity_command
 from tests.parity.seed import seed_query_goes_wrong

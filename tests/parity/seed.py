@@ -5,7 +5,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any, Final
 
-from dedup.cli.parity.engine import ROOT, run_flink
+from dedup.parity.engine import ROOT, run_flink
 from tests.parity.cases import Make, event_maker
 from tests.parity.suite import create_topic
 from tests.workers import Names, produce, read_topic

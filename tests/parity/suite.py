@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup.cli.parity.compare import Difference, Row, Story, differences, stories
-from dedup.cli.parity.engine import Rows, run_flink
 from dedup.core.row import ROW_FIELDS
 from dedup.demo.oracle import Oracle
+from dedup.parity.compare import Difference, Row, Story, differences, stories
+from dedup.parity.engine import Rows, run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
 from tests.parity.walks import PRODUCTS, interleaved, walk

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from dedup.cli.parity.engine import run_flink
 from dedup.demo.oracle import differences
+from dedup.parity.engine import run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import Event
 from tests.parity.suite import create_topic

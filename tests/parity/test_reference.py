@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.cli.parity import engine
-from dedup.cli.parity.compare import Row, differences
 from dedup.core.row import ROW_FIELDS
+from dedup.parity import engine
+from dedup.parity.compare import Row, differences
 from deploy.flink.statements import LATEST, SQL, SettingError, emitted_from, script, split
 from tests.parity.changed_rules import CHANGED_RULES, changed_sql
 from tests.parity.suite import make_events

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dedup.localkafka.process import spawn
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[2]
 JOB: Final = ROOT / "deploy" / "flink" / "job.py"
 PYTHON: Final = ROOT / ".venv-flink" / "bin" / "python"
 _LOG_LINES: Final = 15

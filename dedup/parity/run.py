@@ -12,14 +12,14 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from dedup.cli.parity.compare import Difference, Story, differences, stories
-from dedup.cli.parity.engine import run_flink
 from dedup.core.row import SOURCE_HEADER
 from dedup.demo.topics import read_topic
 from dedup.kafka.admin import TopicError
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.topics import check_topics
+from dedup.parity.compare import Difference, Story, differences, stories
+from dedup.parity.engine import run_flink
 from dedup.settings import Settings
 
 Offsets = dict[int, int]
