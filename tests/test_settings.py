@@ -251,9 +251,3 @@ def test_the_documented_settings_are_the_ones_there_are() -> None:
     documented = Path(__file__).parents[1] / "docs" / "configuration.md"
 
     assert settings_table() in documented.read_text(), "run `make docs`"
-
-
-def test_the_readme_shows_the_same_settings() -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-
-    assert settings_table() in readme.read_text(), "copy the table of docs/configuration.md"

@@ -55,8 +55,7 @@ def blocks() -> Iterator[Block]:
 
 SERVES: Final = {
     r"faust -A dedup worker": "Worker ready",
-    r"product-producer": "Ctrl-C",
-    r"POSTGRES_DSN=\S+ PGPASSWORD=\S+ dedup sink postgres": "Reading on",
+    r"product-producer": "Sent event",
     r"dedup sink postgres": "Reading on",
     r"deploy/flink/run-flink-dedup\.sh": "until Ctrl-C",
 }
