@@ -39,6 +39,8 @@ from dedup.kafkajars import (
 from dedup.kafkaproperties import server_properties
 from dedup.ports import HOST, free_port, is_free
 
+__all__ = ["LocalKafka", "LocalKafkaError"]
+
 _DEFAULT_PORT = 9092
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 10.0
