@@ -88,7 +88,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 def test_what_is_not_public_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'apps'"):
-        _ = dedup.apps  # type: ignore[attr-defined]
+        _ = dedup.apps
 
 
 def test_the_commands_are_those_of_the_page() -> None:
