@@ -35,7 +35,7 @@ test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every
 coverage: export COVERAGE_FILE := $(CURDIR)/.cache/coverage/data
 coverage: chromium pgbouncer .venv/dev.installed ## every test, and what share of lines and branches they run
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
-	@$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile
+	@$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.

@@ -15,7 +15,6 @@ import yaml
 import dedup
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "docs/api.md")
 FORMS: Final = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
 TARGETS: Final = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -59,13 +58,6 @@ def test_the_classifiers_are_the_versions_of_python_that_ci_runs() -> None:
 
 def _classifiers() -> list[str]:
     return metadata("product-dedup").get_all("Classifier") or []
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_links_of_a_page_lead_to_files(page: str) -> None:
-    path = ROOT / page
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text("utf-8"))
-    assert [n for n in links if "://" not in n and not (path.parent / n).exists()] == []
 
 
 def test_contributing_names_the_targets_there_are() -> None:
