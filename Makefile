@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium pgbouncer pictures lint types format docs chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
+.PHONY: help demo test coverage chromium pgbouncer pictures lint types format docs chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -30,6 +30,13 @@ demo: .venv/local.installed ## broker, producer, worker, result compared with an
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+# Apart from `test`: measuring doubles what Python costs.
+coverage: export COVERAGE_FILE := $(CURDIR)/.cache/coverage/data
+coverage: chromium pgbouncer .venv/dev.installed ## every test, and what share of lines and branches they run
+	@rm -rf .cache/coverage && mkdir -p .cache/coverage
+	@$(BIN)/coverage run -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
 PROMTOOL ?= $(or $(shell command -v promtool),$(CURDIR)/.promtool/usr/bin/promtool)
