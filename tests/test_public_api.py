@@ -19,7 +19,7 @@ import pytest
 import dedup
 from dedup.cli import cli
 from dedup.core.row import ROW_FIELDS
-from dedup.metrics import Metrics
+from dedup.observability.metrics import Metrics
 from dedup.sink.metrics import SinkMetrics
 
 ROOT: Final = Path(__file__).parents[1]

@@ -29,8 +29,6 @@ from dedup.localkafka.ports import HOST, free_port, is_free
 from dedup.localkafka.process import spawn
 from dedup.localkafka.properties import server_properties
 
-__all__ = ["LocalKafka", "LocalKafkaError"]
-
 _DEFAULT_PORT = 9092
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 10.0
