@@ -47,7 +47,7 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen(names: Sequence[str] | None) -> list[Contender]:
-    """Give the contenders that `names` name or begin like, in their own order; None: all."""
+    """Return the contenders that `names` name or begin like, in their own order; None: all."""
     known = [each.name for each in CONTENDERS]
     wanted: set[str] = set()
     for name in names or [""]:

@@ -28,7 +28,7 @@ class Figures:
 
 
 def _between(times: Sequence[float], values: Sequence[float], at: float) -> float:
-    """Give the value at a time, on the straight line between the two that are known around it."""
+    """Return the value at a time, on the straight line between the two that are known around it."""
     after = bisect(times, at)
     if after in (0, len(times)):
         return values[max(0, after - 1)]
@@ -46,7 +46,7 @@ class Samples:
     peak_rss: int = 0
 
     def used(self, cpu_s: Sequence[float], start_ms: float, end_ms: float) -> float:
-        """Give the CPU seconds between two moments, in a straight line between samples."""
+        """Return the CPU seconds between two moments, in a straight line between samples."""
         start, end = (_between(self.times_ms, cpu_s, at) for at in (start_ms, end_ms))
         return end - start
 
@@ -64,11 +64,11 @@ class Progress:
     before: int = 0
 
     def share(self, share: float) -> float:
-        """Give how many events are done when a share of those that count is."""
+        """Return how many events are done when a share of those that count is."""
         return self.before + share * (self.events - self.before)
 
     def figures(self, samples: Samples, begun_ms: float, records: int) -> Figures:
-        """Give the figures of a run that began then. Raises RunFailedError: too few steps."""
+        """Return the figures of a run that began then. Raises RunFailedError: too few steps."""
         stamps, done = self.stamps_ms, self.done
         first, middle = (bisect_left(done, self.share(share)) for share in (WINDOW[0], 0.5))
         last = bisect(done, self.share(WINDOW[1])) - 1

@@ -38,7 +38,7 @@ class Run:
     warm_up_output: str | None
 
     def environ(self, **more: str) -> dict[str, str]:
-        """Give what a peer's process is told, beside our environment without Kafka's settings."""
+        """Return what a peer's process is told, beside our environment without Kafka's settings."""
         told = {
             "BENCH_SERVERS": self.servers,
             "BENCH_SOURCE": self.source,

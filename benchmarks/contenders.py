@@ -58,7 +58,7 @@ def _worker_versions() -> Mapping[str, str]:
 
 
 def ours(guarantee: str, workers: int = 1) -> Contender:
-    """Give the deduplicator itself, with a guarantee and a number of workers."""
+    """Return the deduplicator itself, with a guarantee and a number of workers."""
     more = "" if workers == 1 else f"-{workers}-workers"
     return Contender(
         f"ours-{guarantee.replace('_', '-')}{more}",
@@ -93,7 +93,7 @@ def _peer(
     arguments: Sequence[str] = (),
     **told: str,
 ) -> Contender:
-    """Give a contender of `benchmarks/peers`, run by the interpreter that has its packages.
+    """Return a contender of `benchmarks/peers`, run by the interpreter that has its packages.
 
     `told` is what its process finds in the environment, beside what all are told.
     """
@@ -106,7 +106,7 @@ def _peer(
 
 
 def _flink(parallelism: int, what: str, **told: str) -> Contender:
-    """Give Flink SQL in a JVM that is warm."""
+    """Return Flink SQL in a JVM that is warm."""
     contender = _peer(
         f"flink-{what.replace(' ', '-')}-{parallelism}",
         f"Flink SQL, {what}, parallelism {parallelism}, warm",

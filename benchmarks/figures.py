@@ -54,7 +54,7 @@ def results(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def figures(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give the part of the document that the results make."""
+    """Return the part of the document that the results make."""
     parts = [_section(name, result) for name, result in found.items()]
     parts += [_sizing(name, result) for name, result in _sized_by(found)]
     return "\n".join(parts) or NONE_YET
@@ -104,7 +104,7 @@ def _conditions(result: Mapping[str, Any]) -> str:
 
 
 def _sized_by(found: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Give the throughput result with the most events in which the default worker has figures."""
+    """Return the throughput result with the most events in which the default worker has figures."""
     able = [
         (name, result)
         for name, result in found.items()

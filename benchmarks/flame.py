@@ -44,7 +44,7 @@ OTHER: Final = "all else: asyncio, Faust"
 
 
 def part_of(stack: str) -> str:
-    """Give the part that the innermost named frame of a stack belongs to.
+    """Return the part that the innermost named frame of a stack belongs to.
 
     A stack is py-spy's: frames from the outermost to the innermost, between semicolons.
     """
@@ -56,7 +56,7 @@ def part_of(stack: str) -> str:
 
 
 def shares(raw: Iterable[str]) -> dict[str, float]:
-    """Give the share of each part in py-spy's raw samples, largest first."""
+    """Return the share of each part in py-spy's raw samples, largest first."""
     samples: Counter[str] = Counter()
     for line in raw:
         stack, _, number = line.rpartition(" ")
@@ -109,7 +109,7 @@ def run(events: int, seconds: int, picture: Path) -> dict[str, Any]:
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """Give the table of the shares."""
+    """Return the table of the shares."""
     lines = ["| part | share of the time with Python's lock |", "|---|---|"]
     lines += [f"| {part} | {share:.1%} |" for part, share in result["shares"].items()]
     held = f"Some thread of the worker held the lock in {result['lock_held']:.0%} of the samples."

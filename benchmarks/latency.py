@@ -31,7 +31,7 @@ WARM_UP_S: Final = 5.0
 
 
 async def _run(servers: str, guarantee: str, rate: int, arguments: argparse.Namespace) -> Any:
-    """Give the latencies of one run in microseconds and the rate that was fed."""
+    """Return the latencies of one run in microseconds and the rate that was fed."""
     directory = Path(tempfile.mkdtemp(prefix="latency-"))
     names = Names.fresh()
     settings = {**names.settings, "DEDUP_GUARANTEE": guarantee}
@@ -98,7 +98,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _summary(guarantee: str, rate: int, rounds: list[list[int]], fed: list[float]) -> Any:
-    """Give the percentiles over all rounds, and the range of p99 from round to round."""
+    """Return the percentiles over all rounds, and the range of p99 from round to round."""
     together = [latency for each in rounds for latency in each]
     p99s = [percentiles(each, 0.99)[0] for each in rounds]
     return {
@@ -112,7 +112,7 @@ def _summary(guarantee: str, rate: int, rounds: list[list[int]], fed: list[float
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """Give the table of a latency result."""
+    """Return the table of a latency result."""
     lines = [
         "| guarantee | events/s asked | fed | p50, ms | p99, ms (rounds) | p99.9, ms | max, ms |",
         "|---|---|---|---|---|---|---|",

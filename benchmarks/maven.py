@@ -32,6 +32,6 @@ def package(project: Path) -> Path:
 
 
 def version_of(artifact: str, target: Path) -> str:
-    """Give the version of a dependency that was copied to `target/lib`."""
+    """Return the version of a dependency that was copied to `target/lib`."""
     (jar,) = (target / "lib").glob(f"{artifact}-[0-9]*.jar")
     return jar.stem.removeprefix(f"{artifact}-")

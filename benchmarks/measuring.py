@@ -123,12 +123,12 @@ class Processes:
                 process.kill()
 
     def log(self) -> str:
-        """Give the ends of their logs."""
+        """Return the ends of their logs."""
         return "\n".join(map(_end_of, self._logs))
 
 
 def _end_of(log: Path) -> str:
-    """Give the last lines of a log, and before them the causes that a stack trace buries."""
+    """Return the last lines of a log, and before them the causes that a stack trace buries."""
     lines = log.read_text(errors="replace").splitlines()
     causes = [line for line in lines[:-_LOG_LINES] if "Caused by" in line or "ERROR" in line]
     return "\n".join(causes[-_LOG_CAUSES:] + lines[-_LOG_LINES:])
@@ -226,7 +226,7 @@ async def _judged(contender: Contender, run: Run, workload: Workload) -> list[Em
 
 
 def progress(emissions: Sequence[Emission], workload: Workload) -> Progress:
-    """Give how many events were done at each stamp of the output.
+    """Return how many events were done at each stamp of the output.
 
     An event is done when it, or a later one of its partition, has been emitted.
     """

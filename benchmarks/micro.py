@@ -26,7 +26,7 @@ SHORT_LOOPS: Final = 2_000
 
 
 def event_bytes(second: int, *, price: str = '"84.99"') -> bytes:
-    """Give an event as the producer writes it; a price that is no text is not the plain form."""
+    """Return an event as the producer writes it; a price that is no text is not the plain form."""
     return (
         f'{{"event_id":"evt_17_{second}","action":"updated",'
         f'"timestamp":"2026-01-01T00:00:{second:02d}.123456+00:00","processed":false,'
@@ -52,7 +52,7 @@ def _state(value: bytes) -> State:
 
 
 def steps() -> Mapping[str, Step]:
-    """Give the steps by name, each ready to be called again and again."""
+    """Return the steps by name, each ready to be called again and again."""
     plain, other_form = event_bytes(10), event_bytes(10, price="84.990")
     event, known, later = _event(plain), _state(plain), Position(0, 2)
     duplicate, stale = _event(event_bytes(20)), _event(event_bytes(5))

@@ -23,7 +23,7 @@ _PEERS: Final = "#b8b8b8"
 
 
 def machine() -> dict[str, Any]:
-    """Give what a result file says about the machine."""
+    """Return what a result file says about the machine."""
     return {
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
@@ -55,12 +55,12 @@ def write_result(name: str, result: Mapping[str, Any], table: str) -> None:
 
 
 def command_text(module: str) -> str:
-    """Give the command that a result file names."""
+    """Return the command that a result file names."""
     return " ".join([f"python -m {module}", *sys.argv[1:]])
 
 
 def today() -> str:
-    """Give the date that result files are named by."""
+    """Return the date that result files are named by."""
     return datetime.now(UTC).date().isoformat()
 
 
@@ -76,7 +76,7 @@ _COLUMNS: Final[Sequence[tuple[str, str]]] = (
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """Give the table of a throughput result: median (and range), fastest first."""
+    """Return the table of a throughput result: median (and range), fastest first."""
     contenders = result["contenders"]
     ran = [each for each in contenders if each["summary"]]
     columns = [column for column in _COLUMNS if not ran or column[0] in ran[0]["summary"]]
@@ -101,7 +101,7 @@ def markdown(result: Mapping[str, Any]) -> str:
 
 
 def figure_cell(of: Mapping[str, float]) -> str:
-    """Give the median and the range of a figure."""
+    """Return the median and the range of a figure."""
     digits = 0 if of["median"] >= 100 else 1  # noqa: PLR2004 - three digits are enough
     median, least, most = (f"{of[name]:,.{digits}f}" for name in ("median", "min", "max"))
     return f"{median} ({least}-{most})"

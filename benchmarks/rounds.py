@@ -31,7 +31,7 @@ class Outcome:
     could_not_run: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """Give what a result file holds of it: everything, and the median and range of figures.
+        """Return what a result file holds of it: everything, and the median and range of figures.
 
         There are none when a round failed: the others would hide it.
         """

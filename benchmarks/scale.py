@@ -164,7 +164,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """Give the tables of a scale result."""
+    """Return the tables of a scale result."""
     lines: list[str] = []
     for section, title in SECTIONS.items():
         if not result[section]:

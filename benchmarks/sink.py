@@ -49,7 +49,7 @@ MARKS: Final = 100
 
 
 def numbered(rows: int) -> Iterator[tuple[int, int, int]]:
-    """Give partition, product and version of each record; each product comes twice."""
+    """Return partition, product and version of each record; each product comes twice."""
     products = max(1, rows // 2)
     for number in range(rows):
         product_id = number % products + 1
@@ -95,7 +95,7 @@ class Marks:
         self.products = sorted({mark.product_id for marks in self._partitions for mark in marks})
 
     def done(self, versions: Mapping[int, int]) -> int:
-        """Give how many records were applied, when these products have these versions."""
+        """Return how many records were applied, when these products have these versions."""
         return sum(
             max(
                 (mark.done for mark in marks if versions.get(mark.product_id, 0) >= mark.version),

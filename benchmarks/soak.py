@@ -55,7 +55,7 @@ class Churn:
         self._events = 0
 
     def event(self) -> tuple[int, bytes]:
-        """Give the next event: of ten, three say nothing new."""
+        """Return the next event: of ten, three say nothing new."""
         roll = self._random.random()
         at = int(self._random.random() * len(self._ids))
         if len(self._ids) < self._wanted or roll < 0.05:  # noqa: PLR2004 - the mix

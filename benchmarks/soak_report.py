@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 def percentiles(latencies_us: Sequence[int], *shares: float) -> list[float]:
-    """Give percentiles in milliseconds, such as 0.99 for p99; NaN when there are no latencies."""
+    """Return percentiles in milliseconds, such as 0.99 for p99; NaN when there are no latencies."""
     if not latencies_us:
         return [float("nan")] * len(shares)
     ordered = sorted(latencies_us)
@@ -52,7 +52,7 @@ def percentiles(latencies_us: Sequence[int], *shares: float) -> list[float]:
 
 
 def quarters(samples: Sequence[Sample], field: str) -> list[float]:
-    """Give the median of a field in each quarter of the run."""
+    """Return the median of a field in each quarter of the run."""
     values = [float(getattr(sample, field)) for sample in samples]
     size = len(values) // 4
     if size < QUARTER_SAMPLES:

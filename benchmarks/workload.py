@@ -75,7 +75,7 @@ class Workload:
         return sum(map(len, self.expected.values()))
 
     def describe(self) -> dict[str, Any]:
-        """Give what a result file says about the input."""
+        """Return what a result file says about the input."""
         values = [len(record.value) for records in self.source.values() for record in records]
         return {
             "events": self.events - self.populated,
@@ -89,7 +89,7 @@ class Workload:
 
     @staticmethod
     def content(product: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Give content in a form that compares, with decimals as numbers or as text."""
+        """Return content in a form that compares, with decimals as numbers or as text."""
         name, description, price, stock, discount = (product[field] for field in CONTENT_FIELDS)
         return name, description, Decimal(str(price)), stock, Decimal(str(discount))
 

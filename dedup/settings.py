@@ -169,7 +169,7 @@ class Settings(BaseSettings):
         return self
 
     def of_the_worker(self) -> "Settings":
-        """Give the settings a worker uses: those of a dry run have its own group and directory."""
+        """Return the settings a worker uses; a dry run has its own group and directory."""
         if not self.DEDUP_DRY_RUN:
             return self
         own = {
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
             ) from None
 
     def kafka_client(self) -> dict[str, Any]:
-        """Give the connection arguments of every aiokafka client we make."""
+        """Return the connection arguments of every aiokafka client we make."""
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.KAFKA_BOOTSTRAP_SERVERS,
             "security_protocol": self.KAFKA_SECURITY_PROTOCOL,
@@ -281,7 +281,7 @@ def _bad_value(fault: Any, kind: type[Settings]) -> str:
 
 
 def shown(settings: Settings) -> dict[str, str | None]:
-    """Give the text of every setting, as it would stand in the environment; secrets as `***`."""
+    """Return the text of every setting, as it would stand in the environment; secrets as `***`."""
     return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
 
 

@@ -36,7 +36,7 @@ class Item(NamedTuple):
 
 
 def catalog(size: int) -> tuple[Product, ...]:
-    """Give the products 1 to `size`; always the same ones."""
+    """Return the products 1 to `size`; always the same ones."""
     return tuple(
         Product(
             product_id=item.product_id,
@@ -51,7 +51,7 @@ def catalog(size: int) -> tuple[Product, ...]:
 
 
 def catalog_item(product_id: int) -> Item:
-    """Give one product, whatever the catalogue's size. The price is never zero.
+    """Return one product, whatever the catalogue's size. The price is never zero.
 
     A plain tuple, because the generator meets new products faster than models are made.
     """

@@ -168,7 +168,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         return product if product.content else self._find_recent(_exists)
 
     def _advance(self) -> tuple[str, int]:
-        """Give the time of the next event: its text and its whole seconds."""
+        """Return the time of the next event: its text and its whole seconds."""
         now = self._clock()
         if now.tzinfo is not UTC:
             now = now.astimezone(UTC)

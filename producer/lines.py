@@ -11,7 +11,7 @@ _HEADINGS = {
 
 
 def event_lines(event: GeneratedEvent) -> list[str]:
-    """Give the lines for one event that was sent."""
+    """Return the lines for one event that was sent."""
     content = event.content
     if content is None:
         return [f"🚫 Sent INVALID event: {event.flaw}"]
@@ -30,6 +30,6 @@ def event_lines(event: GeneratedEvent) -> list[str]:
 
 
 def summary_line(sent: int, duplicates: int) -> str:
-    """Give the line that ends a run."""
+    """Return the line that ends a run."""
     share = 100 * duplicates / sent if sent else 0.0
     return f"✅ Sent {sent:,} events, {duplicates:,} of them duplicates ({share:.1f} %)"

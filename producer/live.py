@@ -32,12 +32,12 @@ class Content(NamedTuple):
 
 
 def money(cents: int) -> str:
-    """Give an amount as text with two places."""
+    """Return an amount as text with two places."""
     return f"{cents // 100}.{cents % 100:02d}"
 
 
 def product_json(content: Content, updated_at: str) -> str:
-    """Give the complete product of an event as JSON."""
+    """Return the complete product of an event as JSON."""
     return (
         f'{{"product_id":{content.product_id},"product_name":{json_text(content.product_name)},'
         f'"description":{json_text(content.description)},"price":"{money(content.price_cents)}",'
@@ -48,7 +48,7 @@ def product_json(content: Content, updated_at: str) -> str:
 
 
 def changed_json(before: Content, after: Content) -> str:
-    """Give a partial product as JSON: its id and the fields that changed."""
+    """Return a partial product as JSON: its id and the fields that changed."""
     fields = [f'"product_id":{after.product_id}']
     if after.description != before.description:
         fields.append(f'"description":{json_text(after.description)}')
@@ -64,7 +64,7 @@ def changed_json(before: Content, after: Content) -> str:
 def event_json(
     event_id: str, action: str, timestamp: str, product: str, old_price_cents: int | None
 ) -> bytes:
-    """Give the value of a record; `product` is JSON already."""
+    """Return the value of a record; `product` is JSON already."""
     old_price = "null" if old_price_cents is None else f'"{money(old_price_cents)}"'
     return (
         f'{{"event_id":"{event_id}","action":"{action}","timestamp":"{timestamp}",'
@@ -104,7 +104,7 @@ class LiveProduct:
         self._id_number = 0
 
     def event_id(self, second: int, random: Random) -> str:
-        """Give an id that no event of this product had before, as long as `second` never falls."""
+        """Return an id no event of this product had before, as long as `second` never falls."""
         if second == self._id_second:
             self._id_number += 1  # grows past four digits rather than repeat itself
         else:
@@ -119,7 +119,7 @@ class LiveProduct:
             self.latest = None
 
     def created(self, created_at: str, random: Random) -> Content:
-        """Give the content of this product when it is created, for the first time or again."""
+        """Return the content of this product when it is created, for the first time or again."""
         base = self.base
         again = self.action == "deleted"
         return Content(
@@ -133,7 +133,7 @@ class LiveProduct:
         )
 
     def changed(self, action: str, content: Content, random: Random) -> Content:
-        """Give content that differs from `content` in what `action` is about."""
+        """Return content that differs from `content` in what `action` is about."""
         if action == "price_changed":
             # Around the catalogue's price: a walk from price to price would end at zero or beyond
             # ten digits.
@@ -158,6 +158,6 @@ class LiveProduct:
 
 
 def _another(number: int, below: int, random: Random) -> int:
-    """Give a number from 0 to `below` - 1 that is not `number`."""
+    """Return a number from 0 to `below` - 1 that is not `number`."""
     other = int(random.random() * (below - 1))
     return other + 1 if other >= number else other

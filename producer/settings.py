@@ -92,7 +92,7 @@ class KafkaSettings(BaseSettings):
             ) from None
 
     def client_arguments(self) -> dict[str, Any]:
-        """Give the connection arguments of an aiokafka client. Raises ProducerError."""
+        """Return the connection arguments of an aiokafka client. Raises ProducerError."""
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.KAFKA_BOOTSTRAP_SERVERS,
             "security_protocol": self.KAFKA_SECURITY_PROTOCOL,

@@ -14,7 +14,7 @@ TP0 = TP("products", 0)
 def event(
     product_id: int = 1, *, number: int = 1, action: str = "updated", **product: Any
 ) -> bytes:
-    """Give an event whose time is `number` seconds into a minute."""
+    """Return an event whose time is `number` seconds into a minute."""
     return json.dumps(
         {
             "event_id": f"evt_{number}",
@@ -40,7 +40,7 @@ def event(
 def record(
     offset: int, value: bytes | None, key: bytes | None = b"1", partition: int = 0
 ) -> ConsumerRecord[bytes | None, bytes | None]:
-    """Give a record of `products`."""
+    """Return a record of `products`."""
     return ConsumerRecord(
         topic="products",
         partition=partition,
@@ -57,5 +57,5 @@ def record(
 
 
 def batch(*records: ConsumerRecord[bytes | None, bytes | None]) -> RecordBatch:
-    """Give a batch of partition 0."""
+    """Return a batch of partition 0."""
     return RecordBatch(TP0, list(records), records[-1].offset + 1, on_done=lambda: None)

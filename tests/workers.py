@@ -28,7 +28,7 @@ Records = dict[int, list[Any]]
 
 
 def free_port() -> int:
-    """Give a port of the loopback interface that is free now."""
+    """Return a port of the loopback interface that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -153,7 +153,7 @@ class WorkerProcess:
 
 
 def partition_of(key: bytes, partitions: int = 4) -> int:
-    """Give the partition Kafka's default partitioner puts a key in."""
+    """Return the partition Kafka's default partitioner puts a key in."""
     return (int(murmur2(key)) & 0x7FFFFFFF) % partitions
 
 
@@ -256,7 +256,7 @@ async def end_of(bootstrap_servers: str, topic: str) -> int:
 
 
 def emissions(output: Records) -> History:
-    """Give the ids of the events emitted for each product, in order; None for a tombstone."""
+    """Return the ids of the events emitted for each product, in order; None for a tombstone."""
     found: History = defaultdict(list)
     for records in output.values():
         for record in records:

@@ -56,10 +56,10 @@ def _row(event: dict[str, Any], product: dict[str, Any], processing_time: str) -
 
 
 def output_key(product_id: int) -> bytes:
-    """Give the key of a record of the output."""
+    """Return the key of a record of the output."""
     return b'{"product_id":%d}' % product_id
 
 
 def now_text() -> str:
-    """Give the time now as rows carry it."""
+    """Return the time now as rows carry it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

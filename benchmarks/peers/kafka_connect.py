@@ -47,7 +47,7 @@ _VALUE: Final = _schema(
 
 
 def worker_properties(run: Run) -> dict[str, str]:
-    """Give the properties of the worker; its REST interface is on the loopback interface."""
+    """Return the properties of the worker; its REST interface is on the loopback interface."""
     json_converter = "org.apache.kafka.connect.json.JsonConverter"
     return {
         "bootstrap.servers": run.servers,
@@ -65,7 +65,7 @@ def worker_properties(run: Run) -> dict[str, str]:
 
 
 def sink_properties(run: Run, *, text: bool) -> dict[str, str]:
-    """Give the properties of the connector, for a table with columns of text or for ours."""
+    """Return the properties of the connector, for a table with columns of text or for ours."""
     to = conninfo_to_dict(run.output)
     return {
         "name": run.group,

@@ -30,12 +30,12 @@ _SINK: Final = """
 
 
 def settings_table() -> str:
-    """Give the table of all settings of the worker in Markdown."""
+    """Return the table of all settings of the worker in Markdown."""
     return _table(Settings.model_fields)
 
 
 def sink_table() -> str:
-    """Give the table of the settings that only the sink has."""
+    """Return the table of the settings that only the sink has."""
     own = SinkSettings.model_fields.items()
     return _table({name: field for name, field in own if name not in Settings.model_fields})
 

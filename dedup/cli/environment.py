@@ -26,7 +26,7 @@ def fail(error: Exception) -> NoReturn:
 
 
 def settings_or_exit() -> Settings:
-    """Give the settings of the environment; exit with 1 and a sentence for each fault."""
+    """Return the settings of the environment; exit with 1 and a sentence for each fault."""
     try:
         return load_settings(os.environ)
     except SettingsError as error:

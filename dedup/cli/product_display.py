@@ -16,7 +16,7 @@ from dedup.kafka.partitioning import how_placed
 
 
 def as_json(product: Product, limit: int) -> dict[str, Any]:
-    """Give what `dedup inspect --json` prints; the last of each list is the newest."""
+    """Return what `dedup inspect --json` prints; the last of each list is the newest."""
     events = [
         verdicts.as_json(verdict) | {"emitted_at": product.emitted_at(verdict)}
         for verdict in product.verdicts[-limit:]
@@ -128,7 +128,7 @@ def _emission(emission: Emission) -> dict[str, Any]:
 
 
 def _row(emission: Emission) -> dict[str, Any] | None:
-    """Give the row as it stands there; of one that can't be read, its text."""
+    """Return the row as it stands there; of one that can't be read, its text."""
     value = emission.record.value
     if value is None:
         return None

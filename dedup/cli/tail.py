@@ -104,7 +104,7 @@ async def _decisions(
     *,
     as_json: bool,
 ) -> AsyncGenerator["str | Text", None]:
-    """Give a line for each decision that is meant."""
+    """Return a line for each decision that is meant."""
     from dedup.inspection import verdicts  # noqa: PLC0415 - as above
     from dedup.inspection.tailing import decisions  # noqa: PLC0415 - as above
 
@@ -131,7 +131,7 @@ async def _decisions(
 async def _rows(
     settings: "Settings", product: int | None, choice: dict[str, bool], *, as_json: bool
 ) -> AsyncGenerator["str | Text", None]:
-    """Give a line for each record of the output topic that is meant."""
+    """Return a line for each record of the output topic that is meant."""
     from dedup.core.row import read_output_key  # noqa: PLC0415 - as above
     from dedup.inspection.rows import row_as_json, row_as_line, rows  # noqa: PLC0415 - as above
 

@@ -57,7 +57,7 @@ _HEADER_BYTES: Final = 10
 def dead_letter_headers(
     dead_letter: DeadLetter, *, topic: str, partition: int, offset: int
 ) -> list[Header]:
-    """Give the headers added to a dead letter.
+    """Return the headers added to a dead letter.
 
     The `__streams.errors.*` names and their text values are those of KIP-1034, so that tools made
     for Kafka Streams read our dead letters too.

@@ -87,7 +87,7 @@ def _time_of_a_row(value: object) -> object:
 
 
 def _in_utc(value: datetime) -> datetime:
-    """Give the same instant in UTC; without an offset the value is UTC already."""
+    """Return the same instant in UTC; without an offset the value is UTC already."""
     if value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     try:
@@ -97,17 +97,17 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def price_text(value: Decimal) -> str:
-    """Give the one text of a price: two places, no exponent, no negative zero."""
+    """Return the one text of a price: two places, no exponent, no negative zero."""
     return str(value.quantize(_CENT) + 0)
 
 
 def time_text(value: datetime) -> str:
-    """Give the one text of an instant: UTC, microseconds, `Z`. The texts sort as the times do."""
+    """Return the one text of an instant: UTC, microseconds, `Z`. The texts sort as the times do."""
     return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def microseconds(value: datetime) -> int:
-    """Give the microseconds from the epoch to an aware time."""
+    """Return the microseconds from the epoch to an aware time."""
     return (value - EPOCH) // MICROSECOND
 
 
@@ -201,21 +201,21 @@ class NormalProduct(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def unknown(cls, product_id: int) -> Self:
-        """Give a product of which nothing is known but its id."""
+        """Return a product of which nothing is known but its id."""
         return cls(product_id, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET, UNSET)
 
     @classmethod
     def default(cls, product_id: int) -> Self:
-        """Give what the table's DEFAULTs make of a product; name and price are NOT NULL."""
+        """Return what the table's DEFAULTs make of a product; name and price are NOT NULL."""
         return cls(product_id, UNSET, None, UNSET, 0, "0.00", None, None)
 
     def given(self) -> dict[str, Any]:
-        """Give the fields of the state that are there."""
+        """Return the fields of the state that are there."""
         return {f: value for f in STATE_FIELDS if (value := getattr(self, f)) is not UNSET}
 
 
 def normal_product(product: Product) -> NormalProduct:
-    """Give the normal form of a product; fields that were not given to it are UNSET.
+    """Return the normal form of a product; fields that were not given to it are UNSET.
 
     A product that is no partial one has every field: what was not given has its default.
     """

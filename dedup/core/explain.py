@@ -48,7 +48,7 @@ def explain(
 
 
 def instant(us: int) -> str | None:
-    """Give the text of a time in microseconds; None when it is not known."""
+    """Return the text of a time in microseconds; None when it is not known."""
     try:
         return time_text(EPOCH + timedelta(microseconds=us))
     except OverflowError:  # NO_EVENT_TIME too

@@ -52,7 +52,7 @@ class FingerprintScheme:
         return hash(self.prefix)
 
     def fingerprint(self, product: NormalProduct) -> bytes:
-        """Give the fingerprint of a product that has every chosen field, in normal form."""
+        """Return the fingerprint of a product that has every chosen field, in normal form."""
         content = self._content(product)
         canonical = _encode(content if len(self.fields) > 1 else [content])
         return self.prefix + blake2b(canonical, digest_size=16).digest()

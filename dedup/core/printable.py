@@ -11,5 +11,5 @@ def printable(data: bytes | None) -> str:
 
 
 def harmless(value: object) -> str:
-    """Give the text of a value that came with an event; what a terminal would obey is escaped."""
+    """Return the text of a value that came with an event; what a terminal would obey is escaped."""
     return "-" if value is None else printable(str(value).encode("utf-8", "backslashreplace"))

@@ -118,7 +118,7 @@ def _read_plain(value: bytes) -> Event | None:
 
 @lru_cache(_SECONDS_KEPT)
 def _microseconds_to(second: str) -> int:
-    """Give the microseconds from the epoch to a second in UTC; events come by the thousand in one.
+    """Return the microseconds from the epoch to a second in UTC; thousands of events share one.
 
     Raises ValueError when the text is no second in the plain form.
     """

@@ -94,7 +94,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 def encode_row(event: Event, product: NormalProduct, processing_time: str) -> bytes:
-    """Give the row of a product after an event; `product` has every field of `STATE_FIELDS`."""
+    """Return the row of a product after an event; `product` has every field of `STATE_FIELDS`."""
     return _encode(
         _Row(
             event.product_id,
@@ -115,7 +115,7 @@ def encode_row(event: Event, product: NormalProduct, processing_time: str) -> by
 
 
 def _in_row(time: Any) -> Any:
-    """Give what msgspec writes as `time_text` would: it leaves a fraction of zero out."""
+    """Return what msgspec writes as `time_text` would: it leaves a fraction of zero out."""
     return time if time is None or time.microsecond else time_text(time)
 
 
@@ -180,7 +180,7 @@ def row_event_id(row: bytes) -> str | None:
 
 
 def output_key(product_id: int, key_format: KeyFormat) -> bytes:
-    """Give the record key: the text Flink's upsert-kafka writes with key.format=json, or the id."""
+    """Return the record key: Flink's upsert-kafka text with key.format=json, or the id."""
     return b'{"product_id":%d}' % product_id if key_format == "json" else b"%d" % product_id
 
 
@@ -198,7 +198,7 @@ def read_output_key(key: bytes | None) -> int | None:
 
 
 def output_headers(state: State) -> list[Header]:
-    """Give the headers that let a state be rebuilt from its record alone."""
+    """Return the headers that let a state be rebuilt from its record alone."""
     headers = [
         (EVENT_TIME_HEADER, b"%d" % state.event_time),
         (SOURCE_HEADER, b"%d/%d" % (state.partition, state.offset)),

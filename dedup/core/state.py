@@ -47,7 +47,7 @@ class UnknownLayoutError(ValueError):
 
 
 def encode_state(state: State) -> bytes:
-    """Give the bytes of a state."""
+    """Return the bytes of a state."""
     row = state.row
     return _HEAD.pack(
         LAYOUT,

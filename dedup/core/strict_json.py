@@ -49,7 +49,7 @@ def _number(text: str) -> Decimal | float:
 
 
 def key_named_in(event: bytes) -> bytes:
-    """Give the record key that an event should have; empty when it names no product."""
+    """Return the record key that an event should have; empty when it names no product."""
     try:
         document: Any = msgspec.json.decode(event)
         return str(document["product"]["product_id"]).encode()

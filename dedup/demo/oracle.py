@@ -76,7 +76,7 @@ class Oracle:
 
 
 def _checked(field: str, value: Any) -> Any:
-    """Give a value in a form that compares; raise if it breaks a limit of the products table."""
+    """Return a value in a form that compares; raise if it breaks a limit of the products table."""
     if field in ("price", "discount"):
         price = Decimal(str(0 if value is None and field == "discount" else value))
         if not 0 <= price < 10**8 or price != round(price, 2):

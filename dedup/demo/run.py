@@ -113,7 +113,7 @@ class Demo:
                 self._end()
 
     def _event_time(self) -> datetime:
-        """Give the time of the next event: up to now in equal steps, later the real time.
+        """Return the time of the next event: up to now in equal steps, later the real time.
 
         Steps, from a whole second on: the generator's choices depend on the seconds it sees, so
         only this way the same seed gives the same counts.
@@ -203,7 +203,7 @@ class Demo:
         )
 
     def _polls(self, worker: DemoWorker) -> Iterator[Counts]:
-        """Give what the worker has counted, again and again; raise when it gets no further."""
+        """Return what the worker has counted, again and again; raise when it gets no further."""
         give_up, newest = time.monotonic() + _STALLED_AFTER_S, -1
         while True:
             self._check()

@@ -116,11 +116,11 @@ class Letter:
         return len(self.value or b"") if size is None else size
 
     def without_value(self) -> "Letter":
-        """Give it without the bytes of the event, which may be many."""
+        """Return it without the bytes of the event, which may be many."""
         return replace(self, value=None)
 
     def summary(self) -> dict[str, Any]:
-        """Give what `dedup dlq list --json` prints of it."""
+        """Return what `dedup dlq list --json` prints of it."""
         return {
             "partition": self.partition,
             "offset": self.offset,
@@ -138,7 +138,7 @@ class Letter:
         }
 
     def details(self) -> dict[str, Any]:
-        """Give what `dedup dlq show --json` prints of it: the bytes too, text where they are."""
+        """Return what `dedup dlq show --json` prints of it: the bytes too, text where they are."""
         return self.summary() | {
             "headers": [
                 [printable(name.encode()), None if value is None else printable(value)]

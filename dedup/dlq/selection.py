@@ -31,7 +31,7 @@ class Choice:
     reason: str | None = None
 
     def spans(self, there: Spans) -> Spans:
-        """Give what has to be read to find them, of what is there."""
+        """Return what has to be read to find them, of what is there."""
         if not self.positions:
             return there
         offsets: dict[int, list[int]] = {}
@@ -61,7 +61,7 @@ class Found:
 
 
 async def newest(settings: Settings, reason: str | None, limit: int) -> tuple[list[Letter], int]:
-    """Give the newest letters, the oldest of them first, and how many there are in all."""
+    """Return the newest letters, the oldest of them first, and how many there are in all."""
     choice = Choice(reason=reason)
     found = 0
     async with open_dead_letters(settings) as letters:
@@ -75,7 +75,7 @@ async def newest(settings: Settings, reason: str | None, limit: int) -> tuple[li
 
 
 async def letter_at(settings: Settings, position: Position) -> Letter:
-    """Give the letter at a position. Raises DlqError if there is none."""
+    """Return the letter at a position. Raises DlqError if there is none."""
     choice = Choice(frozenset({position}))
     async with open_dead_letters(settings) as letters:
         spans = _to_the_end(choice.spans(letters.spans), letters.spans)
@@ -123,7 +123,7 @@ async def replay(settings: Settings, choice: Choice, found: Found, mending: Mend
 async def prepared(
     settings: Settings, choice: Choice, found: Found, mending: Mending, done: Collection[Position]
 ) -> AsyncGenerator[Resubmission, None]:
-    """Give the events as they are re-submitted, but for those of letters that are `done`.
+    """Return the events as they are re-submitted, but for those of letters that are `done`.
 
     Raises DlqError for one that can't be.
     """
@@ -147,7 +147,7 @@ async def tried(settings: Settings, choice: Choice, found: Found, mending: Mendi
 
 
 async def _replayed(settings: Settings, choice: Choice, found: Found) -> Collection[Position]:
-    """Give the letters that are not to be sent: re-submitted, and not named by their positions."""
+    """Return the letters not to be sent: re-submitted, and not named by their positions."""
     if choice.positions:
         return ()
     async with open_dead_letters(settings) as letters:
@@ -157,7 +157,7 @@ async def _replayed(settings: Settings, choice: Choice, found: Found) -> Collect
 
 
 def _to_the_end(spans: Spans, there: Spans) -> Spans:
-    """Give the stretches that hold the marks too: a mark stands after its letter."""
+    """Return the stretches that hold the marks too: a mark stands after its letter."""
     return {p: range(span.start, there[p].stop) for p, span in spans.items() if p in there}
 
 

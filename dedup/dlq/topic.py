@@ -30,7 +30,7 @@ class DeadLetters:
         return self._reader.spans
 
     async def read(self, spans: Spans | None = None) -> AsyncIterator[Letter]:
-        """Give the letters in these spans, by default all: see `TopicReader.read`.
+        """Return the letters in these spans, by default all: see `TopicReader.read`.
 
         Marks of letters that were re-submitted are no letters: `replayed` has them once read.
         """

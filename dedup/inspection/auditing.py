@@ -114,7 +114,7 @@ async def audit(settings: Settings) -> Audit:
 
 
 def _done(committed: Mapping[int, int], there: Spans) -> Spans:
-    """Give what the worker's group has done; all there is, if it has committed nothing."""
+    """Return what the worker's group has done; all there is, if it has committed nothing."""
     if not committed:
         return there
     return {p: range(span.start, committed.get(p, span.start)) for p, span in there.items()}
@@ -197,7 +197,7 @@ def _equal_neighbours(before: State, state: State, rules: Rules) -> bool:
 
 
 def _content(state: State | None, rules: Rules) -> Any:
-    """Give what makes two states equal by rules: their fingerprint; None: no row."""
+    """Return what makes two states equal by rules: their fingerprint; None: no row."""
     product = None if state is None or state.row is None else read_product(state.row)
     return None if product is None else rules.scheme.fingerprint(product)
 

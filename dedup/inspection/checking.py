@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def verdicts_on(lines: Iterable[bytes], rules: Rules) -> Iterator[Verdict]:
-    """Give the verdict on each line that is not empty, in order, from an empty state on."""
+    """Return the verdict on each line that is not empty, in order, from an empty state on."""
     states = StatesInMemory()
     now_ms = int(time.time() * 1000)
     teller = Teller(rules)

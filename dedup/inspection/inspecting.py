@@ -47,7 +47,7 @@ class Product:
         return int(newest.partition)
 
     def emitted_at(self, verdict: Verdict) -> int | None:
-        """Give the offset on `src_products` of what an event emitted, if it stands there."""
+        """Return the offset on `src_products` of what an event emitted, if it stands there."""
         return None if verdict.emission is None else verdict.emission.offset
 
     def fingerprint_matches(self) -> bool | None:
@@ -61,7 +61,7 @@ class Product:
         return product is not None and scheme.fingerprint(product) == state.fingerprint
 
     def fingerprint_fields(self) -> tuple[str, ...] | None:
-        """Give the content fields of the newest row's fingerprint; None where none says so."""
+        """Return the content fields of the newest row's fingerprint; None where none says so."""
         state = self.emissions[-1].state if self.emissions else None
         scheme = None if state is None or state.row is None else scheme_of(state.fingerprint)
         return None if scheme is None else scheme.fields
@@ -116,7 +116,7 @@ async def inspect_product(
 
 
 def _before(emissions: list[Emission], partition: int, first_offset: int) -> State | None:
-    """Give what was known before the first event that is left, if `src_products` tells it."""
+    """Return what was known before the first event that is left, if `src_products` tells it."""
     earlier = [
         emission.state
         for emission in emissions

@@ -11,7 +11,7 @@ from dedup.settings import Settings
 async def rows(
     settings: Settings, *, from_beginning: bool, until_end: bool, ready: Callable[[], None]
 ) -> AsyncGenerator[Any, None]:
-    """Give the records from now on, or all that stand on the topic too. Raises ReadError."""
+    """Return the records from now on, or all that stand on the topic too. Raises ReadError."""
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
         ready()
@@ -24,12 +24,12 @@ async def rows(
 
 
 def row_as_line(record: Any) -> str:
-    """Give key and value of a record with a tab between, as Kafka's console consumer does."""
+    """Return key and value of a record with a tab between, as Kafka's console consumer does."""
     return f"{_shown(record.key)}\t{_shown(record.value)}"
 
 
 def row_as_json(record: Any) -> dict[str, Any]:
-    """Give what `dedup tail --rows --json` prints of a record."""
+    """Return what `dedup tail --rows --json` prints of a record."""
     return {
         "partition": record.partition,
         "offset": record.offset,

@@ -20,7 +20,7 @@ class States(Protocol):
     """States by partition and product_id."""
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
-        """Give the states of those products that are known."""
+        """Return the states of those products that are known."""
 
     def write(self, partition: int, states: Mapping[int, State]) -> None:
         """Keep states."""
@@ -61,7 +61,7 @@ class StatesOnDisk:
         self._store(partition).write(states, next_offset=None, now_us=0)
 
     def items(self, partition: int) -> Iterator[tuple[int, State]]:
-        """Give the states of a partition by product_id, deleted ones included."""
+        """Return the states of a partition by product_id, deleted ones included."""
         return self._store(partition).items()
 
     @property

@@ -34,7 +34,7 @@ class Statistics:
     notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """Give what `dedup stats --json` prints."""
+        """Return what `dedup stats --json` prints."""
         total, duplicates = self.outcomes.total(), self.outcomes[Outcome.DUPLICATE]
         return {
             "deduplication_stats": {

@@ -26,7 +26,7 @@ async def decisions(
     ready: Callable[[], None],
     note: Callable[[str], None],
 ) -> AsyncGenerator[Verdict, None]:
-    """Give the decisions on events from now on, or on all that stand on the topic too.
+    """Return the decisions on events from now on, or on all that stand on the topic too.
 
     From the beginning, it is told what became of the events that were done. Else the known states
     are read, and what they do not hold yet is decided on before the first decision is given.

@@ -93,7 +93,7 @@ class Teller:
         return Told(decide(event, before, at, clock, self.rules), self.rules)
 
     def _possible(self, at: Position, record: Any, window: Window) -> Iterator[tuple[Rules, Clock]]:
-        """Give rules and times that the worker may have decided by, the likeliest first."""
+        """Return rules and times that the worker may have decided by, the likeliest first."""
         before, after = window.around(at.offset)
         earliest = before.state.emitted_at if before else -LAST_TIMESTAMP_MS * 1000
         latest = after.state.emitted_at if after else _now_us()

@@ -73,7 +73,7 @@ def judge(
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
-    """Give a verdict as the commands' `--json` prints it."""
+    """Return a verdict as the commands' `--json` prints it."""
     explanation = verdict.explain()
     event = verdict.event if isinstance(verdict.event, Event) else None
     letter = verdict.decision.dead_letter
@@ -93,7 +93,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def as_line(verdict: Verdict, *, place: str) -> Text:
-    """Give a verdict as a coloured line: place, product, outcome, action, difference or why."""
+    """Return a verdict as a coloured line: place, product, outcome, action, difference or why."""
     outcome = verdict.decision.outcome
     event = verdict.event
     product = harmless(event.product_id) if isinstance(event, Event) else "?"

@@ -218,13 +218,13 @@ def _denied(settings: Settings, right: str, on: str, option: str) -> str:
 
 
 def _topics(error: KafkaError) -> list[str]:
-    """Give the topics an error names, if it does."""
+    """Return the topics an error names, if it does."""
     names = error.args[0] if error.args else ()
     return [names] if isinstance(names, str) else sorted(map(str, names))
 
 
 def _touched(settings: Settings, right: str) -> list[str]:
-    """Give the topics on which the worker uses a right."""
+    """Return the topics on which the worker uses a right."""
     if right == "WRITE":
         return [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_DLQ_TOPIC]
     if right == "READ":

@@ -146,7 +146,7 @@ async def connected(
 
 
 def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionFault:
-    """Give the fault that an error of `_ask` stands for, the particular before the general."""
+    """Return the fault that an error of `_ask` stands for, the particular before the general."""
     protocol = settings.KAFKA_SECURITY_PROTOCOL
     mechanism = settings.KAFKA_SASL_MECHANISM
     match error:

@@ -8,7 +8,7 @@ from dedup.settings import Settings
 
 
 async def committed_offsets(settings: Settings, partitions: int) -> dict[int, int]:
-    """Give what the group DEDUP_APP_ID has committed; partitions without it are left out.
+    """Return what the group DEDUP_APP_ID has committed; partitions without it are left out.
 
     Joins no group. Raises KafkaError.
     """
@@ -23,7 +23,7 @@ async def committed_offsets(settings: Settings, partitions: int) -> dict[int, in
 
 
 async def positions_of_states(settings: Settings) -> dict[int, int]:
-    """Give for each partition the offset from which on events are not in the known states.
+    """Return for each partition the offset from which on events are not in the known states.
 
     That is what the worker's group has committed. Of a job whose offsets are unknown, such as
     Flink's, it is the end of the topic now; with no states at all, its beginning. Read the states

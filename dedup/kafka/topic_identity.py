@@ -103,7 +103,7 @@ class _MetadataRequest(Request[_MetadataStruct]):  # type: ignore[misc]
 
 
 async def topic_id_of(client: AIOKafkaClient, topic: str) -> UUID | None:
-    """Give the id of a topic; None when there is none of that name. Raises KafkaError."""
+    """Return the id of a topic; None when there is none of that name. Raises KafkaError."""
     response = await client.send(client.get_random_node(), _MetadataRequest(topic))
     ((error_code, _, topic_id, *_rest),) = response.topics
     return topic_id if error_code == 0 else None

@@ -37,7 +37,7 @@ class BrokersSilentError(ReadError):
 
 
 async def partition_count(settings: Settings, topic: str, setting: str) -> int:
-    """Give the partitions of a topic, which a setting names. Raises ReadError if it is missing."""
+    """Return the partitions of a topic that a setting names. Raises ReadError if it is missing."""
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
         await admin.start()
@@ -63,7 +63,7 @@ class TopicReader:
         """What stood on the topic when it was opened."""
 
     async def read(self, spans: Spans | None = None) -> Batches:
-        """Give the records in these spans, by default all; a partition's are in order.
+        """Return the records in these spans, by default all; a partition's are in order.
 
         What is no longer there, or was not yet when the topic was opened, is left out.
         """
@@ -84,7 +84,7 @@ class TopicReader:
                 )
 
     async def follow(self, starts: Mapping[int, int]) -> Batches:
-        """Give the records of these partitions from an offset each on, and those to come."""
+        """Return the records of these partitions from an offset each on, and those to come."""
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(self._topic, partition), start)
         while True:

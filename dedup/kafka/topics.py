@@ -71,7 +71,7 @@ class StatesTopic:
 
 
 def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
-    """Give the settings of each topic the worker makes, in the order it makes them."""
+    """Return the settings of each topic the worker makes, in the order it makes them."""
     return {
         settings.KAFKA_PRODUCT_TOPIC: {"cleanup.policy": "delete"},
         settings.KAFKA_SRC_PRODUCTS_TOPIC: {
@@ -146,7 +146,7 @@ async def check_group(settings: Settings) -> None:
 
 
 async def missing_topics(settings: Settings) -> list[str]:
-    """Give our topics that the cluster does not have; none when it can't be asked now."""
+    """Return our topics that the cluster does not have; none when it can't be asked now."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S), admin_client(settings) as admin:
             existing = await admin.list_topics()
@@ -182,7 +182,7 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> Non
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Give the partition count of each topic; waits until the cluster shows them all."""
+    """Return the partition count of each topic; waits until the cluster shows them all."""
     deadline = asyncio.get_running_loop().time() + VISIBLE_TIMEOUT_S
     while True:
         described = await admin.describe_topics(names)
@@ -238,7 +238,7 @@ async def _replicas(admin: AIOKafkaAdminClient, topic: str) -> int:
 
 
 async def _states_config(admin: AIOKafkaAdminClient, settings: Settings) -> Mapping[str, str]:
-    """Give the settings of the output topic, which must be compacted."""
+    """Return the settings of the output topic, which must be compacted."""
     states = settings.KAFKA_SRC_PRODUCTS_TOPIC
     config = await _readable(admin, states, settings)
     policy = config.get("cleanup.policy", "")
@@ -254,7 +254,7 @@ async def _states_config(admin: AIOKafkaAdminClient, settings: Settings) -> Mapp
 async def _readable(
     admin: AIOKafkaAdminClient, topic: str, settings: Settings
 ) -> Mapping[str, str]:
-    """Give the settings of a topic. Raises TopicError when we may not see them."""
+    """Return the settings of a topic. Raises TopicError when we may not see them."""
     try:
         return await _config(admin, topic)
     except TopicAuthorizationFailedError as error:

@@ -26,7 +26,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*, avoid: int | None = None) -> int:
-    """Give a port that is free now and that no outgoing connection will be given."""
+    """Return a port that is free now and that no outgoing connection will be given."""
     # Random, so that processes that start at the same moment do not choose alike.
     candidates = random.SystemRandom().sample(_OTHER_PORTS, 100)
     return next(port for port in candidates if port != avoid and is_free(port))

@@ -165,13 +165,13 @@ class Metrics:
                 self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
 
     def dead_letters(self) -> dict[str, int]:
-        """Give the dead letters counted so far, by reason."""
+        """Return the dead letters counted so far, by reason."""
         (family,) = self._dead_letters.collect()
         total = f"{family.name}_total"
         return {s.labels["reason"]: int(s.value) for s in family.samples if s.name == total}
 
     def recovery_left(self) -> dict[int, int]:
-        """Give the records still to be read, by partition."""
+        """Return the records still to be read, by partition."""
         (family,) = self.recovery_remaining.collect()
         return {int(s.labels["partition"]): int(s.value) for s in family.samples}
 
@@ -210,7 +210,7 @@ def _field_changes(emitted: Sequence[OutputRecord], before: Mapping[int, State])
 
 
 def _fields(row: bytes) -> Mapping[str, Any]:
-    """Give the fields of a row; none of one that can't be read, for counting stops no worker."""
+    """Return the fields of a row; none of one that can't be read, for counting stops no worker."""
     try:
         fields = msgspec.json.decode(row)
     except msgspec.DecodeError:
@@ -219,7 +219,7 @@ def _fields(row: bytes) -> Mapping[str, Any]:
 
 
 def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Give the content fields in which two rows differ; the first may be written by others."""
+    """Return the content fields in which two rows differ; the first may be written by others."""
     return [
         field
         for field in CONTENT_FIELDS

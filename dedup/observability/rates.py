@@ -33,7 +33,7 @@ class History:
         self.totals.update(outcomes)
 
     def intervals(self, seconds: int) -> list[Counter[Outcome]]:
-        """Give the counts of the intervals of so many seconds that are over, oldest first."""
+        """Return the counts of the intervals of so many seconds that are over, oldest first."""
         number = SECONDS_KEPT // seconds
         end = int(self._clock()) // seconds
         found: list[Counter[Outcome]] = [Counter() for _ in range(number)]
@@ -44,7 +44,7 @@ class History:
         return found
 
     def rates(self) -> tuple[float, float]:
-        """Give events and emissions a second over the last whole seconds."""
+        """Return events and emissions a second over the last whole seconds."""
         now = int(self._clock())
         over = min(RATE_OVER_S, max(1, now - int(self._began)))
         recent: Counter[Outcome] = Counter()

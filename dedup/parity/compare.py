@@ -44,7 +44,7 @@ def _read(value: bytes) -> Row:
 
 
 def _row(value: bytes) -> Row:
-    """Give a row in a form that compares: all but the time of processing, prices as numbers."""
+    """Return a row in a form that compares: all but the time of processing, prices as numbers."""
     row = json.loads(value, parse_float=Decimal)
     return {
         field: Decimal(str(row[field]))
@@ -57,7 +57,7 @@ def _row(value: bytes) -> Row:
 def differences(
     worker: Mapping[int, Story], flink: Mapping[int, Story], *, compacted: bool = False
 ) -> list[Difference]:
-    """Give the products whose stories differ, by id.
+    """Return the products whose stories differ, by id.
 
     With `compacted` the worker's topic may lack rows that a later one of the product replaced, so
     what is left must be found in order on the other side, and the last must be the same. A product

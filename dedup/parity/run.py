@@ -74,7 +74,7 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
 
 
 async def _committed(settings: Settings, partitions: int) -> Offsets:
-    """Give what the worker's group has done of each partition of the source."""
+    """Return what the worker's group has done of each partition of the source."""
     async with committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer:
         topic = settings.KAFKA_PRODUCT_TOPIC
         return {

@@ -111,7 +111,7 @@ class Database:
                 await self.connection.execute(self.tables.composed(statement))
 
     async def positions(self, partitions: list[int], topic_id: UUID) -> dict[int, Position]:
-        """Give how far these partitions were applied; at 0 what never was."""
+        """Return how far these partitions were applied; at 0 what never was."""
         begin = [self._topic, partitions, topic_id]
         await self.connection.execute(self.tables.composed(_BEGIN), begin)
         cursor = await self.connection.execute(

@@ -69,7 +69,7 @@ class Tables(NamedTuple):
 
 
 def tables_named(table: str) -> Tables:
-    """Give the tables of `POSTGRES_TABLE`."""
+    """Return the tables of `POSTGRES_TABLE`."""
     return Tables(table, f"{table}_offsets")
 
 

@@ -118,7 +118,7 @@ ENOUGH_PRODUCTS: Final = 20
 
 
 def partitions_before(product_ids: Sequence[int], partition: int, partitions: int) -> int | None:
-    """Give the number of partitions the topic had when these products came to a partition.
+    """Return the number of partitions the topic had when these products came to a partition.
 
     None when it is the number of today, when they are too few to tell, and when the producers do
     not choose partitions as Kafka's own do. One partition is never given: producers may have

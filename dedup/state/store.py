@@ -112,7 +112,7 @@ class PartitionStore:
             self._db.close()
 
     def read(self, product_ids: Sequence[int]) -> dict[int, State]:
-        """Give the states of those products that are known."""
+        """Return the states of those products that are known."""
         recent = self._recent
         states = {i: recent[i] for i in product_ids if i in recent}
         others = [i for i in product_ids if i not in states]
@@ -208,7 +208,7 @@ class PartitionStore:
             self._counted += number
 
     def size_bytes(self) -> int:
-        """Give the size of the table files and the write buffers."""
+        """Return the size of the table files and the write buffers."""
         names = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
         with self._explained():
             return sum(int(self._db.property_int_value(name) or 0) for name in names)
@@ -216,7 +216,7 @@ class PartitionStore:
     def scan(
         self, product_id: int, *, backwards: bool = False
     ) -> Iterator[tuple[int, bytes | None]]:
-        """Give ids and rows by product_id, from an id on or from it back; None for deleted ones.
+        """Return ids and rows by product_id, from an id on or from it back; None for deleted ones.
 
         To be used up at once: an iterator that is kept keeps a closed database open.
         """
@@ -228,7 +228,7 @@ class PartitionStore:
             yield _PRODUCT_KEY.unpack(key)[0], decode_state(data).row
 
     def items(self, from_product_id: int = 0) -> Iterator[tuple[int, State]]:
-        """Give the states by product_id, deleted ones included, from an id on."""
+        """Return the states by product_id, deleted ones included, from an id on."""
         found = self._db.items(from_key=_PRODUCT_KEY.pack(from_product_id))
         for key, data in cast("Iterator[tuple[bytes, bytes]]", found):
             if key >= _FIRST_OTHER_KEY:

@@ -44,7 +44,7 @@ class StateStore(Store[int, State]):
         self._partitions: dict[int, PartitionStore] = {}
 
     def partition(self, partition: int) -> PartitionStore:
-        """Give the store of a partition; opened if it is not open. Raises StoreError."""
+        """Return the store of a partition; opened if it is not open. Raises StoreError."""
         store = self._partitions.get(partition)
         if store is None:
             store = self._partitions[partition] = PartitionStore(
@@ -56,7 +56,7 @@ class StateStore(Store[int, State]):
         return self._directory() / f"{self.table_name}-{partition}"
 
     def sound_partition(self, partition: int) -> PartitionStore:
-        """Give the store of a partition; an empty one in place of a damaged one.
+        """Return the store of a partition; an empty one in place of a damaged one.
 
         For recovery alone: whoever decides on events must not find an empty store unawares.
         """
@@ -108,7 +108,7 @@ class StateStore(Store[int, State]):
         self.close_others(())
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """Give the last changelog offset that is in the store."""
+        """Return the last changelog offset that is in the store."""
         progress = self.partition(tp.partition).progress()
         return None if progress is None else progress.next_offset - 1
 
@@ -181,7 +181,7 @@ class StateTable(Table[int, State]):
         )
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
-        """Give the states of those products of a partition that are known."""
+        """Return the states of those products of a partition that are known."""
         return self.data.partition(partition).read(product_ids)
 
     def changelog_offset(self, partition: int) -> int:

@@ -79,7 +79,7 @@ class BatchConsumer(driver.Consumer):
         self._expected.update(positions)
 
     async def without_offsets(self, tps: set[TP]) -> dict[TP, bool]:
-        """Give the partitions for which no offset is committed, and whether each has records."""
+        """Return the partitions for which no offset is committed, and whether each has records."""
         return await self._thread.without_offsets(tps)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -140,7 +140,7 @@ class BatchConsumer(driver.Consumer):
             self._thread.wake()
 
     async def _next_in_chain(self, tp: TP, chunk: Chunk) -> RecordBatch | None:
-        """Give the batch of a chunk that continues its partition; refuse any other."""
+        """Return the batch of a chunk that continues its partition; refuse any other."""
         expected = self._expected.get(tp)
         if expected is None:
             return None

@@ -240,7 +240,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 def unread_records(fetcher: Any, tp: Any) -> Any | None:
-    """Give what a consumer has fetched of a partition and not handed out; None if there is nothing.
+    """Return what a consumer has fetched of a partition and not handed out, or None.
 
     It is aiokafka's `PartitionRecords`: an iterator of records that keeps the fetch they are in.
     """

@@ -48,7 +48,7 @@ FORGET_EVERY_US: Final = 60_000_000
 
 
 def wall_clock() -> datetime:
-    """Give the time now, in UTC."""
+    """Return the time now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -210,7 +210,7 @@ class Deduplicator:
 
 
 def _named_products(records: Sequence[SourceRecord]) -> list[int]:
-    """Give the products that records name by their keys; a record's event is of no other one."""
+    """Return the products that records name by their keys; a record's event is of no other one."""
     named = (read_key(key) for key in {record.key for record in records})
     return [product_id for product_id in named if product_id is not None]
 

@@ -63,9 +63,9 @@ class BatchSchema(Schema[None, RecordBatch]):
     """Passes a `RecordBatch` through as it is."""
 
     def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
-        """Give the key: a batch has none."""
+        """Return the key: a batch has none."""
         return message.key
 
     def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
-        """Give the value: the batch."""
+        """Return the value: the batch."""
         return message.value

@@ -151,7 +151,7 @@ class ChangelogReader:
                 raise StoreError(misplaced(self._settings.KAFKA_SRC_PRODUCTS_TOPIC))
 
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:
-        """Give the offset to go on from; rebuild the store when it can't be gone on with."""
+        """Return the offset to go on from; rebuild the store when it can't be gone on with."""
         data = self._table.data
         progress = data.sound_partition(tp.partition).progress()
         if progress is None:
@@ -241,6 +241,6 @@ class ChangelogReader:
 def _with_known_time(
     state: State, product_id: int, states: dict[int, State], store: PartitionStore
 ) -> State:
-    """Give a record that names no event time, such as Flink's tombstone, the time known before."""
+    """Return the state with the time known before, if it names none, as Flink's tombstone."""
     known = states.get(product_id) or store.read([product_id]).get(product_id)
     return state if known is None else replace(state, event_time=known.event_time)

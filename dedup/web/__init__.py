@@ -8,7 +8,7 @@ from dedup.web.server import LockedWeb
 
 
 def add_pages(app: DedupApp, settings: Settings, table: StateTable) -> None:
-    """Give the app its web server with our pages and no others."""
+    """Return the app its web server with our pages and no others."""
     web = LockedWeb(app, settings)
     Pages(app, settings, table).add_to(web.web_app)
     app.web = web  # a cached property, which nobody has asked for yet

@@ -107,7 +107,7 @@ ENDPOINTS: Final = (
 
 
 def document() -> dict[str, Any]:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     shown = {endpoint.answer for endpoint in ENDPOINTS} | {models.Error}
     ordered = sorted(shown, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(m, "serialization") for m in ordered], ref_template=_REF)
@@ -165,5 +165,5 @@ def _response(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def document_text() -> str:
-    """Give the document as the file in `docs` has it."""
+    """Return the document as the file in `docs` has it."""
     return json.dumps(document(), indent=2) + "\n"

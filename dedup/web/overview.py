@@ -135,7 +135,7 @@ class Overviews:
 
 
 def versions(*, dry_run: bool) -> Version:
-    """Give the versions of what runs."""
+    """Return the versions of what runs."""
     return Version(
         version=__version__,
         dry_run=dry_run,

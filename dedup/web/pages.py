@@ -95,7 +95,7 @@ class Pages:
 
     @middleware
     async def explain(self, request: Request, handler: Handler) -> StreamResponse:
-        """Give an error as a page, or as JSON where JSON was asked for."""
+        """Return an error as a page, or as JSON where JSON was asked for."""
         try:
             return await handler(request)
         except HTTPException as error:

@@ -51,7 +51,7 @@ def _bytes(value: float) -> str:
 
 
 def _time(value: str | None) -> str:
-    """Give a time as people read it: to the millisecond, without the letters."""
+    """Return a time as people read it: to the millisecond, without the letters."""
     return "–" if not value else value.replace("T", " ").rstrip("Z")[:23]  # noqa: RUF001 - as above
 
 
@@ -78,5 +78,5 @@ _pages.globals.update(chart=chart, meanings=MEANINGS, observed=OBSERVED)
 
 
 def render(template: str, **shown: Any) -> str:
-    """Give the HTML of a template."""
+    """Return the HTML of a template."""
     return _pages.get_template(template).render(**shown)

@@ -70,7 +70,7 @@ class LockedWeb(Web):
 
 
 def lock(pages: Application, token: str | None, public: Collection[str] = PUBLIC) -> None:
-    """Give every response `HEADERS`; with a token, answer 401 to whoever does not show it."""
+    """Return every response `HEADERS`; with a token, answer 401 to whoever does not show it."""
     pages.on_response_prepare.append(_add_headers)
     if token is not None:
         pages.middlewares.append(_ask_for(token, public))
@@ -104,7 +104,7 @@ def _ask_for(token: str, public: Collection[str]) -> Any:
 
 
 def _shown(authorization: str) -> bytes:
-    """Give the token that is shown: as a Bearer's, or as the password a browser asks for."""
+    """Return the token that is shown: as a Bearer's, or as the password a browser asks for."""
     scheme, _, shown = authorization.partition(" ")
     given = shown.strip().encode("utf-8", "surrogateescape")
     if scheme.lower() == "bearer":

@@ -45,7 +45,7 @@ def _quoted(text: str) -> str:
 
 
 def _connection(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the connector's properties for the KAFKA_* settings that producer and worker take."""
+    """Return the connector's properties for the KAFKA_* settings that producer and worker take."""
     protocol = environ.get("KAFKA_SECURITY_PROTOCOL") or "PLAINTEXT"
     if protocol not in _PROTOCOLS:
         raise SettingError(
@@ -82,7 +82,7 @@ LATEST: Final = "latest-offset"
 
 
 def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
-    """Give the ALTER TABLE statements for an environment. Raises SettingError.
+    """Return the ALTER TABLE statements for an environment. Raises SettingError.
 
     `until` bounds the source: `LATEST`, or offsets as `partition:0,offset:42;partition:1,...`.
     """
@@ -107,7 +107,7 @@ def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
 
 
 def emitted_from(offsets: str) -> str:
-    """Give a condition for the events from `partition:0,offset:42;partition:1,...` on."""
+    """Return a condition for the events from `partition:0,offset:42;partition:1,...` on."""
     found = _OFFSETS.fullmatch(offsets) and re.findall(r"partition:(\d+),offset:(\d+)", offsets)
     if not found:
         raise SettingError(
@@ -121,7 +121,7 @@ def emitted_from(offsets: str) -> str:
 
 
 def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> list[str]:
-    """Give all statements in order, the settings of its tables before the INSERT.
+    """Return all statements in order, the settings of its tables before the INSERT.
 
     Raises SettingError.
     """

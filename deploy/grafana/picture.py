@@ -75,7 +75,7 @@ def query(url: str, expression: str, begin: float, end: float) -> list[dict[str,
 
 
 def series_of(panel: dict[str, Any], url: str, begin: float, end: float) -> list[Series]:
-    """Give the lines of a panel with their legends."""
+    """Return the lines of a panel with their legends."""
     lines: list[Series] = []
     for target in panel["targets"]:
         for result in query(url, target["expr"], begin, end):

@@ -62,7 +62,7 @@ class ChosenChunks:
 
 
 def chunk(start: int, end: int, *offsets: int) -> Chunk:
-    """Give a chunk; without offsets it has a record for each position."""
+    """Return a chunk; without offsets it has a record for each position."""
     found = offsets or tuple(range(start, end))
     return Chunk([record(o, event(number=1)) for o in found], start, end)
 

@@ -53,7 +53,7 @@ def settings_of(kafka: str, names: Names) -> Settings:
 
 
 async def letters_of(kafka: str, names: Names, partitions: int) -> list[tuple[int, int]]:
-    """Give source partition and offset of each dead letter, in no order."""
+    """Return source partition and offset of each dead letter, in no order."""
     found = await read_topic(kafka, names.dead_letters, partitions)
     headers = [dict(letter.headers) for letters in found.values() for letter in letters]
     return sorted(

@@ -181,7 +181,7 @@ async def test_a_leader_that_assigns_nothing_leaves_a_worker_that_is_no_full_mem
 
 
 def broken_client(directory: Path, body: str) -> dict[str, str]:
-    """Give the environment in which aiokafka's coordinator fails as `body` says."""
+    """Return the environment in which aiokafka's coordinator fails as `body` says."""
     (directory / "sitecustomize.py").write_text(
         "from aiokafka.consumer.group_coordinator import GroupCoordinator\n"
         "from aiokafka.errors import KafkaError\n"

@@ -19,7 +19,7 @@ from tests.workers import (
 
 
 def renamed(names: Names) -> Names:
-    """Give the same topics for a group that has committed nothing."""
+    """Return the same topics for a group that has committed nothing."""
     return Names(names.source, names.states, names.dead_letters, f"{names.group}-again")
 
 
@@ -30,7 +30,7 @@ async def write_bad(kafka: str, names: Names, value: bytes, count: int) -> None:
 
 
 async def letters(kafka: str, names: Names) -> list[tuple[bytes, bytes, bytes]]:
-    """Give source partition, offset and value of each dead letter."""
+    """Return source partition, offset and value of each dead letter."""
     found = [r for rs in (await read_topic(kafka, names.dead_letters)).values() for r in rs]
     return sorted(
         (h["__streams.errors.partition"], h["__streams.errors.offset"], r.value)

@@ -37,7 +37,7 @@ from tests.workers import (
 
 
 def row(product_id: int, **fields: Any) -> bytes:
-    """Give a row without our headers, as any job may have written it."""
+    """Return a row without our headers, as any job may have written it."""
     known = {"product_id": product_id, "product_name": "A", "price": "1.00"}
     return json.dumps(known | {"last_event_timestamp": "2026-01-01 00:00:05"} | fields).encode()
 

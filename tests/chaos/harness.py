@@ -206,7 +206,7 @@ class Chaos:
 
 
 def _last_words(worker: WorkerProcess) -> str:
-    """Give how it ended, what it said of the reason, and its last lines."""
+    """Return how it ended, what it said of the reason, and its last lines."""
     lines = worker.log().splitlines()
     reasons = [n for n, line in enumerate(lines) if " CRITICAL " in line or "Traceback" in line]
     begin = reasons[-1] if reasons else len(lines)

@@ -61,7 +61,7 @@ def other_partition(key: bytes) -> int:
 
 
 async def sent(dlq: Dlq) -> dict[int, list[Record]]:
-    """Give what stands on the source topic, the empty partitions left out."""
+    """Return what stands on the source topic, the empty partitions left out."""
     return {p: records for p, records in (await dlq.read(dlq.names.source)).items() if records}
 
 
@@ -252,7 +252,7 @@ async def test_a_replay_that_is_killed_has_sent_and_marked_nothing_it_did_not_co
 
 
 def cut(key: bytes, value: bytes, headers: list[AnyHeader], dlq: Dlq) -> Any:
-    """Give the dead letter that a worker makes of the first event of partition 2."""
+    """Return the dead letter that a worker makes of the first event of partition 2."""
     added = dead_letter_headers(
         Why(Reason.INVALID_JSON, "bad"), topic=dlq.names.source, partition=2, offset=0
     )

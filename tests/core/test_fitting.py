@@ -25,7 +25,7 @@ def added(message: str = "It is bad.", topic: str = "products") -> list[tuple[st
 
 
 def written(letter: LetterRecord) -> int:
-    """Give the bytes of the record batch that Kafka's client makes of it."""
+    """Return the bytes of the record batch that Kafka's client makes of it."""
     builder = DefaultRecordBatchBuilder(2, 0, 1, 0, 0, 0, 2**30)
     headers = list(letter.headers)
     assert builder.append(0, 2**41, key=letter.key, value=letter.value, headers=headers)

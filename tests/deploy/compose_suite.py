@@ -33,7 +33,7 @@ class Demo:
         self.kafka = f"127.0.0.1:{ports['KAFKA']}"
 
     def get(self, service: str, path: str) -> Any:
-        """Give a page's answer, as JSON where it is."""
+        """Return a page's answer, as JSON where it is."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[service]}{path}")
         request.add_header("Authorization", f"Bearer {TOKEN}")
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback

@@ -35,7 +35,7 @@ def run(*command: str | Path, environ: Mapping[str, str] | None = None) -> str:
 
 @contextmanager
 def engine() -> Iterator[Mapping[str, str]]:
-    """Give the environment in which `docker` reaches an engine that has the base images."""
+    """Return the environment in which `docker` reaches an engine that has the base images."""
     if os.environ.get("IMAGES", "stand-in") == "real":
         yield {}
         return

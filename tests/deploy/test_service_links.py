@@ -15,7 +15,7 @@ MANIFESTS = Path(__file__).parents[2] / "deploy" / "k8s"
 
 
 def pods(found: Any) -> Iterator[dict[str, Any]]:
-    """Give every specification of a pod in a document."""
+    """Return every specification of a pod in a document."""
     if isinstance(found, dict):
         if "containers" in found:
             yield found

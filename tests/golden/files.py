@@ -33,7 +33,7 @@ class Golden(NamedTuple):
         return ROOT / self.kind / str(self.version) / f"{self.name}.json"
 
     def bytes(self, member: str) -> bytes | None:
-        """Give bytes of the document; None where it holds null."""
+        """Return bytes of the document; None where it holds null."""
         text = self.document[member]
         return None if text is None else bytes.fromhex(text)
 
@@ -61,7 +61,7 @@ class Golden(NamedTuple):
 
 
 def versions(kind: str) -> list[int]:
-    """Give the versions of a kind that have a directory with files."""
+    """Return the versions of a kind that have a directory with files."""
     directories = {path.parent for path in (ROOT / kind).glob("*/*.json")}
     return sorted(int(directory.name) for directory in directories)
 
@@ -76,7 +76,7 @@ def golden(kind: str) -> list[Golden]:
 
 
 def event_document(event: Event) -> dict[str, Any]:
-    """Give an event as JSON: of its product the fields that were given, times as text."""
+    """Return an event as JSON: of its product the fields that were given, times as text."""
     product = {
         name: time_text(value) if isinstance(value, datetime) else value
         for name, value in event.product.given().items()
@@ -95,7 +95,7 @@ def read_event_document(document: dict[str, Any]) -> Event:
 
 
 def state_document(state: State) -> dict[str, Any]:
-    """Give a state as JSON; the row stays readable."""
+    """Return a state as JSON; the row stays readable."""
     row = None if state.row is None else state.row.decode()
     return asdict(state) | {"fingerprint": state.fingerprint.hex(), "row": row}
 

@@ -15,7 +15,7 @@ DAY: Final = "2026-01-01T"
 
 
 def event_maker(product_id: int) -> Make:
-    """Give a function that makes the next event of a product; every id is new."""
+    """Return a function that makes the next event of a product; every id is new."""
     number = 0
 
     def make(
@@ -225,7 +225,7 @@ KNOWN_DIFFERENCES: Final[Mapping[str, Cases]] = {
 
 
 def named_cases(cases: Mapping[str, Cases], first_id: int) -> dict[int, tuple[str, list[Event]]]:
-    """Give each case a product of its own: its name and its events."""
+    """Return each case a product of its own: its name and its events."""
     return {
         product_id: (name, make(event_maker(product_id)))
         for product_id, (name, make) in enumerate(cases.items(), start=first_id)

@@ -16,7 +16,7 @@ CHANGED_RULES: Final = {
 
 
 def changed_sql(name: str) -> str:
-    """Give the SQL with one rule changed."""
+    """Return the SQL with one rule changed."""
     sql = SQL.read_text("utf-8")
     before, after = CHANGED_RULES[name]
     if sql.count(before) != 1:

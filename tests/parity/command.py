@@ -14,7 +14,7 @@ from tests.workers import Names, WorkerProcess, emissions, produce, read_topic, 
 
 
 async def parity_command(kafka: str, directory: Path) -> list[str]:
-    """Give what it said wrongly: that equal topics differ, or that others are equal."""
+    """Return what it said wrongly: that equal topics differ, or that others are equal."""
     names = Names.fresh()
     random = Random(1)
     events = [event for number in range(20) for event in walk(random, 1 + 3 * number)]

@@ -15,7 +15,7 @@ UTC_LATER: Final = "10:00:05Z"
 
 
 async def seed_query_goes_wrong(kafka: str) -> list[str]:
-    """Give the points that could not be seen: the page would be wrong about them."""
+    """Return the points that could not be seen: the page would be wrong about them."""
     names = Names.fresh()
     await create_topic(kafka, names.source, "delete")
     await create_topic(kafka, names.states, "compact")

@@ -71,14 +71,14 @@ class Result:
 
 
 def known_differences() -> Events:
-    """Give the events of the documented differences."""
+    """Return the events of the documented differences."""
     cases = named_cases(KNOWN_DIFFERENCES, FIRST_CASE)
     events = [event for _, events in cases.values() for event in events]
     return Events(events, {product_id: name for product_id, (name, _) in cases.items()}, 0)
 
 
 def make_events(seed: int, walks: int, generated: int) -> Events:
-    """Give the named cases, random walks and events of the producer, mixed into one stream."""
+    """Return the named cases, random walks and events of the producer, mixed into one stream."""
     random = Random(seed)
     cases = named_cases(CASES, FIRST_CASE)
     generator = EventGenerator(seed, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX)

@@ -34,7 +34,7 @@ _FORMS: Final = {time: time_tokens(time) for time in TIMES}
 
 
 def walk(random: Random, first_id: int) -> list[Event]:
-    """Give 10 to 30 events of products `first_id` and the two after it."""
+    """Return 10 to 30 events of products `first_id` and the two after it."""
     events: list[Event] = []
     for number in range(random.randint(10, 30)):
         roll = random.random()

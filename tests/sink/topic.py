@@ -73,7 +73,7 @@ class RandomTopic:
         self.table: Table = {}
 
     def records(self, count: int) -> Iterator[KafkaRecord]:
-        """Give the next records; one in eight is a tombstone, one in six is a Flink job's."""
+        """Return the next records; one in eight is a tombstone, one in six is a Flink job's."""
         for _ in range(count):
             self._version += 1
             product_id = self._random.choice(self._ids)

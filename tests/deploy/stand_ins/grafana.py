@@ -20,7 +20,7 @@ def _values(directory: str, name: str) -> list[str]:
 
 
 def provisioned() -> dict[str, object]:
-    """Give the sources and dashboards; an exception names what can't be used."""
+    """Return the sources and dashboards; an exception names what can't be used."""
     (uid,), (url,) = _values("datasources", "uid"), _values("datasources", "url")
     urllib.request.urlopen(f"{url}/-/ready", timeout=4).close()  # noqa: S310 - of our own file
     titles = []
