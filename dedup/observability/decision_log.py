@@ -1,4 +1,4 @@
-"""The last decisions of a worker, told again when somebody asks.
+"""The last decisions of a worker, recomputed when somebody asks.
 
 Kept are the last batches as they came, with the states before them: a reference for each batch, and
 nothing for each event. To tell the decisions on a product, its records are picked from those
@@ -63,7 +63,7 @@ class Told(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What the decisions of a batch can be told again from."""
+    """What the decisions of a batch can be recomputed from."""
 
     partition: int
     records: Sequence[SourceRecord]

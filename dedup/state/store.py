@@ -12,7 +12,7 @@ A database that is damaged is never gone on with. What finds the damage leaves a
 directory; whoever opens it next gets DamagedError, whether RocksDB would notice again or not.
 
 Memory is bounded: for all partitions together by one block cache and one budget of write buffers,
-for each by the states it keeps at hand (`RECENT_STATES`). Those are the ones written last - the
+for each by the states it keeps in memory (`RECENT_STATES`). Those are the ones written last - the
 products of which events come again and again need no look into RocksDB.
 """
 
@@ -36,7 +36,7 @@ from dedup.state.memory import Memory, options
 from dedup.state.store_errors import DamagedError, StoreError, explain
 
 RECENT_STATES: Final = 8_192
-"""States of a partition that are kept at hand: some 7 MiB."""
+"""States of a partition that are kept in memory: some 7 MiB."""
 
 _PRODUCT_KEY: Final = struct.Struct(">Q")
 _EXPIRY_KEY: Final = struct.Struct(">BqQ")

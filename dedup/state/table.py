@@ -77,7 +77,7 @@ class StateStore(Store[int, State]):
         return self.partition(partition)
 
     def _close(self, partition: int) -> None:
-        """Close a store if it is open. It is let go of even when closing fails."""
+        """Close a store if it is open. It is released even when closing fails."""
         store = self._partitions.pop(partition, None)
         if store is None:
             return

@@ -15,7 +15,7 @@ class AppliedBatch:
     """What a batch was, what was known before and after it, and what its decisions come to.
 
     Records, the states before and the clock are all that the pure decision depends on beside the
-    rules: any decision of the batch can be told again from them, so nothing is kept for each event.
+    rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
     `before` and `after` cover every product the batch names. `seconds` is the time it was worked
     on, `oldest_age_s` the time since the timestamp of its oldest event, None where that can't be
     true; both up to durability.

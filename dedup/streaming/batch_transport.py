@@ -216,7 +216,7 @@ class BatchConsumer(driver.Consumer):
     def _new_offset(self, tp: TP) -> int | None:
         """Take the done prefix from the queue and give the offset after it.
 
-        What Faust notes of each message, to commit by, is let go of: nobody else does.
+        What Faust notes of each message, to commit by, is dropped here, for nobody else drops it.
         """
         self._acked.pop(tp, None)
         self._acked_index.pop(tp, None)

@@ -30,7 +30,7 @@ READ_AT_MOST: Final = 1_000
 """Offsets of a gap that are read."""
 
 QUIET_S: Final = 600.0
-"""How long nothing foreign may be found before the next is told again."""
+"""How long nothing foreign may be found before the next is logged again."""
 
 MARKER: Final = 1
 GIVE_UP_AFTER_S: Final = 10.0

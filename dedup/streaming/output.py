@@ -45,7 +45,7 @@ class Publisher(Protocol):
     """Whatever makes an output durable."""
 
     async def own(self, partitions: Collection[int]) -> None:
-        """Take over these source partitions and let go of all others.
+        """Take over these source partitions and release all others.
 
         Returns when nothing that another worker sends for them can become durable any more, as far
         as this publisher promises that. Raises KafkaError when the brokers are away: call it again

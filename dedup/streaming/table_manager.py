@@ -130,7 +130,7 @@ class Recovery(Service):
     async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.
 
-        Faust would go on with the partitions of the changelog alone, or with none where other
+        Faust would continue with the partitions of the changelog alone, or with none where other
         brokers answer at the same address, and wait in silence.
         """
         app, source = self.app, self.app.settings.KAFKA_PRODUCT_TOPIC

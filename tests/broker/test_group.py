@@ -75,7 +75,7 @@ async def plain_consumer(
 
 
 async def end_of(worker: WorkerProcess) -> int:
-    """Wait for a worker's end while members of this process go on with their heartbeats."""
+    """Wait for a worker's end while members of this process continue their heartbeats."""
     return await asyncio.to_thread(worker.wait, 90)
 
 

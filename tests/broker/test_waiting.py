@@ -110,7 +110,7 @@ async def test_a_sink_starts_once_a_broker_answers(caplog: pytest.LogCaptureFixt
 async def test_a_wait_is_told_when_it_begins_and_when_it_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """However many tries it takes; the next wait is told again."""
+    """However many tries it takes; the next wait is logged again."""
     patience = Patience("Reading", logger)
     with caplog.at_level(logging.INFO, __name__):
         patience.over()
