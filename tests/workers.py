@@ -26,6 +26,9 @@ from dedup.localkafka.process import spawn
 
 Records = dict[int, list[Any]]
 
+UNDECIDED_AT_MOST_S = 150.0
+"""More than a worker's transaction may stay open."""
+
 
 def free_port() -> int:
     """Return a port of the loopback interface that is free now."""
@@ -204,23 +207,31 @@ async def produce(
 
 
 async def read_topic(bootstrap_servers: str, topic: str, partitions: int = 4) -> Records:
-    """Read everything that stands on a topic now, committed records only."""
+    """Read everything that stands on a topic now, committed records only.
+
+    A producer's commit is acknowledged before its markers stand on the partitions, and until then
+    they hide its records: what is still undecided is waited for.
+    """
     tps = [TopicPartition(topic, p) for p in range(partitions)]
     found: Records = {p: [] for p in range(partitions)}
-    async with connected(
-        bootstrap_servers=bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=8 * 1024 * 1024,
-    ) as consumer:
+    async with connected(bootstrap_servers=bootstrap_servers) as uncommitted:
+        ends = await uncommitted.end_offsets(tps)
+    async with (
+        asyncio.timeout(UNDECIDED_AT_MOST_S),
+        connected(
+            bootstrap_servers=bootstrap_servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+        ) as consumer,
+    ):
         consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
         for tp in tps:
             consumer.seek(tp, 0)
         while any([await consumer.position(tp) < ends[tp] for tp in tps]):
             for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                found[tp.partition] += records
+                found[tp.partition] += [r for r in records if r.offset < ends[tp]]
     return found
 
 
