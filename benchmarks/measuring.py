@@ -134,7 +134,7 @@ def _end_of(log: Path) -> str:
     return "\n".join(causes[-_LOG_CAUSES:] + lines[-_LOG_LINES:])
 
 
-class Output:
+class OutputTopic:
     """The output topic of a run while it is written."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: int) -> None:
@@ -147,7 +147,7 @@ class Output:
 
 
 async def _wait_until_done(
-    output: Output, processes: Processes, expected: int, start_within_s: float
+    output: OutputTopic, processes: Processes, expected: int, start_within_s: float
 ) -> None:
     """Sample until the output is complete, or has stopped growing."""
     begun = grown_at = asked_at = time.monotonic()
@@ -202,7 +202,7 @@ async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workl
     async with AIOKafkaConsumer(bootstrap_servers=run.servers) as consumer:
         processes = Processes(contender, run, broker_pid)
         try:
-            output = Output(consumer, run.output, workload.partitions)
+            output = OutputTopic(consumer, run.output, workload.partitions)
             start_within_s = FIRST_RECORD_WITHIN_S
             if contender.warms_up:
                 start_within_s += workload.events / WARM_UP_EVENTS_PER_S

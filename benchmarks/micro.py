@@ -10,7 +10,7 @@ import timeit
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dedup.core.decide import Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.read import read_event
 from dedup.core.row import encode_row, output_headers, output_key, state_from_record
@@ -19,7 +19,7 @@ from dedup.core.state import State, decode_state, encode_state
 Step = Callable[[], object]
 
 KEY: Final = b"17"
-CLOCK: Final = Clock(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
+CLOCK: Final = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
 RULES: Final = Rules()
 SHORT_REPEATS: Final = 5
 SHORT_LOOPS: Final = 2_000

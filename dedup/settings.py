@@ -168,7 +168,7 @@ class Settings(BaseSettings):
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
 
-    def of_the_worker(self) -> "Settings":
+    def effective(self) -> "Settings":
         """Return the settings a worker uses; a dry run has its own group and directory."""
         if not self.DEDUP_DRY_RUN:
             return self
@@ -280,7 +280,7 @@ def _bad_value(fault: Any, kind: type[Settings]) -> str:
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"
 
 
-def shown(settings: Settings) -> dict[str, str | None]:
+def redacted(settings: Settings) -> dict[str, str | None]:
     """Return the text of every setting, as it would stand in the environment; secrets as `***`."""
     return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
 

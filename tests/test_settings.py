@@ -6,7 +6,7 @@ from aiokafka.conn import collect_hosts
 
 from dedup.cli.configuration import settings_table
 from dedup.rules import rules_of
-from dedup.settings import Settings, SettingsError, load_settings, shown
+from dedup.settings import Settings, SettingsError, load_settings, redacted
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
 
@@ -43,7 +43,7 @@ def test_the_password_is_in_no_text_of_the_settings() -> None:
 
 
 def test_the_text_of_the_settings_tells_no_secret() -> None:
-    texts = shown(load_settings({**SASL, "DEDUP_CONTENT_FIELDS": "price,discount"}))
+    texts = redacted(load_settings({**SASL, "DEDUP_CONTENT_FIELDS": "price,discount"}))
 
     assert texts["KAFKA_PASSWORD"] == "***"  # noqa: S105 - no password
     assert texts["DEDUP_CONTENT_FIELDS"] == "price,discount"

@@ -38,9 +38,9 @@ def show(as_json: bool) -> None:
     from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - as above
     from dedup.cli.terminal import console  # noqa: PLC0415 - as above
     from dedup.core.printable import harmless  # noqa: PLC0415 - as above
-    from dedup.settings import shown  # noqa: PLC0415 - as above
+    from dedup.settings import redacted  # noqa: PLC0415 - as above
 
-    values = shown(settings_or_exit())
+    values = redacted(settings_or_exit())
     given = {name: "environment" if os.environ.get(name) else "default" for name in values}
     if as_json:
         click.echo(

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from dedup.cli.terminal import console
 from dedup.core.printable import printable
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 
 
-def show_table(letters: Iterable[Letter]) -> None:
+def show_table(letters: Iterable[DeadLetterRecord]) -> None:
     """Print a line for each letter."""
     table = Table(box=None, pad_edge=False)
     table.add_column("position", no_wrap=True)
@@ -27,7 +27,7 @@ def show_table(letters: Iterable[Letter]) -> None:
     console().print(table)
 
 
-def show_letter(letter: Letter) -> None:
+def show_letter(letter: DeadLetterRecord) -> None:
     """Print everything about a letter; its value last."""
     lines = [
         f"position  {letter.position}",
@@ -54,7 +54,7 @@ def _header(name: str, value: bytes | None) -> str:
     return f"{printable(name.encode())}={'(null)' if value is None else printable(value)}"
 
 
-def _source(letter: Letter) -> str:
+def _source(letter: DeadLetterRecord) -> str:
     partition, offset = (
         "?" if number is None else number
         for number in (letter.source_partition, letter.source_offset)

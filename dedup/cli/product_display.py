@@ -11,11 +11,11 @@ from dedup.core.printable import harmless, printable
 from dedup.core.row import readable_row
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.inspection import verdicts
-from dedup.inspection.inspecting import Emission, Product
+from dedup.inspection.inspecting import Emission, ProductInspection
 from dedup.kafka.partitioning import how_placed
 
 
-def as_json(product: Product, limit: int) -> dict[str, Any]:
+def as_json(product: ProductInspection, limit: int) -> dict[str, Any]:
     """Return what `dedup inspect --json` prints; the last of each list is the newest."""
     events = [
         verdicts.as_json(verdict) | {"emitted_at": product.emitted_at(verdict)}
@@ -35,7 +35,7 @@ def as_json(product: Product, limit: int) -> dict[str, Any]:
     }
 
 
-def show(product: Product, limit: int) -> None:
+def show(product: ProductInspection, limit: int) -> None:
     """Print it; the newest stands last."""
     out = console()
     out.print(Text(f"Product {product.product_id}, {_places(product)}", "bold"), soft_wrap=True)
@@ -58,7 +58,7 @@ def show(product: Product, limit: int) -> None:
         out.print("Older events are no longer on the topic: the first verdicts may lack them.")
 
 
-def _places(product: Product) -> str:
+def _places(product: ProductInspection) -> str:
     """Say in which partitions it is; in several, how each of them was chosen."""
     if len(product.partitions) == 1:
         return f"partition {product.partition}"
@@ -66,7 +66,7 @@ def _places(product: Product) -> str:
     return f"in several partitions: {' and '.join(how)}"
 
 
-def _show_row(product: Product) -> None:
+def _show_row(product: ProductInspection) -> None:
     out = console()
     row = _row(product.emissions[-1]) if product.emissions else None
     if row is None:
@@ -90,7 +90,7 @@ def _show_row(product: Product) -> None:
         )
 
 
-def _history(product: Product, limit: int) -> Table:
+def _history(product: ProductInspection, limit: int) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("offset", "time (UTC)", "of event", "event time", "action", "event id"):
         table.add_column(heading, overflow="fold")

@@ -76,7 +76,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-class Clock(NamedTuple):
+class ProcessingTime(NamedTuple):
     """The processing time of a batch: microseconds since the epoch, and its text for rows."""
 
     now_us: int
@@ -98,7 +98,11 @@ _REPLAYED: Final = Decision(Outcome.REPLAYED)
 
 
 def decide(
-    event: Event | DeadLetter, state: State | None, at: Position, clock: Clock, rules: Rules
+    event: Event | DeadLetter,
+    state: State | None,
+    at: Position,
+    clock: ProcessingTime,
+    rules: Rules,
 ) -> Decision:
     """Decide on one event, given what is known of its product (None: nothing)."""
     if rules.unknown_actions == "dead_letter":
@@ -151,7 +155,12 @@ def _with_known_action(event: Event | DeadLetter) -> Event | DeadLetter:
 
 
 def _apply(
-    event: Event, state: State | None, time: int | None, at: Position, clock: Clock, rules: Rules
+    event: Event,
+    state: State | None,
+    time: int | None,
+    at: Position,
+    clock: ProcessingTime,
+    rules: Rules,
 ) -> Decision:
     """Apply rules 4 to 6; `time` is the newest event time seen of the product, this event's too."""
     if event.action == "deleted":
@@ -167,7 +176,7 @@ def _apply(
     if state is not None and state.row is not None:
         duplicates = state.duplicates
         if fingerprint == state.fingerprint or (
-            not rules.scheme.made(state.fingerprint)
+            not rules.scheme.matches(state.fingerprint)
             and fingerprint == _fingerprint_of_today(state.row, rules.scheme)
         ):
             refresh_after = rules.refresh_after_us
@@ -195,7 +204,7 @@ def _row_too_large(size: int, limit: int) -> DeadLetter:
     )
 
 
-def _delete(state: State | None, time: int | None, at: Position, clock: Clock) -> Decision:
+def _delete(state: State | None, time: int | None, at: Position, clock: ProcessingTime) -> Decision:
     if state is None:
         if time is None:
             return Decision(Outcome.DUPLICATE)

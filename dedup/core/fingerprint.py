@@ -57,7 +57,7 @@ class FingerprintScheme:
         canonical = _encode(content if len(self.fields) > 1 else [content])
         return self.prefix + blake2b(canonical, digest_size=16).digest()
 
-    def made(self, fingerprint: bytes) -> bool:
+    def matches(self, fingerprint: bytes) -> bool:
         """Tell whether a fingerprint is of this version and field choice."""
         return fingerprint.startswith(self.prefix)
 

@@ -31,7 +31,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Output:
+class WorkerOutput:
     """What the worker wrote: emitted event ids by product, the last rows, and the dead letters."""
 
     emitted: History
@@ -39,7 +39,7 @@ class Output:
     dead_letters: Counter[Record]
 
 
-def read_output(states: Iterable[Any], dead_letters: Iterable[Any]) -> Output:
+def read_output(states: Iterable[Any], dead_letters: Iterable[Any]) -> WorkerOutput:
     """Read the records of `src_products` and `products.dlq`."""
     emitted: History = defaultdict(list)
     rows: dict[int, Mapping[str, Any]] = {}
@@ -51,7 +51,9 @@ def read_output(states: Iterable[Any], dead_letters: Iterable[Any]) -> Output:
         else:
             rows[product_id] = json.loads(record.value)
             emitted[product_id].append(rows[product_id]["last_event_id"])
-    return Output(emitted, rows, Counter((letter.key, letter.value) for letter in dead_letters))
+    return WorkerOutput(
+        emitted, rows, Counter((letter.key, letter.value) for letter in dead_letters)
+    )
 
 
 def alive(history: History) -> int:
@@ -59,7 +61,9 @@ def alive(history: History) -> int:
     return sum(ids[-1] is not None for ids in history.values() if ids)
 
 
-def disagreements(expected: Expectation, output: Output, outcomes: Mapping[str, int]) -> list[str]:
+def disagreements(
+    expected: Expectation, output: WorkerOutput, outcomes: Mapping[str, int]
+) -> list[str]:
     """Say where topics or counters differ from the oracle; empty when it agrees."""
     oracle = expected.oracle
     found = differences(oracle.emitted, output.emitted)

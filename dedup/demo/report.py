@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dedup.demo.compare import Expectation, Output, alive, disagreements
+from dedup.demo.compare import Expectation, WorkerOutput, alive, disagreements
 from dedup.demo.worker import Counts
 
 _OUTCOMES: Final = (
@@ -35,7 +35,7 @@ class Findings:
 
     events: int
     expected: Expectation
-    output: Output
+    output: WorkerOutput
     counts: Counts
     events_per_s: float | None
     """None when they were too few to tell."""

@@ -15,7 +15,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from dedup.demo.compare import Expectation, Output, read_output
+from dedup.demo.compare import Expectation, WorkerOutput, read_output
 from dedup.demo.follow import go_on, where_to_look
 from dedup.demo.phases import Phases
 from dedup.demo.report import Findings, report
@@ -242,7 +242,7 @@ class Demo:
         self._broker.stop()
 
 
-async def _read(settings: Settings) -> Output:
+async def _read(settings: Settings) -> WorkerOutput:
     states = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC)
     return read_output(states, await read_topic(settings, settings.KAFKA_DLQ_TOPIC))
 

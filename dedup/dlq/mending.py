@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -80,7 +80,7 @@ class Mending:
         given = {"key": self.key, "value": self.value}
         return frozenset(name for name, it in given.items() if it is not None)
 
-    def apply(self, letter: Letter) -> tuple[bytes | None, bytes | None]:
+    def apply(self, letter: DeadLetterRecord) -> tuple[bytes | None, bytes | None]:
         """Return the key and the value that are re-submitted.
 
         Raises DlqError when the event can't be changed so.

@@ -4,13 +4,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError
 from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
 
-async def whole(settings: Settings, letter: Letter, replaced: Collection[str]) -> Letter:
+async def whole(
+    settings: Settings, letter: DeadLetterRecord, replaced: Collection[str]
+) -> DeadLetterRecord:
     """Return the letter with all of its event; what is in `replaced` is not needed.
 
     Raises DlqError when the source topic does not have the event any more.
@@ -29,7 +31,7 @@ async def whole(settings: Settings, letter: Letter, replaced: Collection[str]) -
     return replace(letter, key=record.key, value=record.value, headers=(*record.headers, *own))
 
 
-async def _source_record(settings: Settings, letter: Letter) -> Any | None:
+async def _source_record(settings: Settings, letter: DeadLetterRecord) -> Any | None:
     partition, offset = letter.source_partition, letter.source_offset
     if partition is None or offset is None or not letter.source_topic:
         return None
@@ -40,7 +42,7 @@ async def _source_record(settings: Settings, letter: Letter) -> Any | None:
     return None
 
 
-def _is_of(letter: Letter, record: Any) -> bool:
+def _is_of(letter: DeadLetterRecord, record: Any) -> bool:
     """Whether a record is the letter's event: the topic may have been recreated meanwhile."""
     key, value = letter.key or b"", letter.value or b""
     return (

@@ -5,7 +5,7 @@ from zlib import crc32
 
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError
 from dedup.kafka.partitioning import partition_of_key
 from dedup.kafka.topic_reader import open_topic
@@ -33,7 +33,7 @@ class Places:
         self._partitions = partitions
         self._found: dict[bytes, int | None] = {}
 
-    async def of(self, letter: Letter, key: bytes | None) -> int:
+    async def of(self, letter: DeadLetterRecord, key: bytes | None) -> int:
         """Return the partition. Raises DlqError if there is none."""
         place = letter.source_partition
         if key is not None and (key != letter.key or place is None):

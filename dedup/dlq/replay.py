@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 
 from dedup.core.deadletter import AnyHeader, LetterRecord
-from dedup.dlq.letter import Letter, replayed_headers
+from dedup.dlq.record import DeadLetterRecord, replayed_headers
 from dedup.dlq.topic import replay_id
 from dedup.kafka.broker_errors import refusal
 from dedup.kafka.header_keys import create_batch, has_raw_key
@@ -38,7 +38,7 @@ _MOST_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 class Resubmission:
     """An event for `products`, and the letter it comes from."""
 
-    letter: Letter
+    letter: DeadLetterRecord
     key: bytes | None
     value: bytes | None
     headers: Sequence[AnyHeader]
@@ -91,7 +91,7 @@ class Replayer:
             self._producer, topic, event.partition, event.key, event.value, event.headers
         )
 
-    async def _mark(self, letter: Letter) -> Any:
+    async def _mark(self, letter: DeadLetterRecord) -> Any:
         topic = self._settings.KAFKA_DLQ_TOPIC
         marks = replayed_headers(letter)
         return await _append(self._producer, topic, letter.partition, None, None, marks)

@@ -8,10 +8,10 @@ from time import time
 
 from aiokafka.errors import KafkaError
 
-from dedup.dlq.letter import Letter
 from dedup.dlq.mending import Mending
 from dedup.dlq.originals import whole
 from dedup.dlq.placing import Places
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.replay import Resubmission, replaying
 from dedup.dlq.topic import DeadLetters, DlqError, open_dead_letters
 from dedup.dlq.trying import Trial, trials
@@ -39,7 +39,7 @@ class Choice:
             offsets.setdefault(partition, []).append(offset)
         return {p: range(min(found), max(found) + 1) for p, found in offsets.items()}
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, letter: DeadLetterRecord) -> bool:
         """Tell whether a letter is one of them."""
         if self.positions:
             return (letter.partition, letter.offset) in self.positions
@@ -60,12 +60,14 @@ class Found:
     spans: Spans
 
 
-async def newest(settings: Settings, reason: str | None, limit: int) -> tuple[list[Letter], int]:
+async def newest(
+    settings: Settings, reason: str | None, limit: int
+) -> tuple[list[DeadLetterRecord], int]:
     """Return the newest letters, the oldest of them first, and how many there are in all."""
     choice = Choice(reason=reason)
     found = 0
     async with open_dead_letters(settings) as letters:
-        kept: dict[int, deque[Letter]] = {p: deque(maxlen=limit) for p in letters.spans}
+        kept: dict[int, deque[DeadLetterRecord]] = {p: deque(maxlen=limit) for p in letters.spans}
         async for letter in _chosen(letters, choice, letters.spans):
             kept[letter.partition].append(letter.without_value())
             found += 1
@@ -74,7 +76,7 @@ async def newest(settings: Settings, reason: str | None, limit: int) -> tuple[li
     return merged[-limit:], found
 
 
-async def letter_at(settings: Settings, position: Position) -> Letter:
+async def letter_at(settings: Settings, position: Position) -> DeadLetterRecord:
     """Return the letter at a position. Raises DlqError if there is none."""
     choice = Choice(frozenset({position}))
     async with open_dead_letters(settings) as letters:
@@ -161,7 +163,9 @@ def _to_the_end(spans: Spans, there: Spans) -> Spans:
     return {p: range(span.start, there[p].stop) for p, span in spans.items() if p in there}
 
 
-async def _chosen(letters: DeadLetters, choice: Choice, spans: Spans) -> AsyncIterator[Letter]:
+async def _chosen(
+    letters: DeadLetters, choice: Choice, spans: Spans
+) -> AsyncIterator[DeadLetterRecord]:
     async for letter in letters.read(spans):
         if letter in choice:
             yield letter

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from dedup.dlq.letter import Letter, replayed_position
+from dedup.dlq.record import DeadLetterRecord, replayed_position
 from dedup.kafka.topic_reader import ReadError, Spans, TopicReader, open_topic
 from dedup.settings import Settings
 
@@ -29,7 +29,7 @@ class DeadLetters:
         """What stood on the topic when it was opened."""
         return self._reader.spans
 
-    async def read(self, spans: Spans | None = None) -> AsyncIterator[Letter]:
+    async def read(self, spans: Spans | None = None) -> AsyncIterator[DeadLetterRecord]:
         """Return the letters in these spans, by default all: see `TopicReader.read`.
 
         Marks of letters that were re-submitted are no letters: `replayed` has them once read.
@@ -42,7 +42,7 @@ class DeadLetters:
                 else:
                     self.replayed[position] = record.timestamp
 
-    def marked(self, letter: Letter) -> Letter:
+    def marked(self, letter: DeadLetterRecord) -> DeadLetterRecord:
         """Return a letter with what is known by now of its having been re-submitted."""
         return replace(letter, replayed_ms=self.replayed.get((letter.partition, letter.offset)))
 
@@ -64,8 +64,8 @@ def replay_id(settings: Settings) -> str:
     return f"{settings.DEDUP_APP_ID}-dlq-replay"
 
 
-def _letter(record: Any) -> Letter:
-    return Letter(
+def _letter(record: Any) -> DeadLetterRecord:
+    return DeadLetterRecord(
         partition=record.partition,
         offset=record.offset,
         timestamp_ms=record.timestamp,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
-from dedup.core.decide import Clock, Outcome, Rules, decide
+from dedup.core.decide import Outcome, ProcessingTime, Rules, decide
 from dedup.core.explain import instant
 from dedup.core.fingerprint import VERSION, scheme_of
 from dedup.core.madeby import rules_of_record
@@ -225,7 +225,7 @@ def _look_at_emission(verdict: Verdict, rules: Rules, found: Audit) -> None:
     if emission is None or verdict.at.partition in found.cut:
         return
     state = emission.state
-    clock = Clock(state.emitted_at, instant(state.emitted_at) or "")
+    clock = ProcessingTime(state.emitted_at, instant(state.emitted_at) or "")
     made = [emission.rules, replace(rules, largest_row_bytes=None)]
     decisions = [decide(verdict.event, verdict.before, verdict.at, clock, r) for r in made]
     if any(d.state is not None and _same(d.state, state) for d in decisions):

@@ -20,7 +20,7 @@ from dedup.core.event import Event
 from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
 from dedup.core.state import UNKNOWN_SOURCE, State
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.inspection.states import Read
 
 _TABLES: Final = """
@@ -118,7 +118,7 @@ class Evidence:
             )
         self._add("insert or ignore into emission values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def add_letters(self, topic: str, letters: Sequence[Letter]) -> None:
+    def add_letters(self, topic: str, letters: Sequence[DeadLetterRecord]) -> None:
         """Keep the dead letters of a topic's events."""
         rows = [
             (

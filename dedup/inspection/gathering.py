@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from dedup.core.decide import Rules
 from dedup.core.madeby import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import open_dead_letters
 from dedup.inspection.evidence import Evidence, evidence_on_disk
 from dedup.inspection.states import Read, States, read_states
@@ -67,7 +67,7 @@ async def _gather_letters(settings: Settings, evidence: Evidence) -> None:
     try:
         async with open_dead_letters(settings) as letters:
             spans = letters.spans
-            some: list[Letter] = []
+            some: list[DeadLetterRecord] = []
             async for letter in letters.read():
                 some.append(letter)
                 if len(some) == _LETTERS_AT_ONCE:

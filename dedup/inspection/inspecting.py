@@ -25,7 +25,7 @@ class Emission:
 
 
 @dataclass(frozen=True)
-class Product:
+class ProductInspection:
     """What was found, in whatever partitions; the newest of each list is its last.
 
     `complete`: `products` still has the first event of these partitions. `notes`: in what the
@@ -69,7 +69,7 @@ class Product:
 
 async def inspect_product(
     settings: Settings, product_id: int, partition: int | None = None
-) -> Product:
+) -> ProductInspection:
     """Read what the topics hold of a product. Raises ReadError when neither knows it.
 
     It is found by its key, whichever partition its producer chose. With `partition` only that one
@@ -110,7 +110,7 @@ async def inspect_product(
         emissions.sort(key=lambda emission: emission.record.timestamp)
         verdicts.sort(key=lambda verdict: verdict.record.timestamp)
     complete = all(spans[place].start == 0 for place in places)
-    return Product(
+    return ProductInspection(
         product_id, sorted(places), len(events.spans), emissions, verdicts, complete, found.notes
     )
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.explain import instant
 from dedup.core.row import LAST_TIMESTAMP_MS, read_product
@@ -29,7 +29,7 @@ _MARKER: Final = 2
 """Offsets from a transaction's last record to the first of the next: its marker takes one."""
 
 
-class Told(NamedTuple):
+class ProvenDecision(NamedTuple):
     """A decision, the rules it was made by, and the record that proves it."""
 
     decision: Decision
@@ -64,22 +64,22 @@ class Teller:
         at: Position,
         record: Any,
         window: Window,
-    ) -> Told:
+    ) -> ProvenDecision:
         """Tell what became of an event, given what was known before it."""
         evidence = self._evidence
         if evidence is None:
             return self._now(event, before, at)
         emission = window.of(at.offset)
         if emission is not None and isinstance(event, Event) and emission.is_of(event):
-            return Told(_emitted(emission, before, at), emission.rules, emission)
+            return ProvenDecision(_emitted(emission, before, at), emission.rules, emission)
         letter = evidence.letter(at, record.key, record.value)
         if letter is not None:
-            return Told(Decision(Outcome.DEAD_LETTER, dead_letter=letter), self.rules)
+            return ProvenDecision(Decision(Outcome.DEAD_LETTER, dead_letter=letter), self.rules)
         if at.offset >= self._done.get(at.partition, 0):
             return self._now(event, before, at)
-        first: Told | None = None
+        first: ProvenDecision | None = None
         for rules, clock in self._possible(at, record, window):
-            told = Told(decide(event, before, at, clock, rules), rules)
+            told = ProvenDecision(decide(event, before, at, clock, rules), rules)
             if self._may_be(told.decision, event, at, window):
                 return told
             first = first or told
@@ -87,12 +87,14 @@ class Teller:
             raise AssertionError(at)  # its own rules are among the possible ones
         return first
 
-    def _now(self, event: Event | DeadLetter, before: State | None, at: Position) -> Told:
+    def _now(self, event: Event | DeadLetter, before: State | None, at: Position) -> ProvenDecision:
         now_us = _now_us()
-        clock = Clock(now_us, instant(now_us) or "")
-        return Told(decide(event, before, at, clock, self.rules), self.rules)
+        clock = ProcessingTime(now_us, instant(now_us) or "")
+        return ProvenDecision(decide(event, before, at, clock, self.rules), self.rules)
 
-    def _possible(self, at: Position, record: Any, window: Window) -> Iterator[tuple[Rules, Clock]]:
+    def _possible(
+        self, at: Position, record: Any, window: Window
+    ) -> Iterator[tuple[Rules, ProcessingTime]]:
         """Return rules and times that the worker may have decided by, the likeliest first."""
         before, after = window.around(at.offset)
         earliest = before.state.emitted_at if before else -LAST_TIMESTAMP_MS * 1000
@@ -110,7 +112,7 @@ class Teller:
             for us in (estimate, earliest):
                 if (complete, us) not in tried:
                     tried.add((complete, us))
-                    yield complete, Clock(us, instant(us) or "")
+                    yield complete, ProcessingTime(us, instant(us) or "")
 
     def _may_be(
         self, decision: Decision, event: Event | DeadLetter, at: Position, window: Window

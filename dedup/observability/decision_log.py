@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import Clock, Decision, Position
+from dedup.core.decide import Decision, Position, ProcessingTime
 from dedup.core.event import Event
 from dedup.core.read import read_event
 from dedup.core.state import State
@@ -47,19 +47,19 @@ class Decide(Protocol):
     """`Deduplicator.decide`."""
 
     def __call__(
-        self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
+        self, event: Event | DeadLetter, state: State | None, at: Position, clock: ProcessingTime
     ) -> Decision:
         """Decide on one event."""
 
 
-class Told(NamedTuple):
+class PastDecision(NamedTuple):
     """One decision: the event, what was known before it, where it stood and what became of it."""
 
     event: Event | DeadLetter
     before: State | None
     decision: Decision
     at: Position
-    clock: Clock
+    clock: ProcessingTime
 
 
 class _Kept(NamedTuple):
@@ -68,7 +68,7 @@ class _Kept(NamedTuple):
     partition: int
     records: Sequence[SourceRecord]
     before: Mapping[int, State]
-    clock: Clock
+    clock: ProcessingTime
     size_bytes: int
 
 
@@ -105,7 +105,7 @@ class _Followed:
         ]
 
 
-class Trail:
+class DecisionLog:
     """The last batches of a worker, and the last records of the products somebody looks at."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class Trail:
             known.asked_at = monotonic()
             self._followed.move_to_end(key)
 
-    def decisions(self, partition: int, product_id: int, decide: Decide) -> Iterator[Told]:
+    def decisions(self, partition: int, product_id: int, decide: Decide) -> Iterator[PastDecision]:
         """Tell the decisions on a product again, oldest first."""
         key = b"%d" % product_id
         kept = [each for each in self._kept if each.partition == partition]
@@ -165,7 +165,7 @@ class Trail:
             yield from _decisions(each, key, product_id, decide)
 
 
-def _decisions(kept: _Kept, key: bytes, product_id: int, decide: Decide) -> Iterator[Told]:
+def _decisions(kept: _Kept, key: bytes, product_id: int, decide: Decide) -> Iterator[PastDecision]:
     state = kept.before.get(product_id)
     for record in kept.records:
         if record.key != key:
@@ -173,6 +173,6 @@ def _decisions(kept: _Kept, key: bytes, product_id: int, decide: Decide) -> Iter
         event = read_event(record.key, record.value)
         at = Position(kept.partition, record.offset)
         decision = decide(event, state, at, kept.clock)
-        yield Told(event, state, decision, at, kept.clock)
+        yield PastDecision(event, state, decision, at, kept.clock)
         if decision.state is not None:
             state = decision.state

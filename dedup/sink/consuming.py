@@ -25,7 +25,7 @@ from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
 from dedup.kafka.topics import StatesTopic, check_group, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
-from dedup.sink.database import Chunk, Database, Position
+from dedup.sink.database import AppliedOffset, Database, OffsetRange
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
 from dedup.sink.rebalances import Forgetting
@@ -195,7 +195,7 @@ class Sink:
             ", ".join(f"{self._name}-{p} at {offset}" for p, offset in sorted(self._next.items())),
         )
 
-    def _check(self, partition: int, place: Position, end: int) -> None:
+    def _check(self, partition: int, place: AppliedOffset, end: int) -> None:
         """Refuse to read on where the table can't become what the topic says."""
         table = self._settings.POSTGRES_TABLE
         cure = f"Start once with --rebuild, which empties {table} and fills it from the topic."
@@ -213,7 +213,7 @@ class Sink:
             )
 
     async def _apply(self, found: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
-        chunks: dict[int, Chunk] = {}
+        chunks: dict[int, OffsetRange] = {}
         products: dict[int, NormalProduct | None] = {}
         for tp, records in found.items():
             begin = self._next.get(tp.partition)
@@ -222,7 +222,7 @@ class Sink:
             if records[0].offset < begin:
                 self._next.pop(tp.partition)  # the consumer went back by itself: why, is asked anew
                 continue
-            chunks[tp.partition] = Chunk(begin, records[-1].offset + 1)
+            chunks[tp.partition] = OffsetRange(begin, records[-1].offset + 1)
             products.update(self._products(records))
         if chunks:
             await self._write(chunks, products)
@@ -246,7 +246,7 @@ class Sink:
         return products
 
     async def _write(
-        self, chunks: Mapping[int, Chunk], products: Mapping[int, NormalProduct | None]
+        self, chunks: Mapping[int, OffsetRange], products: Mapping[int, NormalProduct | None]
     ) -> None:
         database = await self._connected()
         applied = await database.apply(self._topic.topic_id, chunks, products)
@@ -262,7 +262,7 @@ class Sink:
                 self._next[partition] = chunk.next_offset
         await self._show_progress(chunks)
 
-    async def _show_progress(self, chunks: Mapping[int, Chunk]) -> None:
+    async def _show_progress(self, chunks: Mapping[int, OffsetRange]) -> None:
         """Commit to the group what was applied, for whoever watches its lag."""
         offsets = {TopicPartition(self._name, p): chunk.next_offset for p, chunk in chunks.items()}
         try:
@@ -274,7 +274,7 @@ class Sink:
         """Note of partitions without news that they were read to their end just now."""
         ends = await self._ends()
         quiet = {
-            p: Chunk(offset, offset)
+            p: OffsetRange(offset, offset)
             for p, offset in self._next.items()
             if await self._at_end(TopicPartition(self._name, p), ends)
         }

@@ -53,14 +53,14 @@ _FOREIGN_ROWS: Final = SQL("""
 SELECT EXISTS (SELECT FROM {products}) AND NOT EXISTS (SELECT FROM {offsets} WHERE topic = %s)""")
 
 
-class Chunk(NamedTuple):
+class OffsetRange(NamedTuple):
     """What is to be applied of one partition: the offset it begins at, the one after its end."""
 
     begin: int
     next_offset: int
 
 
-class Position(NamedTuple):
+class AppliedOffset(NamedTuple):
     """How far a partition was applied, of which topic, and how long ago that was known."""
 
     topic_id: UUID
@@ -110,19 +110,19 @@ class Database:
             ):
                 await self.connection.execute(self.tables.composed(statement))
 
-    async def positions(self, partitions: list[int], topic_id: UUID) -> dict[int, Position]:
+    async def positions(self, partitions: list[int], topic_id: UUID) -> dict[int, AppliedOffset]:
         """Return how far these partitions were applied; at 0 what never was."""
         begin = [self._topic, partitions, topic_id]
         await self.connection.execute(self.tables.composed(_BEGIN), begin)
         cursor = await self.connection.execute(
             self.tables.composed(_POSITIONS), [self._topic, partitions]
         )
-        return {partition: Position(*rest) for partition, *rest in await cursor.fetchall()}
+        return {partition: AppliedOffset(*rest) for partition, *rest in await cursor.fetchall()}
 
     async def apply(
         self,
         topic_id: UUID,
-        chunks: Mapping[int, Chunk],
+        chunks: Mapping[int, OffsetRange],
         products: Mapping[int, NormalProduct | None],
     ) -> bool:
         """Write rows, delete those that are None, and move the offsets on, all or nothing.

@@ -55,7 +55,7 @@ class StateStore(Store[int, State]):
     def _path(self, partition: int) -> Path:
         return self._directory() / f"{self.table_name}-{partition}"
 
-    def sound_partition(self, partition: int) -> PartitionStore:
+    def open_or_rebuild(self, partition: int) -> PartitionStore:
         """Return the store of a partition; an empty one in place of a damaged one.
 
         For recovery alone: whoever decides on events must not find an empty store unawares.

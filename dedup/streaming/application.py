@@ -19,11 +19,11 @@ from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
 from dedup.kafka.broker_errors import refusal
-from dedup.observability.decision_log import Trail
+from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
 from dedup.observability.metrics import Metrics
 from dedup.observability.rates import History
-from dedup.settings import Settings, shown
+from dedup.settings import Settings, redacted
 from dedup.state.data_directory import DataDirectory
 from dedup.state.store_errors import StoreError
 from dedup.streaming.applied import AppliedBatch
@@ -61,7 +61,7 @@ class DedupApp(faust.App):
     gauges: Gauges
     membership: Membership
     foreign: ForeignRecords
-    trail: Trail
+    trail: DecisionLog
     history: History
     rejected: Rejected
     prepare: Callable[[], Awaitable[None]]
@@ -103,7 +103,7 @@ class DedupApp(faust.App):
     async def on_first_start(self) -> None:
         """Say what starts; check topics and settings before anything is read."""
         logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
-        values = shown(self.settings).items()
+        values = redacted(self.settings).items()
         logger.info("Settings: %s", " ".join(f"{name}={v}" for name, v in values if v is not None))
         try:
             self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dedup.core.deadletter import Reason
-from dedup.core.decide import Clock, Outcome
+from dedup.core.decide import Outcome, ProcessingTime
 from dedup.core.state import State
 from dedup.streaming.consumer_thread import SourceRecord
 from dedup.streaming.output import Output
@@ -25,7 +25,7 @@ class AppliedBatch:
     records: Sequence[SourceRecord]
     before: Mapping[int, State]
     after: Mapping[int, State]
-    clock: Clock
+    clock: ProcessingTime
     output: Output
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]

@@ -32,7 +32,7 @@ from mode import get_logger
 
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.patience import Patience
-from dedup.streaming.consumer_thread import BatchConsumerThread, Chunk
+from dedup.streaming.consumer_thread import BatchConsumerThread, FetchedBatch
 from dedup.streaming.recordbatch import RecordBatch
 
 MAX_UNDONE: Final = 2
@@ -139,7 +139,7 @@ class BatchConsumer(driver.Consumer):
         if tp not in self._asked_for:
             self._thread.wake()
 
-    async def _next_in_chain(self, tp: TP, chunk: Chunk) -> RecordBatch | None:
+    async def _next_in_chain(self, tp: TP, chunk: FetchedBatch) -> RecordBatch | None:
         """Return the batch of a chunk that continues its partition; refuse any other."""
         expected = self._expected.get(tp)
         if expected is None:

@@ -58,7 +58,7 @@ class SourceRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
 
 
-class Chunk(NamedTuple):
+class FetchedBatch(NamedTuple):
     """What one fetch gave of a partition: the records from position `start` up to `end`.
 
     Records can be fewer than `end - start`, and none: compaction, aborted transactions and
@@ -106,11 +106,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             with suppress(RuntimeError):  # the thread has ended, and closed its loop
                 self.thread_loop.call_soon_threadsafe(self._wake.set)
 
-    async def fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - not a cancellation, the wait for data
+    async def fetch(self, tps: set[TP], timeout: float) -> dict[TP, FetchedBatch]:  # noqa: ASYNC109 - not a cancellation, the wait for data
         """Take what is fetched of these partitions; wait up to `timeout` seconds for some."""
-        return cast("dict[TP, Chunk]", await self.call_thread(self._fetch, tps, timeout))
+        return cast("dict[TP, FetchedBatch]", await self.call_thread(self._fetch, tps, timeout))
 
-    async def _fetch(self, tps: set[TP], timeout: float) -> dict[TP, Chunk]:  # noqa: ASYNC109 - as above
+    async def _fetch(self, tps: set[TP], timeout: float) -> dict[TP, FetchedBatch]:  # noqa: ASYNC109 - as above
         if self._wake is None:
             self._wake = asyncio.Event()
         fetcher = self._ensure_consumer()._fetcher
@@ -134,7 +134,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     arrived.result()  # raises what the fetcher met, such as a refused topic
         return {}
 
-    async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, Chunk]:
+    async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, FetchedBatch]:
         assignment = fetcher._subscriptions.subscription.assignment
         if assignment is None:
             return {}
@@ -149,7 +149,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # Without a timeout this does not give up control: positions and records belong together.
         records = await fetcher.fetched_records(states.keys(), timeout=0)
         return {
-            tp: Chunk(records.get(tp, []), starts[tp], state.position)
+            tp: FetchedBatch(records.get(tp, []), starts[tp], state.position)
             for tp, state in states.items()
             if state.has_valid_position and state.position != starts[tp]
         }

@@ -32,7 +32,7 @@ class DryRunPublisher(Service):
     letters_batch_bytes: int = MAX_BATCH_BYTES
     commits_offsets = False
 
-    async def own(self, partitions: Collection[int]) -> None:
+    async def acquire(self, partitions: Collection[int]) -> None:
         """Fence nobody off: the production goes on."""
 
     async def publish(self, output: Output) -> int | None:

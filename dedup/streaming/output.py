@@ -44,7 +44,7 @@ class FencedError(PublishError):
 class Publisher(Protocol):
     """Whatever makes an output durable."""
 
-    async def own(self, partitions: Collection[int]) -> None:
+    async def acquire(self, partitions: Collection[int]) -> None:
         """Take over these source partitions and release all others.
 
         Returns when nothing that another worker sends for them can become durable any more, as far

@@ -7,7 +7,7 @@ Guarantees, by where a crash strikes:
 * between `publish` and the RocksDB write: the same.
 * between the write and the commit: the events come again and are replayed without effect.
 
-A batch that began is finished even when its actor is cancelled by a rebalance (`take_over` waits
+A batch that began is finished even when its actor is cancelled by a rebalance (`acquire` waits
 for it), so no record reaches the topic after recovery has read to its end. An error in a batch
 stops the worker: going on would apply later events without the earlier ones.
 """
@@ -24,7 +24,7 @@ from faust.types import TP
 from mode import get_logger
 
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers, fitting
-from dedup.core.decide import EMITTING, Clock, Decision, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.madeby import rules_headers
 from dedup.core.read import read_event, read_key
@@ -56,7 +56,7 @@ class Deduplicator:
     """Applies batches to the table and to Kafka, one batch of a partition at a time."""
 
     note_written: Callable[[int, int, int | None], None] | None = None
-    """Told after each write to the output topic: partition, number of records, offset after it."""
+    """Called after each write to the output: partition, number of records, offset after it."""
 
     def __init__(
         self,
@@ -114,14 +114,14 @@ class Deduplicator:
         if not task.cancelled():
             task.exception()  # seen: the actor reports it, or the partition is another worker's
 
-    async def take_over(self, partitions: Collection[int]) -> None:
+    async def acquire(self, partitions: Collection[int]) -> None:
         """Finish what is in work, then own these partitions and no others.
 
         An error in a batch is reported where it ran.
         """
         while self._in_work:
             await asyncio.wait(self._in_work)
-        await self._publisher.own(partitions)
+        await self._publisher.acquire(partitions)
 
     async def apply(self, batch: RecordBatch) -> None:
         """Apply one batch: see the module. Any exception means that nothing was marked done."""
@@ -129,7 +129,7 @@ class Deduplicator:
         batch.begin()
         now = self._now()
         now_us = microseconds(now)
-        clock = Clock(now_us, time_text(now))
+        clock = ProcessingTime(now_us, time_text(now))
         result = self._decide(batch, clock)
         next_offset = await self._publisher.publish(result.output)
         partition = batch.tp.partition
@@ -158,7 +158,7 @@ class Deduplicator:
             )
         )
 
-    def _decide(self, batch: RecordBatch, clock: Clock) -> "_Result":
+    def _decide(self, batch: RecordBatch, clock: ProcessingTime) -> "_Result":
         """Decide on every record of a batch against the known states."""
         partition, rules = batch.tp.partition, self._rules
         known = self._table.read(partition, _named_products(batch.records))
@@ -203,7 +203,7 @@ class Deduplicator:
         return OutputRecord(*letter)
 
     def decide(
-        self, event: Event | DeadLetter, state: State | None, at: Position, clock: Clock
+        self, event: Event | DeadLetter, state: State | None, at: Position, clock: ProcessingTime
     ) -> Decision:
         """Decide on one event as this worker does; changes nothing."""
         return decide(event, state, at, clock, self._rules)

@@ -4,9 +4,9 @@
 until then nothing may be written to RocksDB and nothing committed.
 
 Each source partition has a transactional producer of its own, and each batch is one transaction:
-readers of committed records see all of it or nothing. Starting the producer of a partition (`own`)
-ends what another worker had begun there and fences that worker off: what it sends later is refused,
-so a suspended worker that wakes up can't put an old state over a newer one.
+readers of committed records see all of it or nothing. Starting the producer of a partition
+(`acquire`) ends what another worker had begun there and fences that worker off: what it sends later
+is refused, so a suspended worker that wakes up can't put an old state over a newer one.
 
 `DEDUP_GUARANTEE=exactly_once` puts the source offset into the transaction too. `at_least_once`
 saves those two round trips and leaves offsets to the consumer: after a crash events come again
@@ -111,10 +111,10 @@ class KafkaPublisher(Service):
 
     async def on_stop(self) -> None:
         """Disconnect. A transaction that is open is aborted by the next owner or by its timeout."""
-        await self.own(())
+        await self.acquire(())
 
-    async def own(self, partitions: Collection[int]) -> None:
-        """See `Publisher.own`; a producer that was fenced meanwhile is made anew."""
+    async def acquire(self, partitions: Collection[int]) -> None:
+        """See `Publisher.acquire`; a producer that was fenced meanwhile is made anew."""
         gone = [self._producers.pop(p) for p in set(self._producers) - set(partitions)]
         missing = sorted(set(partitions) - set(self._producers))
         await asyncio.gather(*map(_close, gone))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from faust import Schema
 from faust.types import TP, AppT, Message
 
-from dedup.streaming.consumer_thread import Chunk, SourceRecord
+from dedup.streaming.consumer_thread import FetchedBatch, SourceRecord
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000
@@ -47,7 +47,7 @@ class RecordBatch:
         small = self.size_bytes < GROWS_BELOW_BYTES and len(self.records) < GROWS_BELOW_RECORDS
         return small and not (self.begun or self.done)
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: FetchedBatch) -> None:
         """Take what follows in the partition."""
         self.records += chunk.records
         self.next_offset = chunk.end

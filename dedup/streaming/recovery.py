@@ -153,7 +153,7 @@ class ChangelogReader:
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:
         """Return the offset to go on from; rebuild the store when it can't be gone on with."""
         data = self._table.data
-        progress = data.sound_partition(tp.partition).progress()
+        progress = data.open_or_rebuild(tp.partition).progress()
         if progress is None:
             return first
         # A time in the future says that the clock was turned back: the true age is unknown.

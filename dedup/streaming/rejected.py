@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mode import get_logger
 
 from dedup.core.deadletter import Reason
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.streaming.applied import AppliedBatch
 
 EVENTS_LOOKED_AT: Final = 1_000
@@ -87,7 +87,7 @@ class Rejected:
             if not wanted:
                 return
             headers = tuple((name, text) for name, text in record.headers if text is not None)
-            letter = Letter(0, 0, 0, None, None, headers)
+            letter = DeadLetterRecord(0, 0, 0, None, None, headers)
             reason = Reason(letter.reason)
             if reason in wanted:
                 self._examples[reason] = _Example(applied.partition, letter.source_offset)

@@ -98,7 +98,7 @@ class Recovery(Service):
         logger.info(
             "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
         )
-        await app.deduplicator.take_over(partitions)
+        await app.deduplicator.acquire(partitions)
         await app.changelog_reader.restore(partitions)
         app.foreign.expect(app.changelog_reader.next_offsets(partitions))
         await self._recognise_letters(partitions)

@@ -14,7 +14,7 @@ from dedup.kafka.patience import Patience
 from dedup.kafka.reconnecting import reconnect_with_pauses
 from dedup.kafka.topic_reader import BrokersSilentError, ReadError
 from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
-from dedup.observability.decision_log import Trail
+from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
 from dedup.observability.logs import logging_config
 from dedup.observability.metrics import Metrics
@@ -58,13 +58,13 @@ def build_app(
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
     reconnect_with_pauses()
-    production, settings = settings, settings.of_the_worker()
+    production, settings = settings, settings.effective()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
     table = _state_table(app, settings)
     app.metrics, app.gauges = Metrics(), Gauges(app, table)
     app.membership, app.foreign = Membership(app), ForeignRecords(app)
-    app.trail, app.history = Trail(), History()
+    app.trail, app.history = DecisionLog(), History()
     dry_run = settings.DEDUP_DRY_RUN
     app.metrics.dry_run.set(dry_run)
     app.rejected = Rejected(dry_run=dry_run)

@@ -5,15 +5,15 @@ from typing import Final
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import Clock, Position, decide
+from dedup.core.decide import Position, ProcessingTime, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event
 from dedup.core.strict_json import key_named_in
 from dedup.streaming.application import DedupApp
 from dedup.streaming.processor import wall_clock
 from dedup.web.group import WholeGroup
-from dedup.web.models import Verdict
-from dedup.web.owners import Ask, NoAnswerError, Owners
+from dedup.web.models import CheckResult
+from dedup.web.partition_router import Ask, NoAnswerError, PartitionRouter
 from dedup.web.products import Products
 from dedup.web.verdicts import verdict
 
@@ -25,14 +25,14 @@ class Checks:
     """Gives verdicts on events by the known states, wherever those are."""
 
     def __init__(
-        self, app: DedupApp, products: Products, owners: Owners, group: WholeGroup
+        self, app: DedupApp, products: Products, owners: PartitionRouter, group: WholeGroup
     ) -> None:
         self._app = app
         self._products = products
         self._owners = owners
         self._group = group
 
-    async def check(self, value: bytes, key: str | None, *, local: bool) -> Verdict:
+    async def check(self, value: bytes, key: str | None, *, local: bool) -> CheckResult:
         """Return the verdict on an event, by the states of this worker or of the one that has it.
 
         Without a key it is the product_id that the event names. Raises HTTPServiceUnavailable when
@@ -56,21 +56,21 @@ class Checks:
         )
         return told.model_copy(update={"why": told.why + also})
 
-    def _verdict(self, event: Event | DeadLetter) -> Verdict:
+    def _verdict(self, event: Event | DeadLetter) -> CheckResult:
         partition, state = 0, None
         if isinstance(event, Event):
             self._products.refuse_unless_recovered()
             if found := self._products.find(event.product_id):
                 partition, state = found[0]
         now = wall_clock()
-        clock = Clock(microseconds(now), time_text(now))
+        clock = ProcessingTime(microseconds(now), time_text(now))
         at = Position(partition, NEXT_OFFSET)
         rules = self._app.deduplicator.rules
         return verdict(event, state, decide(event, state, at, clock, rules), at, rules)
 
-    async def _ask(self, owner: str, value: bytes, key: bytes | None) -> Verdict:
+    async def _ask(self, owner: str, value: bytes, key: bytes | None) -> CheckResult:
         query = {} if key is None else {"key": key.decode()}
         try:
-            return await self._owners.ask(owner, Verdict, Ask("/api/check", query, value))
+            return await self._owners.ask(owner, CheckResult, Ask("/api/check", query, value))
         except NoAnswerError as error:
             raise HTTPServiceUnavailable(text=str(error)) from error

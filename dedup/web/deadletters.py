@@ -6,10 +6,10 @@ from typing import Final
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.printable import printable
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError, open_dead_letters
 from dedup.settings import Settings
-from dedup.web.models import DeadLetter, DeadLetters, Figures, Unanswered
+from dedup.web.models import DeadLetterEntry, DeadLetters, Figures, Unanswered
 
 SHOWN: Final = 50
 READ_PER_PARTITION: Final = 200
@@ -47,10 +47,10 @@ async def newest_dead_letters(
     )
 
 
-def _shown(letter: Letter) -> DeadLetter:
+def _shown(letter: DeadLetterRecord) -> DeadLetterEntry:
     partition, offset = letter.source_partition, letter.source_offset
     value = letter.value
-    return DeadLetter(
+    return DeadLetterEntry(
         position=letter.position,
         time=letter.time,
         reason=letter.reason or "unknown",

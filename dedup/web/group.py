@@ -12,9 +12,9 @@ from typing import Any, Final
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.web.merging import merged_list, merged_overview, merged_product
-from dedup.web.models import Overview, Product, ProductList, Unanswered, Worker
+from dedup.web.models import Overview, ProductDetail, ProductList, Unanswered, Worker
 from dedup.web.overview import Overviews
-from dedup.web.owners import Answer, Ask, Owners, named_partitions
+from dedup.web.partition_router import Answer, Ask, PartitionRouter, named_partitions
 from dedup.web.products import SCANNED_FOR_S, Products
 
 ASKED_EVERY_S: Final = 1.0
@@ -24,7 +24,7 @@ ASKED_EVERY_S: Final = 1.0
 class WholeGroup:
     """Answers for the whole group."""
 
-    def __init__(self, owners: Owners, products: Products, overviews: Overviews) -> None:
+    def __init__(self, owners: PartitionRouter, products: Products, overviews: Overviews) -> None:
         self._owners = owners
         self._products = products
         self._overviews = overviews
@@ -32,14 +32,14 @@ class WholeGroup:
         self._asked_at = -ASKED_EVERY_S
         self._others: tuple[list[Overview], list[Unanswered]] = ([], [])
 
-    async def product(self, product_id: int, *, brief: bool = False) -> Product:
+    async def product(self, product_id: int, *, brief: bool = False) -> ProductDetail:
         """Return a product wherever it is; in brief, without the decisions.
 
         Raises HTTPServiceUnavailable if it may be with a worker that does not answer.
         """
         ask = Ask(f"/api/products/{product_id}", {"brief": "1"} if brief else {})
         mine = self._products.product(product_id, brief=brief)
-        answers, unanswered = await self._all(Product, ask, mine)
+        answers, unanswered = await self._all(ProductDetail, ask, mine)
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._owners.not_covered(covered, unanswered)
         found = merged_product(answers, unanswered) if answers else None

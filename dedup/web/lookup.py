@@ -9,22 +9,22 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
-from dedup.core.decide import Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.fingerprint import scheme_of
 from dedup.core.read import read_event
 from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
-from dedup.observability.decision_log import Told
+from dedup.observability.decision_log import PastDecision
 from dedup.settings import Settings
 from dedup.streaming.processor import Deduplicator
-from dedup.web.models import PastVerdict
+from dedup.web.models import PastResult
 from dedup.web.verdicts import past_verdict
 
 FOUND_WITHIN_S: Final = 1.2
 """Less than another worker waits for the answer."""
 
-_UNKNOWN: Final = Clock(0, "")
+_UNKNOWN: Final = ProcessingTime(0, "")
 
 
 async def read_source_record(settings: Settings, partition: int, offset: int) -> Any | None:
@@ -46,7 +46,7 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
 
 def verdict_from_record(
     record: Any, product_id: int, state: State, deduplicator: Deduplicator
-) -> PastVerdict | None:
+) -> PastResult | None:
     """Tell what became of the event that a state names as its last; None if it is another's.
 
     What was known before it is gone. An event that emitted nothing left the content as it was, so
@@ -59,7 +59,7 @@ def verdict_from_record(
     before = replace(state, offset=state.offset - 1)
     rules = _rules_then(state, deduplicator.rules)
     decision = decide(event, before, at, _UNKNOWN, rules)
-    told = past_verdict(Told(event, before, decision, at, _UNKNOWN), rules)
+    told = past_verdict(PastDecision(event, before, decision, at, _UNKNOWN), rules)
     if record.timestamp * 1000 > state.emitted_at:
         return told  # it came after the last emission
     if state.row is None:

@@ -8,7 +8,7 @@ from dedup.web.models import (
     Group,
     Overview,
     Place,
-    Product,
+    ProductDetail,
     ProductLine,
     ProductList,
     Unanswered,
@@ -16,7 +16,7 @@ from dedup.web.models import (
 from dedup.web.products import MAX_PRODUCT_ID, PAGE, last_event_time
 
 
-def merged_product(answers: Sequence[Product], unanswered: list[Unanswered]) -> Product:
+def merged_product(answers: Sequence[ProductDetail], unanswered: list[Unanswered]) -> ProductDetail:
     """Make one answer of what each worker knows of a product: the newest state comes first."""
     newest = max(
         answers,
@@ -44,7 +44,7 @@ def merged_product(answers: Sequence[Product], unanswered: list[Unanswered]) -> 
     )
 
 
-def _place(product: Product) -> Place:
+def _place(product: ProductDetail) -> Place:
     return Place(
         worker=product.worker or "",
         partition=product.partition or 0,

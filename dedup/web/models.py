@@ -10,13 +10,13 @@ DryRun = Annotated[bool, Field(description="Whether it only observes and writes 
 Outcomes = Annotated[dict[str, int], Field(description="Events by outcome.")]
 
 
-class Shown(BaseModel):
+class ApiModel(BaseModel):
     """A base: what is shown does not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Unanswered(Shown):
+class Unanswered(ApiModel):
     """Partitions of which no worker answered, so that what is shown lacks them."""
 
     worker: str | None = Field(description="Their owner's address; null if none is known now.")
@@ -25,7 +25,7 @@ class Unanswered(Shown):
     why: str = Field(description="A sentence, with what to do.")
 
 
-class Partition(Shown):
+class Partition(ApiModel):
     """A partition, as its owner tells."""
 
     partition: int
@@ -39,7 +39,7 @@ class Partition(Shown):
     state_bytes: int
 
 
-class Figures(Shown):
+class Figures(ApiModel):
     """What a worker, or all workers of the group together, do now and did since they started."""
 
     since: Time = Field(
@@ -64,7 +64,7 @@ class Figures(Shown):
     partitions: list[Partition]
 
 
-class Worker(Shown):
+class Worker(ApiModel):
     """A worker of the group, the partitions it owns, and its figures."""
 
     url: str
@@ -98,7 +98,7 @@ class Overview(Figures):
         return Figures(**{name: getattr(self, name) for name in Figures.model_fields})
 
 
-class ProductLine(Shown):
+class ProductLine(ApiModel):
     """A product in the list."""
 
     product_id: int
@@ -109,7 +109,7 @@ class ProductLine(Shown):
     row: dict[str, Any] = Field(description="As it stands on src_products.")
 
 
-class ProductList(Shown):
+class ProductList(ApiModel):
     """A page of the group's products by product_id."""
 
     products: list[ProductLine]
@@ -123,7 +123,7 @@ class ProductList(Shown):
     unanswered: list[Unanswered] = Field(description="What the list lacks; empty: nothing.")
 
 
-class Comparison(Shown):
+class Comparison(ApiModel):
     """A content field: the known state's and the event's, in normal form."""
 
     field: str
@@ -133,7 +133,7 @@ class Comparison(Shown):
     counts: bool = Field(description="Whether a difference in it makes a change.")
 
 
-class Verdict(Shown):
+class CheckResult(ApiModel):
     """What became of an event, or would become of it, and why."""
 
     outcome: str
@@ -146,7 +146,7 @@ class Verdict(Shown):
     comparisons: list[Comparison]
 
 
-class PastVerdict(Verdict):
+class PastResult(CheckResult):
     """A verdict on an event of the source topic."""
 
     partition: int
@@ -154,7 +154,7 @@ class PastVerdict(Verdict):
     processed_at: Time | None
 
 
-class Place(Shown):
+class Place(ApiModel):
     """A partition, beside the one shown, in which a product is known too."""
 
     worker: str
@@ -165,7 +165,7 @@ class Place(Shown):
     source_offset: int | None
 
 
-class Product(Shown):
+class ProductDetail(ApiModel):
     """What is known of one product; where it is known in more partitions, in the newest state."""
 
     product_id: int
@@ -181,7 +181,7 @@ class Product(Shown):
     source_offset: int | None = Field(description="Of the last event applied.")
     duplicates: int = Field(description="Suppressed since the state was last rebuilt from Kafka.")
     decided: Outcomes = Field(description="The decisions this worker still remembers.")
-    decisions: list[PastVerdict] = Field(description="The last ones, newest first.")
+    decisions: list[PastResult] = Field(description="The last ones, newest first.")
     note: str | None = Field(description="Where the decisions come from, if not from memory.")
     command: str = Field(description="What tells of all its events that are still on the topic.")
     also: list[Place] = Field(
@@ -191,7 +191,7 @@ class Product(Shown):
     unanswered: list[Unanswered] = Field(description="Partitions that were not; empty: none.")
 
 
-class DeadLetter(Shown):
+class DeadLetterEntry(ApiModel):
     """An event that could not be applied, as it stands on the dead-letter topic."""
 
     position: str = Field(description="PARTITION:OFFSET, as `dedup dlq show` takes it.")
@@ -205,7 +205,7 @@ class DeadLetter(Shown):
     replayed: Time | None = Field(description="When it was re-submitted, if it was.")
 
 
-class DeadLetters(Shown):
+class DeadLetters(ApiModel):
     """The newest dead letters of all workers, and how many there are."""
 
     topic: str
@@ -214,10 +214,10 @@ class DeadLetters(Shown):
         description="By reason: of all workers that answered, since each of them started."
     )
     unanswered: list[Unanswered] = Field(description="What `counted` lacks; empty: nothing.")
-    letters: list[DeadLetter]
+    letters: list[DeadLetterEntry]
 
 
-class Health(Shown):
+class Health(ApiModel):
     """Whether the worker is alive, or ready; if not, the checks that fail."""
 
     ok: bool
@@ -226,7 +226,7 @@ class Health(Shown):
     dry_run: DryRun
 
 
-class Version(Shown):
+class Version(ApiModel):
     """The versions of what runs."""
 
     version: str
@@ -235,7 +235,7 @@ class Version(Shown):
     packages: dict[str, str]
 
 
-class Error(Shown):
+class Error(ApiModel):
     """Why there is no answer."""
 
     error: str

@@ -72,7 +72,7 @@ ENDPOINTS: Final = (
         "/api/products/{product_id}",
         "Everything about one product, whichever worker owns it. 404 with `known` false: every "
         "worker answered and none knows it; 503 names the worker that did not answer.",
-        models.Product,
+        models.ProductDetail,
         (_PRODUCT_ID, _query("brief", "Without the decisions.", "string"), _LOCAL),
         errors=(503,),
         also=404,
@@ -81,7 +81,7 @@ ENDPOINTS: Final = (
         "post",
         "/api/check",
         "What would become of an event, which is the body. Nothing is applied.",
-        models.Verdict,
+        models.CheckResult,
         (_query("key", "The record's key; without it the event's product_id.", "string"), _LOCAL),
         errors=(400, 413, 503),
     ),

@@ -16,7 +16,7 @@ from dedup.streaming.application import DedupApp, sentence
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
-from dedup.web.owners import Owners
+from dedup.web.partition_router import PartitionRouter
 
 INTERVAL_S: Final = 5
 
@@ -29,7 +29,7 @@ _PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic")
 class Overviews:
     """Looks at the app and says what it sees."""
 
-    def __init__(self, app: DedupApp, table: StateTable, owners: Owners) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, owners: PartitionRouter) -> None:
         self._app = app
         self._table = table
         self._owners = owners

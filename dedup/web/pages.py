@@ -28,10 +28,10 @@ from dedup.web.checking import Checks
 from dedup.web.deadletters import newest_dead_letters
 from dedup.web.group import WholeGroup
 from dedup.web.live import Live, clock_text
-from dedup.web.models import Error, Overview, Product
+from dedup.web.models import Error, Overview, ProductDetail
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
-from dedup.web.owners import Owners
+from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import MAX_PRODUCT_ID, SCANNED_FOR_S, Products
 from dedup.web.rendering import render
 
@@ -51,7 +51,7 @@ class Pages:
         self._app = app
         self._settings = settings
         self._addresses = Addresses(settings)
-        self._owners = Owners(app, settings)
+        self._owners = PartitionRouter(app, settings)
         self._products = Products(app, table, self._owners)
         self._overviews = Overviews(app, table, self._owners)
         self._group = WholeGroup(self._owners, self._products, self._overviews)
@@ -162,7 +162,7 @@ class Pages:
             return _json(found, status)
         return self._page(request, "product.html", status, shown=found)
 
-    async def _find(self, request: Request) -> Product:
+    async def _find(self, request: Request) -> ProductDetail:
         """Return the product of a request, wherever it is."""
         product_id = int(request.match_info["product_id"])
         if not 1 <= product_id <= MAX_PRODUCT_ID:

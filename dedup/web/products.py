@@ -17,13 +17,13 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
 from dedup.core.state import UNKNOWN_SOURCE, State
-from dedup.observability.decision_log import Told
+from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.lookup import read_source_record, verdict_from_record
-from dedup.web.models import PastVerdict, Place, Product, ProductLine, ProductList
-from dedup.web.owners import Owners
+from dedup.web.models import PastResult, Place, ProductDetail, ProductLine, ProductList
+from dedup.web.partition_router import PartitionRouter
 from dedup.web.verdicts import past_verdict
 
 PAGE: Final = 50
@@ -58,11 +58,11 @@ class _Scanned(NamedTuple):
 class Products:
     """The products in this worker's partitions."""
 
-    def __init__(self, app: DedupApp, table: StateTable, owners: Owners) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, owners: PartitionRouter) -> None:
         self._app = app
         self._table = table
         self._owners = owners
-        self._looked_up: dict[int, tuple[State, PastVerdict | None]] = {}
+        self._looked_up: dict[int, tuple[State, PastResult | None]] = {}
 
     async def page(
         self,
@@ -148,7 +148,7 @@ class Products:
         ]
         return sorted(found, key=lambda known: known.state.event_time, reverse=True)
 
-    async def product(self, product_id: int, *, brief: bool = False) -> Product:
+    async def product(self, product_id: int, *, brief: bool = False) -> ProductDetail:
         """Return everything this worker knows about a product; in brief, all but the decisions."""
         self.refuse_unless_recovered()
         rules, searched = self._app.deduplicator.rules, list(self._table.data.open_partitions)
@@ -161,7 +161,7 @@ class Products:
             decisions, note = await self._last_applied(product_id, state)
         live = state is not None and state.row is not None
         partition = found[0].partition if found else told[-1].at.partition if told else None
-        return Product(
+        return ProductDetail(
             product_id=product_id,
             known=state is not None,
             deleted=state is not None and state.row is None,
@@ -183,7 +183,7 @@ class Products:
             unanswered=[],
         )
 
-    def _told(self, product_id: int, partitions: list[int]) -> list[Told]:
+    def _told(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
         """Return the decisions that are remembered, oldest first, and remember the next ones."""
         trail, decide = self._app.trail, self._app.deduplicator.decide
         trail.follow(product_id)
@@ -201,7 +201,7 @@ class Products:
             source_offset=None if state.offset < 0 else state.offset,
         )
 
-    async def _last_applied(self, product_id: int, state: State) -> tuple[list[PastVerdict], str]:
+    async def _last_applied(self, product_id: int, state: State) -> tuple[list[PastResult], str]:
         """Tell the decision on the event a state names as its last, from Kafka."""
         gone = "This worker remembers no decision on this product"
         if state.partition == UNKNOWN_SOURCE:
@@ -211,7 +211,7 @@ class Products:
             return [told], f"{gone}; the last event applied was read from the source topic."
         return [], f"{gone}, and its last event can't be read from the source topic any more."
 
-    async def _look_up(self, product_id: int, state: State) -> PastVerdict | None:
+    async def _look_up(self, product_id: int, state: State) -> PastResult | None:
         """Read the event a state names, once for all who look at a product."""
         known = self._looked_up.get(product_id)
         if known is not None and known[0] == state:

@@ -5,17 +5,17 @@ from dedup.core.decide import EMITTING, Decision, Position, Rules
 from dedup.core.event import Event
 from dedup.core.explain import explain
 from dedup.core.state import State
-from dedup.observability.decision_log import Told
-from dedup.web.models import Comparison, PastVerdict, Verdict
+from dedup.observability.decision_log import PastDecision
+from dedup.web.models import CheckResult, Comparison, PastResult
 
 
 def verdict(
     event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
-) -> Verdict:
+) -> CheckResult:
     """Put a decision into words."""
     explanation = explain(event, state, decision, at, rules)
     known = event if isinstance(event, Event) else None
-    return Verdict(
+    return CheckResult(
         outcome=decision.outcome,
         why=explanation.why,
         emits=decision.outcome in EMITTING,
@@ -27,10 +27,10 @@ def verdict(
     )
 
 
-def past_verdict(told: Told, rules: Rules) -> PastVerdict:
+def past_verdict(told: PastDecision, rules: Rules) -> PastResult:
     """Put a decision of the past into words."""
     words = verdict(told.event, told.before, told.decision, told.at, rules)
-    return PastVerdict(
+    return PastResult(
         **words.model_dump(),
         partition=told.at.partition,
         offset=told.at.offset,

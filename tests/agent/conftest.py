@@ -24,7 +24,7 @@ class RecordingPublisher:
     appended: int = 0
     owned: list[int] = field(default_factory=list)
 
-    async def own(self, partitions: Collection[int]) -> None:
+    async def acquire(self, partitions: Collection[int]) -> None:
         self.owned = sorted(partitions)
 
     async def publish(self, output: Output) -> int | None:

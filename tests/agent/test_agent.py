@@ -82,7 +82,7 @@ async def test_a_batch_in_work_is_finished_though_its_actor_is_cancelled(bench: 
     actor = asyncio.ensure_future(bench.app.deduplicator.run(batches(), fenced.append))
     await asyncio.sleep(0.05)
     actor.cancel()
-    settled = asyncio.ensure_future(bench.app.deduplicator.take_over([0, 2]))
+    settled = asyncio.ensure_future(bench.app.deduplicator.acquire([0, 2]))
     await asyncio.sleep(0.05)
     assert not settled.done()
     acknowledged.set()

@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP, Message
 
 from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
-from dedup.streaming.consumer_thread import Chunk
+from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
 from tests.records import TP0, event, record
@@ -22,7 +22,7 @@ class ChosenChunks:
     """Stands in for the thread: gives the next chosen chunks, notes where it is sent."""
 
     def __init__(self) -> None:
-        self.chunks: list[dict[TP, Chunk]] = []
+        self.chunks: list[dict[TP, FetchedBatch]] = []
         self.asked: list[set[TP]] = []
         self.gone_to: list[tuple[TP, int]] = []
         self.committed: dict[TP, int] = {}
@@ -35,7 +35,7 @@ class ChosenChunks:
     def assignment(self) -> set[TP]:
         return self.tps
 
-    async def fetch(self, tps: set[TP], wait_s: float) -> dict[TP, Chunk]:
+    async def fetch(self, tps: set[TP], wait_s: float) -> dict[TP, FetchedBatch]:
         assert wait_s > 0
         self.asked.append(tps)
         await asyncio.sleep(0)
@@ -61,10 +61,10 @@ class ChosenChunks:
         self.woken += 1
 
 
-def chunk(start: int, end: int, *offsets: int) -> Chunk:
+def chunk(start: int, end: int, *offsets: int) -> FetchedBatch:
     """Return a chunk; without offsets it has a record for each position."""
     found = offsets or tuple(range(start, end))
-    return Chunk([record(o, event(number=1)) for o in found], start, end)
+    return FetchedBatch([record(o, event(number=1)) for o in found], start, end)
 
 
 class Rig:
@@ -74,11 +74,11 @@ class Rig:
         self.consumer = consumer
         self.thread = thread
 
-    async def get(self, chunks: dict[TP, Chunk]) -> list[tuple[TP, Message]]:
+    async def get(self, chunks: dict[TP, FetchedBatch]) -> list[tuple[TP, Message]]:
         self.thread.chunks.append(chunks)
         return [item async for item in self.consumer.getmany(timeout=0.01)]
 
-    async def batch(self, tp: TP, given: Chunk) -> RecordBatch:
+    async def batch(self, tp: TP, given: FetchedBatch) -> RecordBatch:
         ((found, message),) = await self.get({tp: given})
         assert found == tp
         assert isinstance(message.value, RecordBatch)
@@ -162,7 +162,7 @@ async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
 
 async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
     """It goes through the agent: with exactly_once, that is what commits its offset."""
-    empty = await rig.batch(TP0, Chunk([], 0, 2))
+    empty = await rig.batch(TP0, FetchedBatch([], 0, 2))
     assert empty.records == []
     assert rig.committable(TP0) is None
     empty.mark_done()
@@ -171,7 +171,7 @@ async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) ->
 
 async def test_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
     ((_, message),) = await rig.get({TP0: chunk(0, 2)})
-    assert await rig.get({TP0: Chunk([], 2, 5)}) == []
+    assert await rig.get({TP0: FetchedBatch([], 2, 5)}) == []
     growing = message.value
     assert isinstance(growing, RecordBatch)
     assert ([r.offset for r in growing.records], growing.next_offset) == ([0, 1], 5)
@@ -191,7 +191,7 @@ async def test_records_deleted_by_retention_are_reported_and_passed(
 async def test_a_chunk_of_another_generation_is_not_delivered(bench: Bench, rig: Rig) -> None:
     fetch = rig.thread.fetch
 
-    async def fetch_while_flow_stops(tps: set[TP], wait_s: float) -> dict[TP, Chunk]:
+    async def fetch_while_flow_stops(tps: set[TP], wait_s: float) -> dict[TP, FetchedBatch]:
         found = await fetch(tps, wait_s)
         rig.consumer.stop_flow()
         bench.app.consumer_generation_id += 1
@@ -248,7 +248,7 @@ async def test_what_is_fetched_while_the_agent_works_is_one_batch(rig: Rig) -> N
 
 
 async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
-    large = Chunk([record(0, b"x" * GROWS_BELOW_BYTES)], 0, 1)
+    large = FetchedBatch([record(0, b"x" * GROWS_BELOW_BYTES)], 0, 1)
     await rig.get({TP0: large})
 
     assert len(await rig.get({TP0: chunk(1, 2)})) == 1
@@ -257,7 +257,7 @@ async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
 async def test_a_batch_of_deletes_stops_growing_too(rig: Rig) -> None:
     """They have no value to be measured by; while a transaction waits for brokers, more come."""
     deletes = [record(offset, None) for offset in range(GROWS_BELOW_RECORDS)]
-    await rig.get({TP0: Chunk(deletes, 0, GROWS_BELOW_RECORDS)})
+    await rig.get({TP0: FetchedBatch(deletes, 0, GROWS_BELOW_RECORDS)})
 
     more = chunk(GROWS_BELOW_RECORDS, GROWS_BELOW_RECORDS + 1)
     assert len(await rig.get({TP0: more})) == 1

@@ -92,11 +92,11 @@ async def test_a_damaged_database_is_never_taken_for_a_whole_one(
     fill(path)
     DAMAGES[damage](path)
 
-    store = bench.table.data.sound_partition(0)
+    store = bench.table.data.open_or_rebuild(0)
     with suppress(DamagedError):  # found only when it is read: then the next start knows
         store.read(range(1, 4_001))
     bench.table.data.close_others(())
-    store = bench.table.data.sound_partition(0)
+    store = bench.table.data.open_or_rebuild(0)
 
     progress = store.progress()
     known = len(store.read(range(1, 4_001)))
@@ -124,7 +124,7 @@ async def test_damage_found_in_work_stops_the_worker_and_the_next_start_rebuilds
         await feed_all(bench, 3_000)
     bench.table.data.close_others(())
 
-    assert bench.table.data.sound_partition(0).progress() is None
+    assert bench.table.data.open_or_rebuild(0).progress() is None
 
 
 def test_a_view_of_a_damaged_database_is_an_error_and_not_a_part(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_a_rebuild_that_was_killed_is_no_half_database(bench: Bench) -> No
     fill(path)
     path.rename(path.with_name(path.name + ".away"))
 
-    assert bench.table.data.sound_partition(0).progress() is None
+    assert bench.table.data.open_or_rebuild(0).progress() is None
     bench.table.data.rebuild(0)
     assert not path.with_name(path.name + ".away").exists()
 

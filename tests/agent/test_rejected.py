@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
-from dedup.core.decide import Clock
+from dedup.core.decide import ProcessingTime
 from dedup.streaming.applied import AppliedBatch
 from dedup.streaming.output import Output, OutputRecord
 from dedup.streaming.rejected import Rejected
@@ -39,7 +39,9 @@ def batch(
         output.dead_letters.append(OutputRecord(None, b"", [*(first if carried else []), *headers]))
     reasons = Counter(reason for reason, _ in letters)
     records = [Record(n) for n in range(good + len(letters))]
-    return AppliedBatch(partition, records, {}, {}, Clock(0, ""), output, {}, reasons, 0, 0.0, 0.0)
+    return AppliedBatch(
+        partition, records, {}, {}, ProcessingTime(0, ""), output, {}, reasons, 0, 0.0, 0.0
+    )
 
 
 class Time:

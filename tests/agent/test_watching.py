@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from prometheus_client import generate_latest
 
-from dedup.core.decide import EMITTING, Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import EMITTING, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
@@ -259,7 +259,7 @@ async def test_an_event_of_before_is_told_by_the_fields_it_was_compared_by(bench
     state = None
     rules = Rules(scheme=FingerprintScheme(("price",)))
     for offset, value in enumerate((first, later)):
-        clock = Clock(1_700_000_000_000_000, "2023-11-14T22:13:20.000000Z")
+        clock = ProcessingTime(1_700_000_000_000_000, "2023-11-14T22:13:20.000000Z")
         decision = decide(read_event(b"1", value), state, Position(0, offset), clock, rules)
         state = decision.state
     assert decision.outcome == "duplicate"

@@ -191,11 +191,11 @@ async def test_topics_check_sees_the_dead_letter_topic_as_the_worker_does(kafka:
 async def publishes(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
     await ensure_topics(settings_of(kafka, names))
     made = KafkaPublisher(settings_of(kafka, names))
-    await made.own([3])
+    await made.acquire([3])
     try:
         yield made
     finally:
-        await made.own([])
+        await made.acquire([])
 
 
 def letter(key: bytes | None, size: int = 1, offset: int = 0) -> Output:
@@ -206,7 +206,7 @@ def letter(key: bytes | None, size: int = 1, offset: int = 0) -> Output:
 async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the latest after the sentence and a restart, which is what `own` stands for here."""
+    """At the latest after the sentence and a restart, which is what `acquire` stands for here."""
     names = Names.fresh()
     async with publishes(kafka, names) as publisher:
         await publisher.publish(letter(b"1"))
@@ -218,8 +218,8 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
                 patience.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
                 await publisher.publish(letter(b"2", offset=1))
         except PublishError:
-            await publisher.own([])
-            await publisher.own([3])
+            await publisher.acquire([])
+            await publisher.acquire([3])
             await publisher.publish(letter(b"2", offset=1))
     found = await read_topic(kafka, names.dead_letters, 1)
     assert [record.key for record in found[0]] == [b"2"]

@@ -148,11 +148,11 @@ async def _publisher(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
     settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
     await ensure_topics(settings)
     made = KafkaPublisher(settings)
-    await made.own([0])
+    await made.acquire([0])
     try:
         yield made
     finally:
-        await made.own([])
+        await made.acquire([])
 
 
 def _output(offset: int) -> Output:
@@ -188,10 +188,10 @@ async def test_partitions_are_taken_over_once_brokers_that_were_away_are_back(
         async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
             broker.kill()
             with pytest.raises(KafkaError) as away:
-                await publisher.own([0, 1])
+                await publisher.acquire([0, 1])
             assert brokers_away(away.value)
             broker.restart()
-            await publisher.own([0, 1])
+            await publisher.acquire([0, 1])
             assert await publisher.publish(_output(1)) == 1
 
 
@@ -203,9 +203,9 @@ async def test_brokers_that_have_no_producer_id_to_give_are_asked_anew(
         with monkeypatch.context() as patience:
             patience.setattr(publishing, "START_WITHIN_S", 0.0)
             with pytest.raises(KafkaTimeoutError, match="no producer id for partition 1") as late:
-                await publisher.own([0, 1])
+                await publisher.acquire([0, 1])
         assert brokers_away(late.value)
-        await publisher.own([0, 1])
+        await publisher.acquire([0, 1])
         assert await publisher.publish(_output(1)) == 1
 
 

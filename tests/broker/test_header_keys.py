@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.dlq.letter import replayed_position
+from dedup.dlq.record import replayed_position
 from dedup.kafka.header_keys import RawKey, create_batch
 from dedup.localkafka import LocalKafka
 from dedup.streaming.output import OutputRecord

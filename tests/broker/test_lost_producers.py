@@ -99,11 +99,11 @@ async def a_publisher(
     await ensure_topics(settings)
     made = KafkaPublisher(settings)
     made.is_member = yes
-    await made.own([0])
+    await made.acquire([0])
     try:
         yield made
     finally:
-        await made.own([])
+        await made.acquire([])
 
 
 def output(offset: int) -> Output:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from dedup.cli import cli
 from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
 from dedup.core.printable import printable
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
@@ -94,7 +94,9 @@ def test_bytes_are_shown_so_that_they_do_nothing_to_a_terminal() -> None:
 
 def test_a_header_that_the_event_brought_along_does_not_pass_for_ours() -> None:
     forged: Header = ("dedup.errors.reason", b"forged")
-    letter = Letter(0, 1, 0, b"1", b"", (TRACE, forged, *reasons(Reason.KEY_MISMATCH, 2, 41)))
+    letter = DeadLetterRecord(
+        0, 1, 0, b"1", b"", (TRACE, forged, *reasons(Reason.KEY_MISMATCH, 2, 41))
+    )
     assert letter.reason == "key_mismatch"
     assert (letter.source_topic, letter.source_partition, letter.source_offset) == (
         "products",
@@ -105,7 +107,7 @@ def test_a_header_that_the_event_brought_along_does_not_pass_for_ours() -> None:
 
 
 def test_a_record_of_a_stranger_is_a_letter_that_says_nothing() -> None:
-    letter = Letter(0, 1, 0, None, None, (("__streams.errors.partition", b"-1"),))
+    letter = DeadLetterRecord(0, 1, 0, None, None, (("__streams.errors.partition", b"-1"),))
     assert (letter.reason, letter.source_partition) == ("", None)
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from dedup.cli import cli
-from dedup.demo.compare import JUDGED, Expectation, Output, disagreements, read_output
+from dedup.demo.compare import JUDGED, Expectation, WorkerOutput, disagreements, read_output
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
@@ -35,7 +35,7 @@ def findings() -> Findings:
         "last_action": "updated",
         "last_event_timestamp": "2026-01-01T10:30:00.123456Z",
     }
-    output = Output(emitted, {1: row}, Counter(expected.dead_letters))
+    output = WorkerOutput(emitted, {1: row}, Counter(expected.dead_letters))
     counts = Counts(dict(expected.oracle.outcomes) | {"replayed": 0}, {"key_missing": 3})
     return Findings(500, expected, output, counts, 1234.5, {"Producing": 0.5})
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from dedup.dlq.letter import Letter
 from dedup.dlq.mending import Assignment, Mending
+from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError
 
 
 def mended(value: bytes | None, *assignments: str) -> bytes | None:
     made = tuple(map(Assignment.read, assignments))
-    return Mending(assignments=made).apply(Letter(0, 1, 0, b"1", value, ()))[1]
+    return Mending(assignments=made).apply(DeadLetterRecord(0, 1, 0, b"1", value, ()))[1]
 
 
 @pytest.mark.parametrize(

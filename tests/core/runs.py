@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from dedup.core.deadletter import DeadLetter, Header
-from dedup.core.decide import EMITTING, Clock, Position, Rules, decide
+from dedup.core.decide import EMITTING, Position, ProcessingTime, Rules, decide
 from dedup.core.read import read_event
 from dedup.core.row import output_headers, output_key, read_output_key, state_from_record
 from dedup.core.state import decode_state, encode_state
 from tests.core.histories import Content, History, Item
 
 NOW_MS: Final = 1_764_000_000_123
-CLOCK: Final = Clock(NOW_MS * 1000, "2025-11-24T16:00:00.123000Z")
+CLOCK: Final = ProcessingTime(NOW_MS * 1000, "2025-11-24T16:00:00.123000Z")
 PARTITION: Final = 3
 
 Emitted = dict[int, list[tuple[str, Content] | None]]

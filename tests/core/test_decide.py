@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.decide import DAY_US, EMITTING, Clock, Decision, Position, Rules, decide
+from dedup.core.decide import DAY_US, EMITTING, Decision, Position, ProcessingTime, Rules, decide
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
 from dedup.core.row import output_headers, state_from_record
@@ -34,7 +34,7 @@ def judge(
     state: State | None = None,
     at: tuple[int, int] = (0, 0),
     rules: Rules = RULES,
-    clock: Clock = CLOCK,
+    clock: ProcessingTime = CLOCK,
 ) -> Decision:
     return decide(read_event(b"1", value), state, Position(*at), clock, rules)
 
@@ -47,8 +47,8 @@ def state_after(
     return decision.state
 
 
-def later(microseconds: int) -> Clock:
-    return Clock(CLOCK.now_us + microseconds, "later")
+def later(microseconds: int) -> ProcessingTime:
+    return ProcessingTime(CLOCK.now_us + microseconds, "later")
 
 
 KNOWN = state_after(sent(10), at=(2, 100))

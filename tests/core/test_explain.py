@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.explain import Explanation, explain, instant
 from dedup.core.fingerprint import FingerprintScheme
@@ -15,7 +15,7 @@ from dedup.core.state import NO_EVENT_TIME, State
 from producer.events import EventGenerator, Mix
 from tests.records import event
 
-CLOCK = Clock(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
+CLOCK = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
 
 
 def told(

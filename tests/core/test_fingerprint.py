@@ -182,7 +182,7 @@ def test_a_name_that_looks_like_a_separator_moves_nothing() -> None:
 def test_the_order_of_the_setting_does_not_matter() -> None:
     one, other = FingerprintScheme(CONTENT_FIELDS), FingerprintScheme(CONTENT_FIELDS[::-1])
     assert one.fingerprint(normal(LAPTOP)) == other.fingerprint(normal(LAPTOP))
-    assert other.made(one.fingerprint(normal(LAPTOP)))
+    assert other.matches(one.fingerprint(normal(LAPTOP)))
 
 
 def test_fingerprints_of_different_field_choices_are_never_equal() -> None:
@@ -196,7 +196,7 @@ def test_fingerprints_of_different_field_choices_are_never_equal() -> None:
     heads = {scheme.fingerprint(same)[:5] for scheme in schemes}
     assert len(heads) == len(schemes) == 31
     for scheme in schemes:
-        made = [other for other in schemes if other.made(scheme.fingerprint(same))]
+        made = [other for other in schemes if other.matches(scheme.fingerprint(same))]
         assert made == [scheme]
 
 

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["dedup.core", "json"], enable_loader_override=False):
     from dedup.core.deadletter import DeadLetter, dead_letter_headers
-    from dedup.core.decide import Clock, Decision, Position, Rules, decide
+    from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
     from dedup.core.event import Event
     from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
     from dedup.core.read import _read_any, _read_plain, read_event
@@ -36,7 +36,7 @@ from tests.fuzz.hostile import HOSTILE, WHOLE, mutilated
 from tests.golden.files import golden
 
 CORPUS: Final = Path(".fuzz") / "corpus"
-CLOCK: Final = Clock(1_764_000_000_123_000, "2025-11-24T16:00:00.123000Z")
+CLOCK: Final = ProcessingTime(1_764_000_000_123_000, "2025-11-24T16:00:00.123000Z")
 SCHEME: Final = FingerprintScheme()
 RULES: Final = (Rules(), Rules(order="arrival"), Rules(unknown_actions="dead_letter"))
 PLACES: Final = (*PATHS, *ADDED)

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from dedup.core.deadletter import DeadLetter, Header
-from dedup.core.decide import Clock, Position, Rules, decide
+from dedup.core.decide import Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, NormalProduct
 from dedup.core.fingerprint import VERSION, FingerprintScheme
 from dedup.core.read import read_event
@@ -29,7 +29,7 @@ EVENTS_VERSION: Final = 1
 """Counts the forms in which producer/events.py has written events."""
 
 TIMESTAMP_MS: Final = 1_764_000_000_123
-CLOCK: Final = Clock(TIMESTAMP_MS * 1000, "2025-11-24T16:00:00.123000Z")
+CLOCK: Final = ProcessingTime(TIMESTAMP_MS * 1000, "2025-11-24T16:00:00.123000Z")
 
 FLINK_ROWS: Final = {
     "flink_row": b'{"product_id":1,"product_name":"Laptop Pro","description":null,"price":1E+1,'

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 import pytest
 
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import Clock, Outcome, Position, Rules, decide
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import ACTIONS, PartialProductEvent, ProductEvent, microseconds
 from dedup.core.read import read_event
 from dedup.core.state import State
@@ -85,7 +85,7 @@ def test_the_decision_agrees_with_every_kind() -> None:
         Kind.LATE: Outcome.STALE,
         Kind.INVALID: Outcome.DEAD_LETTER,
     }
-    clock = Clock(microseconds(START), "2024-02-29T23:59:58.999990Z")
+    clock = ProcessingTime(microseconds(START), "2024-02-29T23:59:58.999990Z")
     states: dict[bytes | None, State | None] = {}
     for offset, event in enumerate(generate(20_000, EVERYTHING)):
         state = states.get(event.key)

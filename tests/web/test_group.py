@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from dedup.web.group import ASKED_EVERY_S
-from dedup.web.models import Overview, Product, ProductList
+from dedup.web.models import Overview, ProductDetail, ProductList
 from tests.records import event
 from tests.web.conftest import get, wait_for
 from tests.workers import Names, WorkerProcess, partition_of, wait_until_done
@@ -147,7 +147,7 @@ def test_every_product_is_found_where_its_events_are(group: Pair) -> None:
     elsewhere = 0
     for product_id in range(1, PRODUCTS + 1):
         status, body = get(f"{group.urls[product_id % 2]}/api/products/{product_id}")
-        product = Product.model_validate(body)
+        product = ProductDetail.model_validate(body)
         assert (status, product.partition) == (200, by_crc32(product_id))
         assert product.row is not None
         assert product.row["product_name"] == name_of(product_id)
@@ -164,7 +164,7 @@ def test_a_product_in_two_partitions_is_shown_in_both(group: Pair) -> None:
     there, older = by_crc32(group.twice), partition_of(b"%d" % group.twice)
     answers = [get(f"{url}/api/products/{group.twice}") for url in group.urls]
     assert answers[0] == answers[1]
-    product = Product.model_validate(answers[0][1])
+    product = ProductDetail.model_validate(answers[0][1])
     (other,) = product.also
     assert product.row is not None
     assert other.row is not None
@@ -265,7 +265,7 @@ def test_what_this_worker_knows_is_shown_while_another_is_silent(pair: Pair) -> 
     url, theirs = pair.urls[0], owned(pair.urls[1])
     here = [i for i in range(1, PRODUCTS + 1) if by_crc32(i) not in theirs]
     status, body = get(f"{url}/api/products/{here[0]}")
-    product = Product.model_validate(body)
+    product = ProductDetail.model_validate(body)
     assert (status, product.known) == (200, True)
     (missing,) = product.unanswered
     assert (missing.worker, missing.partitions) == (pair.silent, theirs)

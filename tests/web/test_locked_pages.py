@@ -13,8 +13,8 @@ from aiohttp.web import Application, Request
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.wiring import build_app
-from dedup.web.models import Overview, Product
-from dedup.web.owners import Ask, NoAnswerError, Owners
+from dedup.web.models import Overview, ProductDetail
+from dedup.web.partition_router import Ask, NoAnswerError, PartitionRouter
 from dedup.web.server import HEADERS, LockedWeb, lock
 from tests.workers import free_port
 
@@ -106,10 +106,14 @@ async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
     knows_not = app(tmp_path / "knows_not")
     async with serving(asked) as client:
         url = str(client.make_url("")).rstrip("/")
-        overview = await Owners(knows, knows.settings).ask(url, Overview, Ask("/api/overview"))
+        overview = await PartitionRouter(knows, knows.settings).ask(
+            url, Overview, Ask("/api/overview")
+        )
         assert overview.worker == asked.settings.web_url
         with pytest.raises(NoAnswerError) as refused:
-            await Owners(knows_not, knows_not.settings).ask(url, Overview, Ask("/api/overview"))
+            await PartitionRouter(knows_not, knows_not.settings).ask(
+                url, Overview, Ask("/api/overview")
+            )
         assert f"The worker at {url} refuses this worker's DEDUP_WEB_TOKEN" in str(refused.value)
 
 
@@ -117,7 +121,7 @@ async def test_a_worker_that_does_not_answer_is_named_with_the_cure(tmp_path: Pa
     built = app(tmp_path)
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(NoAnswerError) as refused:
-        await Owners(built, built.settings).ask(url, Product, Ask("/api/products/1"))
+        await PartitionRouter(built, built.settings).ask(url, ProductDetail, Ask("/api/products/1"))
     assert f"The worker at {url} has not answered since" in str(refused.value)
     assert "set DEDUP_WEB_URL there" in str(refused.value)
 

@@ -9,7 +9,7 @@ from dedup.settings import load_settings
 from dedup.streaming.wiring import build_app
 from dedup.web.merging import merged_list
 from dedup.web.models import ProductLine, ProductList, Unanswered
-from dedup.web.owners import Owners
+from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE
 
 LOOKED_AT = 90
@@ -83,7 +83,7 @@ def test_what_no_answer_covers_is_named_by_its_owner_or_as_nobody_s(tmp_path: Pa
     """Also where two workers have one address, of which the group then knows one."""
     app = build_app(load_settings({"DEDUP_DATA_DIR": str(tmp_path / "state")}))
     app.partitions = 6
-    owners = Owners(app, app.settings)
+    owners = PartitionRouter(app, app.settings)
     silent = Unanswered(worker="http://b:1", partitions=[2, 3], since=None, why="It is away.")
     gone = silent.model_copy(update={"worker": "http://c:1", "partitions": [0]})
     assert owners.not_covered(range(6), [silent, gone]) == []

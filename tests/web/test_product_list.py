@@ -16,7 +16,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.wiring import TABLE_NAME, build_app
 from dedup.web.models import ProductList
-from dedup.web.owners import Owners
+from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
 
 MANY = 30_000
@@ -41,7 +41,7 @@ class Shelf:
         tables = app.tables
         assert isinstance(tables, StateTableManager)
         tables.recovery.completed.set()
-        self.products = Products(app, table, Owners(app, app.settings))
+        self.products = Products(app, table, PartitionRouter(app, app.settings))
         self.living: list[int] = []
 
     def fill(self, names: dict[int, str | None], random: Random) -> None:

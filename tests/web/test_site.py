@@ -25,7 +25,7 @@ from dedup.localkafka.broker import _java_command
 from dedup.localkafka.jars import _download, _Jar, cache_dir, kafka_version
 from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
-from dedup.web.models import DeadLetters, Overview, Product, ProductList, Verdict, Version
+from dedup.web.models import CheckResult, DeadLetters, Overview, ProductDetail, ProductList, Version
 from dedup.web.openapi import document, document_text
 from tests.records import event
 from tests.web.conftest import (
@@ -74,7 +74,7 @@ def test_every_product_is_found_from_either_worker(site: Site) -> None:
     for product_id in asked:
         first, second = (get(f"{url}/api/products/{product_id}") for url in site.urls)
         assert first == second
-        product = Product.model_validate(first[1])
+        product = ProductDetail.model_validate(first[1])
         owners.add(product.worker)
         assert first[0] == (200 if product.known else 404)
         row = last.get(product_id)
@@ -121,7 +121,7 @@ def test_a_search_by_name_finds_the_products_of_all_workers(site: Site) -> None:
 
 
 def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
-    product = Product.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+    product = ProductDetail.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
     told = [(each.outcome, each.event_time, each.why) for each in product.decisions]
     assert [outcome for outcome, _, _ in told] == ["duplicate", "stale", "change", "change"]
     assert "price, stock_quantity and discount are equal" in told[0][2]
@@ -132,7 +132,7 @@ def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
 
 
 def test_the_verdict_is_the_same_from_either_worker_and_applies_nothing(site: Site) -> None:
-    told = Product.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+    told = ProductDetail.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
     cases = [
         (told_history()[3], "duplicate"),
         (told_history()[0], "stale"),
@@ -146,7 +146,7 @@ def test_the_verdict_is_the_same_from_either_worker_and_applies_nothing(site: Si
         verdicts = [get(f"{url}/api/check", value) for url in site.urls]
         assert verdicts[0] == verdicts[1]
         assert verdicts[0][0] == 200
-        assert Verdict.model_validate(verdicts[0][1]).outcome == outcome, value
+        assert CheckResult.model_validate(verdicts[0][1]).outcome == outcome, value
     mismatch = get(f"{site.url}/api/check?key=7", told_history()[1])[1]
     assert "key is '7', but its product_id is" in mismatch["why"]
     assert get(f"{site.url}/api/products/{TOLD_ID}")[1] == told.model_dump()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dedup.dlq.letter import Letter
+from dedup.dlq.record import DeadLetterRecord
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from tests.records import event
@@ -74,13 +74,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 def newest_of_each(pair: Pair) -> dict[int, int]:
     """The offset of the newest unreadable event of each partition, from the dead-letter topic."""
-    found: dict[int, Letter] = {}
+    found: dict[int, DeadLetterRecord] = {}
 
     async def read() -> None:
         topic = await read_topic(pair.broker.bootstrap_servers, pair.names.dead_letters)
         for partition, records in topic.items():
             for record in records:
-                letter = Letter(
+                letter = DeadLetterRecord(
                     partition, record.offset, 0, record.key, record.value, tuple(record.headers)
                 )
                 if letter.reason == "invalid_json":

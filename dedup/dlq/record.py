@@ -21,7 +21,7 @@ _ADDED: Final = ("__streams.errors.", "dedup.errors.")
 _REPLAYED_HEADER: Final = "dedup.replayed.position"
 
 
-def replayed_headers(letter: "Letter") -> list[Header]:
+def replayed_headers(letter: "DeadLetterRecord") -> list[Header]:
     """Return the headers of the record that marks a letter as re-submitted.
 
     It has neither key nor value and stands on the letter's own partition, so it stays as long.
@@ -38,7 +38,7 @@ def replayed_position(headers: Sequence[AnyHeader]) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetterRecord:
     """A record of the dead-letter topic. Records of strangers lack our headers."""
 
     partition: int
@@ -115,7 +115,7 @@ class Letter:
         size = self._number(VALUE_SIZE_HEADER) if "value" in self.truncated else None
         return len(self.value or b"") if size is None else size
 
-    def without_value(self) -> "Letter":
+    def without_value(self) -> "DeadLetterRecord":
         """Return it without the bytes of the event, which may be many."""
         return replace(self, value=None)
 

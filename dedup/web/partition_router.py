@@ -44,7 +44,7 @@ class NoAnswerError(Exception):
         self.unanswered = unanswered
 
 
-class Owners:
+class PartitionRouter:
     """The workers of the group, by the partitions they own."""
 
     def __init__(self, app: DedupApp, settings: Settings) -> None:
