@@ -21,7 +21,7 @@ from benchmarks.contender import (
 )
 from benchmarks.maven import package, version_of
 from dedup.localkafka.jars import java_path
-from tests.workers import free_port
+from dedup.localkafka.ports import free_port
 
 HERE: Final = Path(sys.executable)
 PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"

@@ -24,7 +24,7 @@ from benchmarks.rounds import say
 from benchmarks.workload import fill
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
-from tests.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess
 
 SAMPLES_PER_S: Final = 250
 

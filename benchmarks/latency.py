@@ -23,7 +23,8 @@ from benchmarks.rounds import say
 from benchmarks.soak import Soak
 from benchmarks.soak_report import percentiles
 from dedup.localkafka import LocalKafka
-from tests.workers import Names, WorkerProcess, wait_until_done
+from tests.support.topics import wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 GUARANTEES: Final = ("exactly_once", "at_least_once")
 SHARES: Final = {"p50": 0.50, "p99": 0.99, "p999": 0.999, "max": 1.0}

@@ -36,7 +36,7 @@ from benchmarks.workload import (
     read_emissions,
 )
 from dedup.localkafka.process import spawn
-from tests.workers import read_topic
+from tests.support.topics import read_topic
 
 SAMPLE_S: Final = 0.1
 ASK_S: Final = 0.5

@@ -25,7 +25,8 @@ import psutil
 
 from benchmarks.soak_report import RESULTS, environment
 from dedup.localkafka import LocalKafka
-from tests.workers import Names, WorkerProcess, end_of, wait_until_done
+from tests.support.topics import end_of, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 _LOUD: Final = re.compile(r" (WARNING|ERROR|CRITICAL) (.*)|(Traceback .*)")
 _NUMBERS: Final = re.compile(r"\d+")

@@ -32,7 +32,8 @@ from benchmarks.rounds import add_round, prepared, say
 from benchmarks.workload import PARTITIONS, delete_topics, produce_workload
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
-from tests.workers import Names, WorkerProcess, wait_until_done
+from tests.support.topics import wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 JOIN_TOGETHER_MS: Final = 3000
 SECTIONS: Final = {

@@ -39,8 +39,8 @@ from benchmarks.report import RESULTS, command_text, machine, markdown, plot, to
 from benchmarks.rounds import in_turn, say
 from dedup.localkafka import LocalKafka
 from dedup.sink.schema import CREATE_PRODUCTS, tables_named
-from tests.sink.server import PostgresServer
-from tests.sink.topic import PARTITIONS, expected_row, make_topic, row
+from tests.support.postgres import PostgresServer
+from tests.support.rows import PARTITIONS, expected_row, make_topic, row
 
 PACKAGES: Final = ("product-dedup", "aiokafka", "psycopg", "pydantic")
 BATCH_BYTES: Final = 256 * 1024

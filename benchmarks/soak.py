@@ -34,7 +34,8 @@ from benchmarks.soak_report import Sample, percentiles, write_report
 from dedup.core.row import EVENT_TIME_HEADER
 from dedup.demo.oracle import History, Oracle, differences
 from dedup.localkafka import LocalKafka
-from tests.workers import Names, WorkerProcess, emissions, partition_of, wait_until_done
+from tests.support.topics import emissions, partition_of, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 PARTITIONS: Final = 4
 BATCH_BYTES: Final = 900 * 1024

@@ -20,7 +20,7 @@ from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
 from producer.live import LiveProduct
 from producer.settings import KafkaSettings
-from tests.workers import Records, judge, read_topic
+from tests.support.topics import Records, judge, read_topic
 
 PARTITIONS: Final = 4
 

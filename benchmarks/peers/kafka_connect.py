@@ -23,8 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 from benchmarks.contender import ROOT, Command, Contender, Judgement, Run
 from benchmarks.maven import package, version_of
 from dedup.localkafka.jars import java_path
-from dedup.localkafka.ports import HOST
-from tests.workers import free_port
+from dedup.localkafka.ports import HOST, free_port
 
 PROJECT: Final = ROOT / "benchmarks" / "kafka-connect"
 HEAP: Final = "2g"  # what Connect's own script gives it

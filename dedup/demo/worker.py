@@ -1,9 +1,7 @@
 """The demo's worker: its own process, as users run it, and what its pages tell."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,13 +12,10 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from dedup.localkafka.ports import HOST, free_port, is_free
 from dedup.localkafka.process import spawn
 
-_HOST: Final = "127.0.0.1"
 _USUAL_PORT: Final = 6066
-# Below the range of outgoing connections: inside it, one that is polled before the worker listens
-# could be given the worker's own port.
-_OTHER_PORTS: Final = range(20_000, 32_768)
 _ANSWER_WITHIN_S: Final = 5.0
 _END_WITHIN_S: Final = 30.0
 _LOG_LINES: Final = 15
@@ -48,7 +43,7 @@ class DemoWorker:
     """`faust -A dedup worker` with settings of the demo only, below a directory of the demo."""
 
     def __init__(self, bootstrap_servers: str, directory: Path) -> None:
-        self.port = _free_port()
+        self.port = _USUAL_PORT if is_free(_USUAL_PORT) else free_port()
         self.log_path = directory / "worker.log"
         self.settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
@@ -56,12 +51,12 @@ class DemoWorker:
             "DEDUP_WEB_PORT": str(self.port),
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self._page = HTTPConnection(_HOST, self.port, timeout=_ANSWER_WITHIN_S)
+        self._page = HTTPConnection(HOST, self.port, timeout=_ANSWER_WITHIN_S)
 
     @property
     def url(self) -> str:
         """The address of its web pages."""
-        return f"http://{_HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
     def start(self) -> None:
         """Start the process; returns at once."""
@@ -127,15 +122,3 @@ class DemoWorker:
         # The end of an orderly shutdown would push the reason for it out of sight.
         errors = [line for line in earlier if " CRITICAL " in line or " ERROR " in line]
         return "\n".join([" Its last log lines:", *errors[:_LOG_ERRORS], *last])
-
-
-def _free_port() -> int:
-    for port in (_USUAL_PORT, *random.SystemRandom().sample(_OTHER_PORTS, 100)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, port))
-            except OSError:
-                continue
-            return port
-    raise DemoError(f"No port is free on {_HOST} for the worker's web pages.")

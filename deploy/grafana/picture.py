@@ -25,7 +25,8 @@ import matplotlib.pyplot as plt
 from matplotlib import dates
 
 from dedup.localkafka import LocalKafka
-from tests.workers import WorkerProcess, free_port
+from dedup.localkafka.ports import free_port
+from tests.support.workers import WorkerProcess
 
 HERE: Final = Path(__file__).parent
 DASHBOARD: Final = HERE / "dashboards" / "dedup.json"

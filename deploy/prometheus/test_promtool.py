@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dedup.localkafka import LocalKafka
-from tests.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess
 
 HERE = Path(__file__).parent
 

@@ -11,7 +11,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.output import Output
 from dedup.streaming.wiring import TABLE_NAME, build_app
-from tests.records import batch, record
+from tests.support.records import batch, record
 
 
 @dataclass

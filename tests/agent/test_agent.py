@@ -8,7 +8,7 @@ from dedup.core.decide import DAY_US
 from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.recordbatch import RecordBatch
 from tests.agent.conftest import Bench
-from tests.records import TP0, batch, event, record
+from tests.support.records import TP0, batch, event, record
 
 
 async def test_the_agent_emits_what_changed_and_nothing_else(bench: Bench) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dedup.observability.ages import BELIEVED_S, ENDS_KEPT, Arrivals, believable_age
 from tests.agent.conftest import Bench
-from tests.records import batch, event, record
+from tests.support.records import batch, event, record
 
 NOW_S = 1_767_225_600.0
 NOW_MS = 1_767_225_600_000

@@ -12,7 +12,7 @@ from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
 from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
-from tests.records import TP0, event, record
+from tests.support.records import TP0, event, record
 
 TP1 = TP("products", 1)
 CHANGELOG = TP("src_products", 0)

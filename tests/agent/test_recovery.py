@@ -21,7 +21,7 @@ from dedup.state.store import PartitionStore, destroy
 from dedup.state.store_errors import DamagedError, StoreError
 from dedup.streaming.processor import Deduplicator
 from tests.agent.conftest import Bench
-from tests.records import event
+from tests.support.records import event
 
 ORIGIN = Origin("cluster", "products", "src_products", 4)
 

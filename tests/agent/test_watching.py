@@ -24,7 +24,7 @@ from dedup.observability.rates import SECONDS_KEPT, History
 from dedup.web.lookup import verdict_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
-from tests.records import batch, event, record
+from tests.support.records import batch, event, record
 
 
 def generated(

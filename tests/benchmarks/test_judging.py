@@ -10,7 +10,7 @@ from benchmarks.contender import Judgement
 from benchmarks.measuring import progress
 from benchmarks.workload import Emission, Workload, new_workload
 from producer.events import Mix
-from tests.records import event, record
+from tests.support.records import event, record
 
 A, A_AGAIN, B = (
     event(1, number=1, stock_quantity=1),

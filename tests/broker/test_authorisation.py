@@ -11,8 +11,9 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from tests.records import event
-from tests.workers import Names, WorkerProcess, produce
+from tests.support.records import event
+from tests.support.topics import produce
+from tests.support.workers import Names, WorkerProcess
 
 TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
 ANY, READ, WRITE, DESCRIBE_CONFIGS = 2, 3, 4, 10

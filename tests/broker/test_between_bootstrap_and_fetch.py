@@ -14,11 +14,12 @@ from dedup.kafka.admin import TopicError
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.localkafka import LocalKafka
+from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
 from producer.connect import open_producer
 from producer.settings import ProducerError
 from producer.settings import load_settings as load_producer_settings
-from tests.workers import Names, free_port
+from tests.support.workers import Names
 
 BIN = Path(sys.executable).parent
 

@@ -19,8 +19,9 @@ from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from tests.records import event
-from tests.workers import Names, WorkerProcess, produce, read_topic, wait_until_done
+from tests.support.records import event
+from tests.support.topics import produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 @asynccontextmanager

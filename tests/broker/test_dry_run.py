@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.core.decide import Outcome
 from producer.events import EventGenerator, Mix
-from tests.workers import Names, WorkerProcess, ends_of, produce, wait_until_done
+from tests.support.topics import ends_of, produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 MIX = Mix(products=100, late=0.05, deletes=0.03, partial=0.1, invalid=0.02)
 BEFORE, BESIDE, ALONE = 600, 600, 600

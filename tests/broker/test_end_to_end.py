@@ -11,17 +11,9 @@ import pytest
 
 from dedup.demo.oracle import differences
 from producer.events import EventGenerator, Mix
-from tests.records import event
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    end_of,
-    judge,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 EVENTS = 50_000
 

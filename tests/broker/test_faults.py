@@ -19,17 +19,9 @@ from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from tests.records import event
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    end_of,
-    judge,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from tests.records import event
-from tests.workers import Names, WorkerProcess, end_of, produce, wait_until_done
+from tests.support.records import event
+from tests.support.topics import end_of, produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 FOREIGN = "dedup_foreign_records_total"
 WARNING = "records that this worker did not write"

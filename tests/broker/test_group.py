@@ -21,7 +21,7 @@ from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.broker.newer_groups import member
-from tests.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess
 
 
 @pytest.fixture(scope="module")

@@ -17,15 +17,9 @@ from dedup.dlq.record import replayed_position
 from dedup.kafka.header_keys import RawKey, create_batch
 from dedup.localkafka import LocalKafka
 from dedup.streaming.output import OutputRecord
-from tests.records import event
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    partition_of,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import emissions, partition_of, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 LATIN = "caf\xe9".encode("latin-1")
 NOISE = b"\xff\xfe\x00-trace"

@@ -20,17 +20,16 @@ from dedup.kafka.topics import ensure_topics
 from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
 from tests.broker.transactions import Feed, prices, producing
-from tests.records import event
-from tests.workers import (
-    Names,
+from tests.support.records import event
+from tests.support.topics import (
     Records,
-    WorkerProcess,
     connected,
     emissions,
     partition_of,
     read_topic,
     wait_until_done,
 )
+from tests.support.workers import Names, WorkerProcess
 
 GUARANTEES = pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 PRODUCTS = 12

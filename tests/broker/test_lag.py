@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer, OffsetAndMetadata, TopicPartition
 from dedup.kafka.topics import ensure_topics
 from dedup.observability.lag import Lag, LagReader
 from dedup.settings import load_settings
-from tests.workers import Names, connected
+from tests.support.topics import connected
+from tests.support.workers import Names
 
 HOUR_MS = 3_600_000
 

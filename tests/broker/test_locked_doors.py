@@ -15,10 +15,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from dedup.demo.oracle import differences
 from dedup.kafka import connecting
 from dedup.kafka.connecting import connection_fault, explain_connection
+from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from producer.settings import load_settings as load_producer_settings
 from tests.broker.locked import MECHANISMS, PASSWORD, USER, LockedKafka, locked_kafka
-from tests.workers import Names, Records, WorkerProcess, emissions, free_port, judge
+from tests.support.topics import Records, emissions, judge
+from tests.support.workers import Names, WorkerProcess
 
 EVENTS = 400
 WRONG = "wrong-password-7731"

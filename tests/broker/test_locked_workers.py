@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker.locked import PASSWORD, USER, LockedKafka, locked_kafka
-from tests.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess
 
 WRONG = "wrong-password-7731"
 

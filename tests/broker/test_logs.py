@@ -19,8 +19,9 @@ from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.process import spawn
 from dedup.settings import load_settings
-from tests.records import event
-from tests.workers import Names, WorkerProcess, produce, wait_until_done
+from tests.support.records import event
+from tests.support.topics import produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 HOUR_IN_SECONDS = {"BROKER_COMMIT_LIVELOCK_SOFT_TIMEOUT": "3"}
 """Faust's own setting: how long without a commit, 5 minutes else, it takes for a fault."""

@@ -6,16 +6,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.records import event
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    judge,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 def renamed(names: Names) -> Names:

@@ -51,8 +51,9 @@ from tests.broker.faulty import (
     faulty_client,
     never_sent,
 )
-from tests.records import event
-from tests.workers import Names, WorkerProcess, lag, produce, read_topic, wait_until_done
+from tests.support.records import event
+from tests.support.topics import lag, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 GUARANTEES = ("exactly_once", "at_least_once")
 ANSWERS = (

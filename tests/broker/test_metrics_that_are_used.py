@@ -10,8 +10,9 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.records import event
-from tests.workers import Names, WorkerProcess, produce, wait_until_done
+from tests.support.records import event
+from tests.support.topics import produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OF_PROMETHEUS = {"up", "ALERTS"}

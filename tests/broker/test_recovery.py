@@ -23,17 +23,9 @@ from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.streaming.wiring import TABLE_NAME, build_app
 from producer.events import EventGenerator, Mix
-from tests.records import event
-from tests.workers import (
-    Names,
-    Records,
-    WorkerProcess,
-    emissions,
-    judge,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import Records, emissions, judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 def row(product_id: int, **fields: Any) -> bytes:

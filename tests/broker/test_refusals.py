@@ -12,8 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import NodeNotReadyError
 
 from dedup.kafka import topics
+from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
-from tests.workers import Names, WorkerProcess, free_port
+from tests.support.workers import Names, WorkerProcess
 
 
 def faust(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -26,8 +26,9 @@ from dedup.settings import Settings, load_settings
 from dedup.sink.consuming import _start
 from dedup.streaming.wiring import build_app
 from tests.broker.faulty import Faults, answered, faulty_client, never_sent
-from tests.records import event
-from tests.workers import Names, produce
+from tests.support.records import event
+from tests.support.topics import produce
+from tests.support.workers import Names
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 
-from tests.records import event
-from tests.workers import Records, partition_of
+from tests.support.records import event
+from tests.support.topics import Records, partition_of
 
 
 @asynccontextmanager

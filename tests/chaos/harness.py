@@ -31,9 +31,7 @@ from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
-from tests.workers import (
-    Names,
-    WorkerProcess,
+from tests.support.topics import (
     emissions,
     ends_of,
     judge,
@@ -42,6 +40,7 @@ from tests.workers import (
     read_topic,
     wait_until_done,
 )
+from tests.support.workers import Names, WorkerProcess
 
 MIX = Mix(products=2_000, late=0.02, deletes=0.02, partial=0.03, invalid=0.005)
 STEP_S = 0.02

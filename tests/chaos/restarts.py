@@ -21,7 +21,8 @@ from typing import Final
 from dedup.demo.oracle import differences
 from dedup.localkafka.ports import free_port
 from dedup.localkafka.process import spawn
-from tests.workers import Names, WorkerProcess, emissions, judge, read_topic, wait_until_done
+from tests.support.topics import emissions, judge, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 BIN: Final = Path(sys.executable).parent
 BROKER_WITHIN_S: Final = 90.0

@@ -11,7 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.cli.topics import Topics
-from tests.workers import Records, WorkerProcess, produce, read_topic, wait_until_done
+from tests.support.topics import Records, produce, read_topic, wait_until_done
+from tests.support.workers import WorkerProcess
 
 SESSIONS: tuple[dict[str, str], ...] = (
     {},

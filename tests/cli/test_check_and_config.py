@@ -13,7 +13,7 @@ from dedup.cli import cli
 from dedup.demo.oracle import Oracle
 from dedup.settings import Settings
 from producer.events import EventGenerator, Mix
-from tests.records import event
+from tests.support.records import event
 
 
 @pytest.fixture(autouse=True)

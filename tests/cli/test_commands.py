@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dedup import __version__
 from dedup.cli import cli
 from dedup.kafka import admin
-from tests.workers import free_port
+from dedup.localkafka.ports import free_port
 
 COMMANDS = (
     *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats"),

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.demo.worker import DemoError, DemoWorker
-from tests.workers import free_port
+from dedup.localkafka.ports import free_port
 
 COMMAND = "from dedup.cli import cli; cli()"
 MARK = "MARK_OF_THE_TEST"

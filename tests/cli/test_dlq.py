@@ -20,9 +20,11 @@ from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
+from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
-from tests.records import event
-from tests.workers import Names, WorkerProcess, free_port, partition_of, read_topic
+from tests.support.records import event
+from tests.support.topics import partition_of, read_topic
+from tests.support.workers import Names, WorkerProcess
 
 HOSTILE = b"\x1b[31m[red]\xff\xe2\x80\xae\x00"
 TRACE: Header = ("trace", b"abc")

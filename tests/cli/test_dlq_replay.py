@@ -25,8 +25,9 @@ from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.cli.test_dlq import Dlq, Record, reasons, until
-from tests.records import event
-from tests.workers import WorkerProcess, partition_of, read_topic
+from tests.support.records import event
+from tests.support.topics import partition_of, read_topic
+from tests.support.workers import WorkerProcess
 
 OWN: list[AnyHeader] = [
     ("trace", b"abc"),

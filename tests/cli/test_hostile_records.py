@@ -22,8 +22,9 @@ from dedup.cli import cli
 from dedup.core.decide import Outcome
 from dedup.localkafka import LocalKafka
 from tests.cli.topics import Topics
-from tests.records import event
-from tests.workers import Names, WorkerProcess, wait_until_done
+from tests.support.records import event
+from tests.support.topics import wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 NOW_MS = 1_790_000_000_000
 TIMES = (-1, 0, 1, NOW_MS, NOW_MS * 1000, NOW_MS * 1_000_000, 2**62)

@@ -23,16 +23,9 @@ from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
-from tests.records import event
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    judge,
-    partition_of,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.records import event
+from tests.support.topics import judge, partition_of, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 MIX = Mix(products=60, late=0.05, deletes=0.05, partial=0.1, invalid=0.02)
 EVENTS = 1_500

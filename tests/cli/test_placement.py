@@ -14,8 +14,9 @@ from dedup.localkafka import LocalKafka
 from dedup.state.data_directory import partitions_before, placed_by_json_key
 from producer.__main__ import main
 from tests.cli.topics import Topics
-from tests.records import event
-from tests.workers import WorkerProcess, read_topic, wait_until_done
+from tests.support.records import event
+from tests.support.topics import read_topic, wait_until_done
+from tests.support.workers import WorkerProcess
 
 PRODUCTS = range(1, 201)
 

@@ -21,14 +21,9 @@ from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.cli.changing import EACH, SESSIONS, Done, configure, outcomes_of, work
 from tests.cli.topics import Topics
-from tests.records import event as plain_event
-from tests.workers import (
-    Names,
-    Records,
-    WorkerProcess,
-    produce,
-    wait_until_done,
-)
+from tests.support.records import event as plain_event
+from tests.support.topics import Records, produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 SETTINGS: tuple[dict[str, str], ...] = (
     *SESSIONS[:-1],

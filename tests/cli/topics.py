@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from dedup.cli import cli
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.workers import Names
+from tests.support.workers import Names
 
 
 class Topics:

@@ -13,7 +13,7 @@ from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
 from dedup.core.state import NO_EVENT_TIME, State
 from producer.events import EventGenerator, Mix
-from tests.records import event
+from tests.support.records import event
 
 CLOCK = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
 

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from dedup.demo.oracle import differences
+from dedup.localkafka.ports import free_port
 from tests.deploy.engine import ROOT, Project, engine, run, wait_for
-from tests.workers import Names, emissions, end_of, free_port, judge, read_topic, wait_until_done
+from tests.support.topics import emissions, end_of, judge, read_topic, wait_until_done
+from tests.support.workers import Names
 
 pytestmark = pytest.mark.timeout(1800)
 TOKEN = "a-token-of-the-test-only"  # noqa: S105

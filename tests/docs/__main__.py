@@ -16,7 +16,7 @@ import click
 
 from dedup.localkafka import LocalKafka
 from tests.docs.blocks import ELSEWHERE, ROOT, SERVES, STANDS_FOR, Block, blocks, matching
-from tests.sink.server import PostgresServer
+from tests.support.postgres import PostgresServer
 
 SHELL: Final = r"""
 set -euo pipefail

@@ -22,7 +22,7 @@ from dedup.streaming.output import Output, OutputRecord
 from tests.agent.conftest import Bench
 from tests.core.records import ADDED, EVENT, PATHS, event_json
 from tests.fuzz import hostile
-from tests.records import batch, record
+from tests.support.records import batch, record
 
 LONGEST_S = 1.0
 """Processor time of one record; the large ones get it per megabyte."""

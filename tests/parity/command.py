@@ -10,7 +10,8 @@ from random import Random
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.parity.walks import walk
-from tests.workers import Names, WorkerProcess, emissions, produce, read_topic, wait_until_done
+from tests.support.topics import emissions, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 async def parity_command(kafka: str, directory: Path) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from dedup.parity.engine import ROOT, run_flink
 from tests.parity.cases import Make, event_maker
 from tests.parity.suite import create_topic
-from tests.workers import Names, produce, read_topic
+from tests.support.topics import produce, read_topic
+from tests.support.workers import Names
 
 SEED_QUERY: Final = ROOT / "deploy" / "flink" / "seed-query.sql"
 UTC_LATER: Final = "10:00:05Z"

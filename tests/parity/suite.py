@@ -18,15 +18,8 @@ from dedup.parity.engine import Rows, run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
 from tests.parity.walks import PRODUCTS, interleaved, walk
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    judge,
-    produce,
-    read_topic,
-    wait_until_done,
-)
+from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone")
 MIX: Final = Mix(products=1_000, late=0.05, deletes=0.03, invalid=0.02)

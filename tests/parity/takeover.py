@@ -9,9 +9,7 @@ from dedup.parity.engine import run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import Event
 from tests.parity.suite import create_topic
-from tests.workers import (
-    Names,
-    WorkerProcess,
+from tests.support.topics import (
     emissions,
     end_of,
     ends_of,
@@ -20,6 +18,7 @@ from tests.workers import (
     read_topic,
     wait_until_done,
 )
+from tests.support.workers import Names, WorkerProcess
 
 HALF = 3_000
 

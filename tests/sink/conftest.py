@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from dedup.localkafka import LocalKafka
-from tests.sink.server import PostgresServer
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

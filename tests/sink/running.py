@@ -13,8 +13,8 @@ import psycopg
 
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
-from tests.sink.server import PostgresServer
-from tests.sink.topic import Table
+from tests.support.postgres import PostgresServer
+from tests.support.rows import Table
 
 
 def environ(kafka: str, postgres: PostgresServer, topic: str, **more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.sink.topic import RandomTopic, make_topic, write
+from tests.support.rows import RandomTopic, make_topic, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "consumers.md"
 

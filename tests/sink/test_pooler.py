@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dedup.localkafka.ports import free_port
 from dedup.localkafka.process import spawn
 from dedup.sink.connecting import new_connection_cures
 from tests.sink.running import running, settings, until_equal
-from tests.sink.server import PostgresServer
 from tests.sink.test_sink import AUDIT, LOSE_CONNECTIONS, written_twice
-from tests.sink.topic import RandomTopic, make_topic, write
-from tests.workers import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.rows import RandomTopic, make_topic, write
 
 
 @contextmanager

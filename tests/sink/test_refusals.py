@@ -10,15 +10,15 @@ import pytest
 
 from dedup.cli.configuration import sink_table
 from dedup.kafka.admin import TopicError
+from dedup.localkafka.ports import free_port
 from dedup.settings import SettingsError
 from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
 from tests.sink.running import environ, process, running, settings, table, until_equal
-from tests.sink.server import PostgresServer
-from tests.sink.topic import RandomTopic, drop_topic, expected_row, make_topic, row, write
-from tests.workers import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.rows import RandomTopic, drop_topic, expected_row, make_topic, row, write
 
 ROW = row(1, 7)
 ROW_JSON = json.dumps(ROW).encode()

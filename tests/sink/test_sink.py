@@ -11,8 +11,8 @@ import pytest
 from dedup.localkafka import LocalKafka
 from dedup.sink.consuming import run_sink
 from tests.sink.running import environ, process, running, settings, table, until_equal
-from tests.sink.server import PostgresServer
-from tests.sink.topic import RandomTopic, make_topic, write, write_in_transactions
+from tests.support.postgres import PostgresServer
+from tests.support.rows import RandomTopic, make_topic, write, write_in_transactions
 
 KILLS = 5
 

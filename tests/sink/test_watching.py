@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dedup.localkafka.ports import free_port
 from dedup.settings import SettingsError
 from dedup.sink import consuming, progress
 from dedup.sink.consuming import run_sink
 from tests.sink.running import environ, process, running, settings, until_equal
-from tests.sink.server import PostgresServer
-from tests.sink.topic import RandomTopic, make_topic, write, write_in_transactions
-from tests.workers import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.rows import RandomTopic, make_topic, write, write_in_transactions
 
 
 def measured(port: int) -> dict[str, float]:

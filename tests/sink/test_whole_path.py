@@ -8,8 +8,9 @@ from pathlib import Path
 from dedup.sink.consuming import run_sink
 from producer.events import EventGenerator, Mix
 from tests.sink.running import settings, table
-from tests.sink.server import PostgresServer
-from tests.workers import Names, WorkerProcess, judge, produce, read_topic, wait_until_done
+from tests.support.postgres import PostgresServer
+from tests.support.topics import judge, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 async def test_the_table_has_the_content_the_oracle_knows(

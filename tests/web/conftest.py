@@ -19,8 +19,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
-from tests.records import event
-from tests.workers import Names, WorkerProcess, partition_of, produce, wait_until_done
+from tests.support.records import event
+from tests.support.topics import partition_of, produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 EVENTS = 6_000
 PRODUCTS = 600

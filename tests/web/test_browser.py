@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.records import event
+from tests.support.records import event
+from tests.support.topics import produce
 from tests.web.conftest import TOLD_ID, XSS_ID, XSS_NAME, Site, get, told_history
-from tests.workers import produce
 
 PAGES = ("/", "/products", f"/products/{TOLD_ID}", f"/products/{XSS_ID}", "/check", "/api")
 SLOW_PAGES = (*PAGES, "/dead-letters")

@@ -19,9 +19,10 @@ from aiokafka import AIOKafkaProducer
 
 from dedup.web.group import ASKED_EVERY_S
 from dedup.web.models import Overview, ProductDetail, ProductList
-from tests.records import event
+from tests.support.records import event
+from tests.support.topics import partition_of, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import get, wait_for
-from tests.workers import Names, WorkerProcess, partition_of, wait_until_done
 
 PRODUCTS = 200
 UNKNOWN_ID = 10**12

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.records import event
+from dedup.localkafka.ports import free_port
+from tests.support.records import event
+from tests.support.topics import produce
+from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import apart, get, wait_for
 from tests.web.proxy import Proxy
-from tests.workers import Names, WorkerProcess, free_port, produce
 
 PATIENCE_MS = 60_000
 PRODUCT_ID = 7

@@ -27,7 +27,16 @@ from dedup.observability.lag import LagReader
 from dedup.settings import load_settings
 from dedup.web.models import CheckResult, DeadLetters, Overview, ProductDetail, ProductList, Version
 from dedup.web.openapi import document, document_text
-from tests.records import event
+from tests.support.records import event
+from tests.support.topics import (
+    emissions,
+    judge,
+    partition_of,
+    produce,
+    read_topic,
+    wait_until_done,
+)
+from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import (
     PRODUCTS,
     TOLD_ID,
@@ -37,16 +46,6 @@ from tests.web.conftest import (
     get,
     told_history,
     wait_for,
-)
-from tests.workers import (
-    Names,
-    WorkerProcess,
-    emissions,
-    judge,
-    partition_of,
-    produce,
-    read_topic,
-    wait_until_done,
 )
 
 TOOLS = _Jar(

@@ -10,12 +10,14 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from playwright.sync_api import Browser, Page, expect
 
+from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.web.addresses import Addresses
-from tests.records import event
+from tests.support.records import event
+from tests.support.topics import partition_of, produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import apart, get, wait_for
 from tests.web.proxy import Proxy
-from tests.workers import Names, WorkerProcess, free_port, partition_of, produce, wait_until_done
 
 IDS = range(1, 61)
 LINKS = """() => [

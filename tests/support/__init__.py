@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: real workers, brokers' topics, PostgreSQL, records of both."""
