@@ -28,6 +28,17 @@ FINGERPRINT_BYTES: Final = 21
 _encode: Final = msgspec.json.Encoder().encode
 
 
+def scheme_prefix(fields: Sequence[str]) -> bytes:
+    """Return what the fingerprints of these content fields begin with."""
+    names = blake2b(",".join(fields).encode(), digest_size=SCHEME_BYTES - 1).digest()
+    return bytes([VERSION]) + names
+
+
+def fingerprint_of(prefix: bytes, canonical: bytes) -> bytes:
+    """Return the fingerprint of content in canonical form."""
+    return prefix + blake2b(canonical, digest_size=16).digest()
+
+
 class FingerprintScheme:
     """How content becomes a fingerprint: the version and the chosen content fields.
 
@@ -39,8 +50,7 @@ class FingerprintScheme:
         if unknown or not fields:
             raise ValueError(f"content fields are chosen from {', '.join(CONTENT_FIELDS)}")
         self.fields = tuple(f for f in CONTENT_FIELDS if f in fields)
-        names = blake2b(",".join(self.fields).encode(), digest_size=SCHEME_BYTES - 1).digest()
-        self.prefix = bytes([VERSION]) + names
+        self.prefix = scheme_prefix(self.fields)
         self._content: Callable[[NormalProduct], Any] = attrgetter(*self.fields)
 
     def __eq__(self, other: object) -> bool:
@@ -55,7 +65,7 @@ class FingerprintScheme:
         """Return the fingerprint of a product that has every chosen field, in normal form."""
         content = self._content(product)
         canonical = _encode(content if len(self.fields) > 1 else [content])
-        return self.prefix + blake2b(canonical, digest_size=16).digest()
+        return fingerprint_of(self.prefix, canonical)
 
     def matches(self, fingerprint: bytes) -> bool:
         """Tell whether a fingerprint is of this version and field choice."""

@@ -14,18 +14,6 @@ from dedup.core.event import NormalProduct
 is_plain_price: Final[Callable[[Any], Any]] = re.compile(
     r"(?:0|[1-9][0-9]{0,7})\.[0-9]{2}"
 ).fullmatch
-_BACKSLASH: Final = ord("\\")
-
-
-def is_plain_text(value: bytes) -> bool:
-    """Whether JSON is UTF-8 throughout - msgspec does not look at what it passes over - and no NUL.
-
-    Raises UnicodeDecodeError, a ValueError as msgspec's errors are, when it is not UTF-8.
-    """
-    if not value.isascii():
-        value.decode()
-    # An int is found much faster than bytes.
-    return not (_BACKSLASH in value and b"\\u0000" in value)
 
 
 def is_plain(product: NormalProduct) -> bool:

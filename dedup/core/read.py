@@ -26,8 +26,8 @@ from dedup.core.event import (
     price_text,
     time_text,
 )
-from dedup.core.plain import is_plain, is_plain_price, is_plain_text
-from dedup.core.strict_json import read_json
+from dedup.core.plain import is_plain, is_plain_price
+from dedup.core.strict_json import is_plain_text, read_json
 
 
 class _PlainEvent(msgspec.Struct, gc=False):

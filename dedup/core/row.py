@@ -26,9 +26,9 @@ from dedup.core.event import (
     time_text,
 )
 from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
-from dedup.core.plain import is_plain, is_plain_price, is_plain_text
+from dedup.core.plain import is_plain, is_plain_price
 from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
-from dedup.core.strict_json import read_json
+from dedup.core.strict_json import is_plain_text, read_json
 
 ROW_FIELDS: Final = (
     "product_id",

@@ -18,6 +18,8 @@ LONGEST_NUMBER: Final = 1_000
 """Characters of a number. The time to turn one into an integer grows with their square: 2.6 s for
 300,000."""
 
+_BACKSLASH: Final = ord("\\")
+
 
 def read_json(data: bytes) -> object:
     """Read a JSON document in UTF-8. Raises ValueError when it is none.
@@ -46,6 +48,17 @@ def _number(text: str) -> Decimal | float:
     if not number:
         return Decimal(0)
     return number if abs(number.adjusted()) < LARGEST_EXPONENT else float("nan")
+
+
+def is_plain_text(value: bytes) -> bool:
+    """Whether JSON is UTF-8 throughout - msgspec does not look at what it passes over - and no NUL.
+
+    Raises UnicodeDecodeError, a ValueError as msgspec's errors are, when it is not UTF-8.
+    """
+    if not value.isascii():
+        value.decode()
+    # An int is found much faster than bytes.
+    return not (_BACKSLASH in value and b"\\u0000" in value)
 
 
 def key_named_in(event: bytes) -> bytes:

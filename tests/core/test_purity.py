@@ -84,11 +84,12 @@ def test_the_core_loads_neither_kafka_nor_store_nor_loop() -> None:
 def test_no_module_of_the_core_asks_for_the_world_outside(path: Path) -> None:
     """No environment, clock, randomness, file, log or network, by name or by import."""
     tree = TREES[path]
-    assert not {name.partition(".")[0] for name in imported(tree)} & IMPURE
+    names = {name for name in imported(tree) if name != "uuid.UUID"}  # a type, nothing random
+    assert not {name.partition(".")[0] for name in names} & IMPURE
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not attributes & {"now", "utcnow", "today", "environ", "getenv"}
-    assert not names & {"open", "print", "input", "__import__", "eval", "exec"}
+    assert not used & {"open", "print", "input", "__import__", "eval", "exec"}
 
 
 def test_the_package_alone_loads_next_to_nothing() -> None:
@@ -145,6 +146,14 @@ def test_the_lower_layers_are_what_they_are_named() -> None:
 def test_the_core_imports_only_the_core(path: Path) -> None:
     ours = [name for name in imported(TREES[path]) if within(name, "dedup", "producer")]
     assert [name for name in ours if not within(name, "dedup.core")] == []
+
+
+def test_an_entity_imports_only_the_core() -> None:
+    paths = [path for path in FILES if within(module_name(path), "dedup.entities")]
+    assert paths
+    for path in paths:
+        ours = [name for name in imported(TREES[path]) if within(name, "dedup", "producer")]
+        assert [name for name in ours if not within(name, "dedup.core")] == []
 
 
 @pytest.mark.parametrize(

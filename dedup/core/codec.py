@@ -1,0 +1,211 @@
+"""The codec of an entity: records to what they say, and what is known to rows and fingerprints.
+
+Built once, when the worker starts. `recognise` is the fast path: it takes whole rows in normal
+form, and returns None for everything else. `read` takes any record, by pydantic, which alone
+refuses and says why. Property tests hold the two together.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, Final, Literal
+
+import msgspec
+
+from dedup.core.annotations import listed
+from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.debezium import DebeziumReader
+from dedup.core.entity import Debezium, Entity, Flat
+from dedup.core.envelopes import EventReader, FlatReader
+from dedup.core.fingerprint import fingerprint_of, scheme_prefix
+from dedup.core.keys import Id, Keys
+from dedup.core.payload import completed
+from dedup.core.rows import Row, Rows, Unknown
+from dedup.core.said import EventKind, Said
+from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.whole_rows import judged
+from dedup.core.wrapped import WrappedReader
+
+UnknownFields = Literal["drop", "pass"]
+UnknownActions = Literal["update", "dead_letter"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_LONGEST_SHOWN: Final = 40
+
+
+class Whole(msgspec.Struct, frozen=True, gc=False):
+    """A whole row after an event: every value, and the content in canonical form."""
+
+    values: tuple[Any, ...]
+    extra: dict[str, msgspec.Raw]
+    canonical: bytes
+
+
+class Codec:
+    """Reads the events of an entity, and writes and reads its rows.
+
+    `content` chooses the content fields, in any order; an unknown or empty choice is a ValueError.
+    With `unknown_fields="pass"` rows keep the fields that the model does not name, and these may be
+    content; every event is then read by pydantic.
+    """
+
+    def __init__(
+        self,
+        entity: Entity,
+        content: Sequence[str] | None = None,
+        unknown_fields: UnknownFields = "drop",
+        unknown_actions: UnknownActions = "update",
+    ) -> None:
+        keep = unknown_fields == "pass"
+        self.entity: Final = entity
+        self.content: Final = _chosen(entity, content, keep_unknown=keep)
+        self.prefix: Final = scheme_prefix(self.content)
+        self.keys: Final = Keys(entity)
+        self._rows: Final = Rows(entity, keep_unknown=keep)
+        self._reader: Final = _reader(
+            entity, keep_unknown=keep, refuse_unknown=unknown_actions == "dead_letter"
+        )
+        self.is_fast: Final = not keep and not entity.has_validators
+        names = [field.name for field in entity.fields]
+        self._unknown_content: Final = [name for name in self.content if name not in names]
+        known = [names.index(name) for name in self.content if name in names]
+        self._values_of: Final = _several(known)
+
+    def recognise(
+        self, key: bytes | None, value: bytes | None, processing_time: str
+    ) -> tuple[Id, int, bytes, bytes] | None:
+        """Return id, event time, canonical content and row of an event that needs no judging."""
+        if key is None or value is None or not self.is_fast:
+            return None
+        try:
+            read = self._reader.recognise(value) if is_plain_text(value) else None
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None
+        if read is None:
+            return None
+        values, time, provenance = read
+        row_id: Id = values[0]
+        if not self.keys.names(key, row_id):
+            return None
+        canonical = _encode(self._values_of(values))
+        row = self._rows.write(values, provenance, processing_time, None)
+        return row_id, time, canonical, row
+
+    def read(self, key: bytes | None, value: bytes | None) -> Said | DeadLetter:
+        """Read one record. Total: bad input is a value, never an exception.
+
+        A null value with a key of the entity is a delete. It carries no event time of its own.
+        """
+        name = self.entity.id
+        if key is None:
+            return DeadLetter(Reason.KEY_MISSING, f"The record has no key; the {name} is expected.")
+        if value is None:
+            return self._read_null_value(key)
+        try:
+            document = read_json(value)
+        except ValueError as error:
+            return DeadLetter(Reason.INVALID_JSON, f"The value is not JSON in UTF-8: {error}")
+        said = self._reader.read(document, self.keys.read(key))
+        if isinstance(said, DeadLetter):
+            return said
+        if not self.keys.names(key, said.id):
+            return DeadLetter(
+                Reason.KEY_MISMATCH,
+                f"The record's key is {_shown(key)}, but its {name} is {said.id}.",
+            )
+        return said.refusal or said
+
+    def whole(self, said: Said, known_row: bytes | None) -> Whole | DeadLetter:
+        """Complete what an event says: over the known row, or over the defaults without one.
+
+        An event that describes a whole row has nothing to be completed.
+        """
+        values, extra = said.values, said.extra
+        if said.kind is EventKind.PARTIAL:
+            known = None if known_row is None else self.read_row(known_row)
+            if known is None and said.lacks:
+                return self.partial_without_state(said)
+            values = completed(self.entity.fields, values, None if known is None else known.values)
+            extra = extra if known is None else {**known.extra, **extra}
+        if self.entity.has_validators:
+            judgement = judged(self.entity, values)
+            if isinstance(judgement, DeadLetter):
+                return judgement
+            values = judgement
+        return Whole(values, extra, self.canonical(values, extra))
+
+    def partial_without_state(self, said: Said) -> DeadLetter:
+        """Return the dead letter of an event that lacks fields which nothing can complete."""
+        return DeadLetter(
+            Reason.PARTIAL_WITHOUT_STATE,
+            f"The event lacks {listed(said.lacks)}, and nothing is known of {self.entity.name} "
+            f"{said.id} to complete it from.",
+        )
+
+    def canonical(self, values: Sequence[Any], extra: Unknown) -> bytes:
+        """Return the content fields as one compact JSON array."""
+        content = self._values_of(values)
+        if self._unknown_content:
+            content = (*content, *(extra.get(name) for name in self._unknown_content))
+        return _encode(content)
+
+    def fingerprint(self, canonical: bytes) -> bytes:
+        """Return the fingerprint of content in canonical form."""
+        return fingerprint_of(self.prefix, canonical)
+
+    def row(self, said: Said, whole: Whole, processing_time: str) -> bytes:
+        """Return the row after an event."""
+        return self._rows.write(list(whole.values), said.provenance, processing_time, whole.extra)
+
+    def read_row(self, row: bytes) -> Row | None:
+        """Read a row in any accepted form; None when it is none of this entity."""
+        return self._rows.read(row)
+
+    def row_fingerprint(self, row: bytes) -> bytes | None:
+        """Compute the fingerprint of a row in the scheme of this codec; None when unreadable."""
+        known = self.read_row(row)
+        return (
+            None if known is None else self.fingerprint(self.canonical(known.values, known.extra))
+        )
+
+    def _read_null_value(self, key: bytes) -> Said | DeadLetter:
+        row_id = self.keys.read(key)
+        if row_id is None:
+            return DeadLetter(
+                Reason.KEY_MISMATCH,
+                f"The value is null and the key {_shown(key)} is no {self.entity.id}.",
+            )
+        unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
+        return Said(row_id, EventKind.DELETE, None, (), (row_id, *unset))
+
+
+def _shown(key: bytes) -> str:
+    return repr(key[:_LONGEST_SHOWN].decode("utf-8", "backslashreplace"))
+
+
+def _chosen(
+    entity: Entity, content: Sequence[str] | None, *, keep_unknown: bool
+) -> tuple[str, ...]:
+    """Return the content fields in the one order used everywhere: the model's, then by name."""
+    if content is None:
+        return entity.content
+    unknown = sorted(set(content) - set(entity.content))
+    ours = {field.name for field in entity.fields} | set(entity.provenance)
+    if not content or (unknown and not keep_unknown) or ours & set(unknown):
+        raise ValueError(f"content fields are chosen from {', '.join(entity.content)}")
+    return (*(name for name in entity.content if name in content), *unknown)
+
+
+def _reader(entity: Entity, *, keep_unknown: bool, refuse_unknown: bool) -> EventReader:
+    envelope = entity.envelope
+    if isinstance(envelope, Flat):
+        return FlatReader(entity, envelope, keep_unknown=keep_unknown)
+    if isinstance(envelope, Debezium):
+        return DebeziumReader(entity, keep_unknown=keep_unknown)
+    return WrappedReader(entity, envelope, keep_unknown=keep_unknown, refuse_unknown=refuse_unknown)
+
+
+def _several(indexes: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return the function to the values at these indexes, as a tuple however many they are."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda values: tuple(values[index] for index in indexes)

@@ -1,0 +1,68 @@
+"""Envelopes: where an event has its row, its time and its action.
+
+Each reader has two ways that agree: `recognise` takes whole rows in normal form, by msgspec;
+`read` takes everything, by pydantic, and alone refuses and says why.
+"""
+
+from typing import Final, Protocol
+
+import msgspec
+from pydantic import ValidationError
+
+from dedup.core.deadletter import DeadLetter
+from dedup.core.entity import Entity, Flat
+from dedup.core.faults import invalid, sentence
+from dedup.core.keys import Id
+from dedup.core.payload import PlainPayload, PydanticPayload, completed
+from dedup.core.said import EventKind, Recognised, Said
+from dedup.core.shapes import foreign_shape
+from dedup.core.times import microseconds, time_text
+
+
+class EventReader(Protocol):
+    """Reads the values of records. Of their keys it gets the id, for deletes that name none."""
+
+    def recognise(self, value: bytes) -> Recognised | None:
+        """Return a whole row in normal form; None, or ValueError, for anything else."""
+
+    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:
+        """Return what an event says, or what is wrong with it."""
+
+
+class FlatReader:
+    """Reads events that are rows."""
+
+    def __init__(self, entity: Entity, envelope: Flat, *, keep_unknown: bool) -> None:
+        self._entity: Final = entity
+        self._payload: Final = PlainPayload(entity.fields, lenient=True)
+        self._decode: Final = msgspec.json.Decoder(self._payload.type).decode
+        self._model: Final = PydanticPayload(entity, partial=False, keep_unknown=keep_unknown)
+        self._time: Final = [field.name for field in entity.fields].index(envelope.time)
+
+    def recognise(self, value: bytes) -> Recognised | None:
+        """Return a whole row in normal form; None, or ValueError, for anything else."""
+        values = self._payload.normal(self._decode(value))
+        if values is None:
+            return None
+        time = values[self._time]
+        return values, microseconds(time), (time_text(time),)
+
+    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:  # noqa: ARG002 - as the others
+        """Return what an event says, or what is wrong with it."""
+        try:
+            read = self._model.model.model_validate(document)
+        except ValidationError as error:
+            return invalid(sentence(error), foreign_shape(document, self._entity))
+        extra = self._model.unknown_fields(read, self._entity.provenance)
+        if isinstance(extra, DeadLetter):
+            return extra
+        values = completed(self._entity.fields, self._model.values(read), None)
+        time = values[self._time]
+        return Said(
+            id=values[0],
+            kind=EventKind.UPSERT,
+            time=microseconds(time),
+            provenance=(time_text(time),),
+            values=values,
+            extra=extra,
+        )

@@ -1,0 +1,89 @@
+"""Record keys: the id that a key names, and the key of a row."""
+
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+from pydantic import TypeAdapter
+
+from dedup.core.entity import Entity, KeyForm
+
+Id = int | str
+OutputForm = Literal["json", "plain"]
+
+_INTEGER_KEY: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}").fullmatch
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+_BRACE: Final = b"{"
+
+
+class Keys:
+    """The keys of an entity's records, on its source topic and on the topic of its rows."""
+
+    def __init__(self, entity: Entity) -> None:
+        self._field: Final = entity.fields[0]
+        self._name: Final = entity.id
+        self._form: Final[KeyForm] = entity.key_form
+        self._is_integer: Final = self._field.kind.name == "integer"
+        self._one_text: Final = self._form == "text" and self._field.kind.name != "uuid"
+        self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
+        as_in_rows = self._field.marked(None)
+        self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
+
+    def names(self, key: bytes, row_id: Id) -> bool:
+        """Tell whether the key of an event names this id."""
+        if self._one_text:
+            return key == (b"%d" % row_id if isinstance(row_id, int) else row_id.encode())
+        return self.read(key) == row_id
+
+    def read(self, key: bytes) -> Id | None:
+        """Read the id of an event's key; None when it is none."""
+        if self._form == "text":
+            return self._of_text(key)
+        try:
+            found = _decode(key)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None
+        if isinstance(found, dict) and found.keys() == {"schema", "payload"}:
+            found = found["payload"]
+        if isinstance(found, dict):
+            found = found.get(self._name) if len(found) == 1 else None
+        return self._valid(found)
+
+    def write(self, row_id: Id, form: OutputForm) -> bytes:
+        """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""
+        text = b"%d" % row_id if isinstance(row_id, int) else row_id.encode()
+        if form == "plain":
+            return text
+        return self._prefix + (text if isinstance(row_id, int) else _encode(row_id)) + b"}"
+
+    def read_output(self, key: bytes | None) -> Id | None:
+        """Read the id of a row's key in either form; None when it is none."""
+        if not key:
+            return None
+        if not self._is_integer and not key.startswith(_BRACE):
+            return self._of_text(key)
+        try:
+            found = _decode(key)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None if self._is_integer else self._of_text(key)
+        if isinstance(found, dict):
+            found = found.get(self._name)
+        return self._valid(found)
+
+    def _of_text(self, key: bytes) -> Id | None:
+        if self._is_integer:
+            return self._valid(int(key)) if _INTEGER_KEY(key) else None
+        try:
+            return self._valid(key.decode())
+        except UnicodeDecodeError:
+            return None
+
+    def _valid(self, found: object) -> Id | None:
+        if isinstance(found, bool) or not isinstance(found, int if self._is_integer else str):
+            return None
+        try:
+            read: Id = self._field.normal(self._validate(found))
+        except ValueError:  # pydantic's ValidationError is one
+            return None
+        return read if self._field.kind.name == "uuid" or read == found else None

@@ -1,0 +1,45 @@
+"""What an event says of one row, in normal form, whatever its envelope."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from dedup.core.deadletter import DeadLetter
+
+
+class EventKind(StrEnum):
+    """What an event does to the row of its id."""
+
+    UPSERT = "upsert"
+    """It describes the whole row."""
+
+    PARTIAL = "partial"
+    """It describes a part of the row; what is known completes it."""
+
+    DELETE = "delete"
+
+
+class Said(msgspec.Struct, frozen=True, gc=False):
+    """What an event says: what the decision and the row need of it.
+
+    `values` are those of the entity's fields, in their order, UNSET where the event lacks one.
+    `lacks` names the required ones among these: without a known row nothing can complete them.
+    `extra` are fields that the model does not name. `provenance` are the last fields of the row but
+    the processing time. `time` is in microseconds since the epoch; a delete by null value has none.
+    """
+
+    id: int | str
+    kind: EventKind
+    time: int | None
+    provenance: Sequence[Any]
+    values: tuple[Any, ...]
+    lacks: tuple[str, ...] = ()
+    extra: dict[str, msgspec.Raw] = {}
+    refusal: DeadLetter | None = None
+    """Why the rules refuse it, once its key is found to be right."""
+
+
+Recognised = tuple[list[Any], int, Sequence[Any]]
+"""A whole row that the fast path read: `values`, `time` and `provenance` as of `Said`."""

@@ -1,0 +1,93 @@
+"""Times: reading them, their one text, and microseconds since the epoch."""
+
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+MICROSECOND: Final = timedelta(microseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TIME_TEXT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
+_SECOND: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
+).fullmatch
+_SECOND_CHARS: Final = len("2023-12-01T10:30:00")
+_REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
+_SECONDS_KEPT: Final = 1024
+
+
+def plain_time(value: object) -> object:
+    """Return the time of an ISO 8601 text. A bare number could be seconds or milliseconds.
+
+    What is finer than a microsecond is cut off.
+    """
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _TIME_TEXT.fullmatch(value):
+        return datetime.fromisoformat(value)
+    raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
+
+
+def time_of_a_row(value: object) -> object:
+    """Return the time of a text as msgspec reads it (it rounds to the microsecond), or as above."""
+    if isinstance(value, str):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(value, datetime)
+    return plain_time(value)
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return the same instant in UTC; without an offset the value is UTC already."""
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
+
+
+def time_text(value: datetime) -> str:
+    """Return the one text of an instant: UTC, microseconds, `Z`. The texts sort as the times do."""
+    return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(value: datetime) -> int:
+    """Return the microseconds from the epoch to an aware time."""
+    return (value - EPOCH) // MICROSECOND
+
+
+def from_microseconds(us: int) -> datetime:
+    """Return the time so many microseconds after the epoch. Raises ValueError beyond year 9999."""
+    try:
+        return EPOCH + timedelta(microseconds=us)
+    except OverflowError:
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
+
+
+def read_plain_instant(text: str) -> tuple[int, str] | None:
+    """Return the microseconds and the one text of a time in UTC; None in any other form.
+
+    Raises ValueError where the second is in no plain form.
+    """
+    second = text[:_SECOND_CHARS]
+    second_us = _microseconds_to(second)
+    rest = _REST(text, _SECOND_CHARS)
+    if rest is None:
+        return None
+    fraction = f"{rest[1] or '':0<6}"
+    return second_us + int(fraction), f"{second}.{fraction}Z"
+
+
+@lru_cache(_SECONDS_KEPT)
+def _microseconds_to(second: str) -> int:
+    """Return the microseconds from the epoch to a second in UTC; thousands of events share one."""
+    if _SECOND(second) is None:
+        raise ValueError(second)
+    return microseconds(datetime.fromisoformat(second).replace(tzinfo=UTC))

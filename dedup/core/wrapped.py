@@ -1,0 +1,179 @@
+"""Events that carry their row in a member, beside a time, and perhaps an id and an action."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
+
+from dedup.core.annotations import listed
+from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.entity import Entity, Wrapped
+from dedup.core.faults import invalid, sentence
+from dedup.core.fields import carried_field
+from dedup.core.keys import Id
+from dedup.core.payload import PlainPayload, PydanticPayload, completed
+from dedup.core.said import EventKind, Recognised, Said
+from dedup.core.shapes import foreign_shape
+from dedup.core.times import (
+    from_microseconds,
+    in_utc,
+    microseconds,
+    plain_time,
+    read_plain_instant,
+    time_text,
+)
+from dedup.core.wire_forms import epoch_microseconds, time_since_epoch
+
+PlainText = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+_LONGEST_SHOWN: Final = 40
+
+
+class WrappedReader:
+    """Reads events that carry the row in a member."""
+
+    def __init__(
+        self, entity: Entity, envelope: Wrapped, *, keep_unknown: bool, refuse_unknown: bool
+    ) -> None:
+        self._entity: Final = entity
+        self._envelope: Final = envelope
+        self._known: Final = frozenset(envelope.actions if refuse_unknown else ())
+        self._deletes: Final = frozenset(envelope.deletes)
+        self._creates: Final = frozenset(envelope.creates)
+        self._is_iso: Final = envelope.unit is None
+        self._has_event_id: Final = envelope.event_id is not None
+        self._has_action: Final = envelope.action is not None
+        self._carries: Final = len(envelope.carries)
+        self._payload: Final = PlainPayload(entity.fields, lenient=False)
+        old = [
+            carried_field(entity.field(name.removeprefix("old_")), name)
+            for name in envelope.carries
+        ]
+        self._old: Final = PlainPayload(old, lenient=True)
+        self._carried: Final = old
+        self._decode: Final = msgspec.json.Decoder(self._plain_type()).decode
+        self._model: Final = PydanticPayload(entity, partial=True, keep_unknown=keep_unknown)
+        self._event_model: Final = self._pydantic_type()
+
+    def _plain_type(self) -> Any:
+        """Return msgspec's type: the members carried first, so that their indexes are the same."""
+        envelope = self._envelope
+        time = str if envelope.unit is None else int
+        members: list[Any] = [("time", time), ("payload", self._payload.type)]
+        rename = {"time": envelope.time, "payload": envelope.payload}
+        if envelope.event_id is not None:
+            members.append(("event_id", str))
+            rename["event_id"] = envelope.event_id
+        if envelope.action is not None:
+            members.append(("action", str))
+            rename["action"] = envelope.action
+        bases = (self._old.type,)
+        return msgspec.defstruct(
+            "Event", members, bases=bases, gc=False, kw_only=True, rename=rename
+        )
+
+    def _pydantic_type(self) -> type[BaseModel]:
+        envelope = self._envelope
+        members: dict[str, Any] = {}
+        for name in (envelope.event_id, envelope.action):
+            if name is not None:
+                members[name] = (PlainText, ...)
+        before: Callable[[object], object] = (
+            plain_time if envelope.unit is None else time_since_epoch(envelope.unit)
+        )
+        time = Annotated[datetime, BeforeValidator(before), AfterValidator(in_utc)]
+        members[envelope.time] = (time, ...)
+        members[envelope.payload] = (self._model.model, ...)
+        for field in self._carried:
+            members[field.name] = (field.pydantic_type(), None)
+        return create_model(f"Partial{self._entity.model.__name__}Event", **members)
+
+    def recognise(self, value: bytes) -> Recognised | None:
+        """Return a whole row in normal form; None, or ValueError, for anything else."""
+        event = self._decode(value)
+        time = read_plain_instant(event.time) if self._is_iso else self._epoch(event.time)
+        values = self._payload.normal(event.payload)
+        if time is None or values is None:
+            return None
+        provenance = []
+        if self._has_event_id:
+            provenance.append(event.event_id)
+        if self._has_action:
+            action = event.action
+            if action in self._deletes or (self._known and action not in self._known):
+                return None
+            provenance.append(action)
+        provenance.append(time[1])
+        if self._carries:
+            old = self._old.normal(event)
+            if old is None:
+                return None
+            provenance += old[: self._carries]
+        return values, time[0], provenance
+
+    def _epoch(self, value: int) -> tuple[int, str] | None:
+        if self._envelope.unit is None:
+            return None
+        us = epoch_microseconds(value, self._envelope.unit)
+        return us, time_text(from_microseconds(us))
+
+    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:  # noqa: ARG002 - as the others
+        """Return what an event says, or what is wrong with it."""
+        envelope = self._envelope
+        try:
+            event = self._event_model.model_validate(document)
+        except ValidationError as error:
+            return invalid(sentence(error), foreign_shape(document, self._entity))
+        payload = getattr(event, envelope.payload)
+        action = None if envelope.action is None else getattr(event, envelope.action)
+        values = self._model.values(payload)
+        lacks = self._lacking(values)
+        if action in self._creates and lacks:
+            return invalid(f"{envelope.payload}: a {action} event lacks {listed(lacks)}.")
+        extra = self._model.unknown_fields(payload, self._entity.provenance)
+        if isinstance(extra, DeadLetter):
+            return extra
+        return self._said(event, action, values, lacks, extra)
+
+    def _said(
+        self,
+        event: BaseModel,
+        action: str | None,
+        values: tuple[Any, ...],
+        lacks: tuple[str, ...],
+        extra: dict[str, msgspec.Raw],
+    ) -> Said:
+        envelope = self._envelope
+        kind = EventKind.PARTIAL if UNSET in values else EventKind.UPSERT
+        if action in self._deletes:
+            kind = EventKind.DELETE
+        elif action in self._creates:
+            values = completed(self._entity.fields, values, None)
+            kind = EventKind.UPSERT
+        time = getattr(event, envelope.time)
+        head = [] if envelope.event_id is None else [getattr(event, envelope.event_id)]
+        head += [] if envelope.action is None else [action]
+        old = [field.normal(getattr(event, field.name)) for field in self._carried]
+        provenance = (*head, time_text(time), *old)
+        us = microseconds(time)
+        return Said(values[0], kind, us, provenance, values, lacks, extra, self._refusal(action))
+
+    def _refusal(self, action: str | None) -> DeadLetter | None:
+        if not self._known or action in self._known:
+            return None
+        known = ", ".join(self._envelope.actions)
+        shown = str(action)[:_LONGEST_SHOWN]
+        return DeadLetter(Reason.UNKNOWN_ACTION, f"The action {shown!r} is none of {known}.")
+
+    def _lacking(self, values: tuple[Any, ...]) -> tuple[str, ...]:
+        fields = zip(self._entity.fields, values, strict=True)
+        return tuple(field.name for field, v in fields if field.required and v is UNSET)

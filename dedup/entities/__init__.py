@@ -1,0 +1,1 @@
+"""Entities that come with the project."""
