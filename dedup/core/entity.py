@@ -129,6 +129,8 @@ class Entity:
             raise ValueError("a strict model is not supported: events carry decimals as text")
         if self.id not in infos:
             raise ValueError(f"id: {self.model.__name__} has no field {self.id!r}")
+        if not infos[self.id].is_required():
+            raise ValueError(f"field {self.id}: an id is always there and never null")
         names = [self.id, *(name for name in infos if name != self.id)]
         return tuple(entity_field(n, infos[n], is_id=n == self.id) for n in names)
 
@@ -136,7 +138,7 @@ class Entity:
         ours = self.fields[0]
         if ours.kind.name not in _ID_KINDS:
             raise ValueError(f"field {self.id}: an id is an integer, a text or a UUID")
-        if ours.nullable or not ours.required:
+        if ours.nullable:
             raise ValueError(f"field {self.id}: an id is always there and never null")
 
     def _check_metadata(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    Field,
     StringConstraints,
     ValidationError,
     create_model,
@@ -82,17 +83,21 @@ class WrappedReader:
         )
 
     def _pydantic_type(self) -> type[BaseModel]:
+        """Return pydantic's type; errors name the members as the event does."""
         envelope = self._envelope
-        members: dict[str, Any] = {}
-        for name in (envelope.event_id, envelope.action):
-            if name is not None:
-                members[name] = (PlainText, ...)
         before: Callable[[object], object] = (
             plain_time if envelope.unit is None else time_since_epoch(envelope.unit)
         )
         time = Annotated[datetime, BeforeValidator(before), AfterValidator(in_utc)]
-        members[envelope.time] = (time, ...)
-        members[envelope.payload] = (self._model.model, ...)
+        members: dict[str, Any] = {}
+        for attribute, name, type_ in (
+            ("event_id", envelope.event_id, PlainText),
+            ("action", envelope.action, PlainText),
+            ("time", envelope.time, time),
+            ("payload", envelope.payload, self._model.model),
+        ):
+            if name is not None:
+                members[attribute] = (type_, Field(alias=name))
         for field in self._carried:
             members[field.name] = (field.pydantic_type(), None)
         return create_model(f"Partial{self._entity.model.__name__}Event", **members)
@@ -130,41 +135,38 @@ class WrappedReader:
         """Return what an event says, or what is wrong with it."""
         envelope = self._envelope
         try:
-            event = self._event_model.model_validate(document)
+            event: Any = self._event_model.model_validate(document)
         except ValidationError as error:
             return invalid(sentence(error), foreign_shape(document, self._entity))
-        payload = getattr(event, envelope.payload)
-        action = None if envelope.action is None else getattr(event, envelope.action)
-        values = self._model.values(payload)
+        action = event.action if self._has_action else None
+        values = self._model.values(event.payload)
         lacks = self._lacking(values)
         if action in self._creates and lacks:
             return invalid(f"{envelope.payload}: a {action} event lacks {listed(lacks)}.")
-        extra = self._model.unknown_fields(payload, self._entity.provenance)
+        extra = self._model.unknown_fields(event.payload, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra
         return self._said(event, action, values, lacks, extra)
 
     def _said(
         self,
-        event: BaseModel,
+        event: Any,
         action: str | None,
         values: tuple[Any, ...],
         lacks: tuple[str, ...],
         extra: dict[str, msgspec.Raw],
     ) -> Said:
-        envelope = self._envelope
         kind = EventKind.PARTIAL if UNSET in values else EventKind.UPSERT
         if action in self._deletes:
             kind = EventKind.DELETE
         elif action in self._creates:
             values = completed(self._entity.fields, values, None)
             kind = EventKind.UPSERT
-        time = getattr(event, envelope.time)
-        head = [] if envelope.event_id is None else [getattr(event, envelope.event_id)]
-        head += [] if envelope.action is None else [action]
+        head = [event.event_id] if self._has_event_id else []
+        head += [action] if self._has_action else []
         old = [field.normal(getattr(event, field.name)) for field in self._carried]
-        provenance = (*head, time_text(time), *old)
-        us = microseconds(time)
+        provenance = (*head, time_text(event.time), *old)
+        us = microseconds(event.time)
         return Said(values[0], kind, us, provenance, values, lacks, extra, self._refusal(action))
 
     def _refusal(self, action: str | None) -> DeadLetter | None:
