@@ -97,7 +97,9 @@ class Codec:
         """
         name = self.entity.id
         if key is None:
-            return DeadLetter(Reason.KEY_MISSING, f"The record has no key; the {name} is expected.")
+            return (value and self._reader.without_key(value)) or DeadLetter(
+                Reason.KEY_MISSING, f"The record has no key; the {name} is expected."
+            )
         if value is None:
             return self._read_null_value(key)
         try:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from dedup.core.annotations import JsonText
 from dedup.core.connect_schema import fields_by_schema
@@ -96,6 +96,18 @@ class DebeziumReader:
             return DeadLetter(Reason.UNKNOWN_ACTION, said_not)
         return rows.read(event, key_id)
 
+    def without_key(self, value: bytes) -> DeadLetter | None:
+        """Return what a truncation or a message is; these belong to no row and have no key."""
+        try:
+            document: Any = msgspec.json.decode(value)
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None
+        if isinstance(document, dict) and document.keys() == {"schema", "payload"}:
+            document = document["payload"]
+        op = document.get("op") if isinstance(document, dict) else None
+        said_not = _NOT_OF_A_ROW.get(op) if isinstance(op, str) else None
+        return None if said_not is None else DeadLetter(Reason.UNKNOWN_ACTION, said_not)
+
     def _rows_of(self, schema: object) -> "_Rows":
         """Return the reader for a schema; those seen are kept, by the bytes Connect writes."""
         written = msgspec.json.encode(schema)
@@ -127,9 +139,6 @@ class _Rows:
         self._model: Final = PydanticPayload(
             entity, partial=True, keep_unknown=keep_unknown, fields=fields
         )
-        self._event_model: Final[type[BaseModel]] = create_model(
-            f"{entity.model.__name__}Event", after=(self._model.model, ...)
-        )
 
     def recognise(self, value: Any) -> Recognised | None:
         event: Any = self._decode(value)
@@ -153,13 +162,13 @@ class _Rows:
             if time is None:
                 return invalid("source: the time of the change is expected, as ts_ms")
             provenance = (op, time_text(from_microseconds(time)))
-            if op == "d":
-                return self._delete(event, key_id, time, provenance)
-            return self._upsert(event, time, provenance)
         except ValidationError as error:
-            return invalid(sentence(error))
+            return invalid(sentence(error, "source"))
         except ValueError as error:
             return invalid(f"source: {error}")
+        if op == "d":
+            return self._delete(event, key_id, time, provenance)
+        return self._upsert(event, time, provenance)
 
     def deleted(self, row_id: Id, time: int | None, provenance: Sequence[Any]) -> Said:
         """Return the delete of a row of which nothing is known but its id."""
@@ -172,8 +181,10 @@ class _Rows:
         before = event.get("before")
         if isinstance(before, dict) and self._entity.id in before:
             only_id = {self._entity.id: before[self._entity.id]}
-            read = self._model.model.model_validate(only_id)
-            key_id = self._model.values(read)[0]
+            try:
+                key_id = self._model.values(self._model.model.model_validate(only_id))[0]
+            except ValidationError as error:
+                return invalid(sentence(error, "before"))
         if key_id is None:
             return invalid(f"before: a delete names its {self._entity.id} here or in its key")
         return self.deleted(key_id, time, provenance)
@@ -185,8 +196,11 @@ class _Rows:
         kept = after
         if isinstance(after, dict):
             kept = {name: v for name, v in after.items() if v != UNAVAILABLE}
-        read: Any = self._event_model.model_validate({"after": kept})
-        values = list(self._model.values(read.after))
+        try:
+            read = self._model.model.model_validate(kept)
+        except ValidationError as error:
+            return invalid(sentence(error, "after"))
+        values = list(self._model.values(read))
         lacks = []
         for index, field in enumerate(self.fields):
             if values[index] is not UNSET:
@@ -197,7 +211,7 @@ class _Rows:
                 return invalid(f"after.{field.name}: Field required")
             else:
                 values[index] = field.default
-        extra = self._model.unknown_fields(read.after, self._entity.provenance)
+        extra = self._model.unknown_fields(read, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra
         kind = EventKind.PARTIAL if UNSET in values else EventKind.UPSERT

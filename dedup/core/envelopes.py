@@ -28,6 +28,9 @@ class EventReader(Protocol):
     def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:
         """Return what an event says, or what is wrong with it."""
 
+    def without_key(self, value: bytes) -> DeadLetter | None:
+        """Return what an event without a key is, where the envelope has such events."""
+
 
 class FlatReader:
     """Reads events that are rows."""
@@ -66,3 +69,7 @@ class FlatReader:
             values=values,
             extra=extra,
         )
+
+    def without_key(self, value: bytes) -> DeadLetter | None:  # noqa: ARG002 - as the others
+        """Return None: every row has a key."""
+        return None

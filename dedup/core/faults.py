@@ -7,11 +7,16 @@ from dedup.core.deadletter import DeadLetter, Reason
 _MOST_FAULTS = 5
 
 
-def sentence(error: ValidationError) -> str:
-    """Name the fields at fault and what is wrong with each, without repeating their values."""
+def sentence(error: ValidationError, within: str | None = None) -> str:
+    """Name the fields at fault and what is wrong with each, without repeating their values.
+
+    `within` is the member of the event that was read alone.
+    """
+    head = () if within is None else (within,)
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [
-        f"{'.'.join(map(str, f['loc'])) or 'event'}: {f['msg']}" for f in faults[:_MOST_FAULTS]
+        f"{'.'.join(map(str, (*head, *f['loc']))) or 'event'}: {f['msg']}"
+        for f in faults[:_MOST_FAULTS]
     ]
     return "; ".join(shown) + ("" if len(faults) <= len(shown) else "; ...")
 

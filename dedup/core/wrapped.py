@@ -148,6 +148,10 @@ class WrappedReader:
             return extra
         return self._said(event, action, values, lacks, extra)
 
+    def without_key(self, value: bytes) -> DeadLetter | None:  # noqa: ARG002 - as the others
+        """Return None: every row has a key."""
+        return None
+
     def _said(
         self,
         event: Any,

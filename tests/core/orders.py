@@ -145,13 +145,38 @@ def flat(draw: random.Random) -> str:
     return document_of(EPOCH_ORDER, changed(draw, [*EPOCH_ORDER, "unknown"]))
 
 
+_NAMED: Final = {
+    "placed": ("int32", "io.debezium.time.Date"),
+    "updated_at": ("int64", "io.debezium.time.Timestamp"),
+    "lines": ("string", "io.debezium.data.Json"),
+    "attributes": ("string", "io.debezium.data.Json"),
+}
+SCHEMA: Final = json.dumps(
+    {
+        "type": "struct",
+        "fields": [
+            {
+                "type": "struct",
+                "field": "after",
+                "fields": [
+                    {"type": type_, "optional": True, "name": name, "field": field}
+                    for field, (type_, name) in _NAMED.items()
+                ],
+            }
+        ],
+    },
+    separators=(",", ":"),
+)
+
+
 def debezium(draw: random.Random) -> str:
-    """Return a mutated event of `DEBEZIUM`, without a schema."""
+    """Return a mutated event of `DEBEZIUM`, with a schema or without."""
     source = draw.choice(['{"ts_ms":1701426600123}', '{"ts_ms":1,"ts_us":2}', '{"ts_ns":3999}'])
     op = draw.choice(['"c"', '"u"', '"r"', '"d"', '"t"', '"m"'])
     after = document_of(DEBEZIUM_ORDER, changed(draw, [*DEBEZIUM_ORDER, "unknown"]))
     outer = {"before": "null", "after": after, "source": source, "op": op}
-    return document_of({}, {**outer, **changed(draw, [*outer])})
+    event = document_of({}, {**outer, **changed(draw, [*outer])})
+    return draw.choice([event, f'{{"schema":{SCHEMA},"payload":{event}}}'])
 
 
 def mutated(entity: Entity, count: int, seed: int) -> Iterator[tuple[bytes | None, bytes | None]]:
