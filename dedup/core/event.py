@@ -5,9 +5,7 @@ build them for every record: `read.py` recognises the common form by a plain sch
 types below and asks these models about everything else.
 """
 
-import re
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -23,6 +21,44 @@ from pydantic import (
     StringConstraints,
 )
 
+from dedup.core.times import (
+    EPOCH,
+    MICROSECOND,
+    in_utc,
+    microseconds,
+    plain_time,
+    time_of_a_row,
+    time_text,
+)
+from dedup.core.wire_forms import plain_decimal, plain_integer
+
+__all__ = [
+    "ACTIONS",
+    "CONTENT_FIELDS",
+    "EPOCH",
+    "MICROSECOND",
+    "REQUIRED_FIELDS",
+    "STATE_FIELDS",
+    "Action",
+    "Event",
+    "NormalProduct",
+    "PartialProduct",
+    "PartialProductEvent",
+    "Price",
+    "Product",
+    "ProductEvent",
+    "ProductId",
+    "ProductName",
+    "StockQuantity",
+    "Text",
+    "TimeOfRow",
+    "UtcTime",
+    "microseconds",
+    "normal_product",
+    "price_text",
+    "time_text",
+]
+
 ACTIONS: Final = ("created", "updated", "price_changed", "stock_updated", "deleted")
 """Actions a producer of this project sends. A reader takes an unknown one as an update."""
 
@@ -37,63 +73,7 @@ STATE_FIELDS: Final = (*CONTENT_FIELDS, "created_at", "updated_at")
 REQUIRED_FIELDS: Final = frozenset(("product_name", "price"))
 """Fields of a product that have no default."""
 
-MICROSECOND: Final = timedelta(microseconds=1)
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 _CENT: Final = Decimal("0.01")
-_DECIMAL_TEXT: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_INTEGER_TEXT: Final = re.compile(r"[+-]?[0-9]+")
-_TIME_TEXT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
-    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
-)
-
-
-def _plain_decimal(value: object) -> object:
-    """Refuse what `Decimal()` would take but no table does: `1_0`, other scripts' digits, true."""
-    if isinstance(value, bool):
-        raise ValueError("a decimal number is expected, not a boolean")  # noqa: TRY004 - pydantic reports ValueError
-    if isinstance(value, str) and not _DECIMAL_TEXT.fullmatch(value):
-        raise ValueError("a decimal number is expected")
-    return value
-
-
-def _plain_integer(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("an integer is expected, not a boolean")  # noqa: TRY004 - pydantic reports ValueError
-    if isinstance(value, str) and not _INTEGER_TEXT.fullmatch(value):
-        raise ValueError("an integer is expected")
-    return value
-
-
-def _plain_time(value: object) -> object:
-    """Take ISO 8601 text only: a bare number could be seconds or milliseconds.
-
-    What is finer than a microsecond is cut off.
-    """
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, str) and _TIME_TEXT.fullmatch(value):
-        return datetime.fromisoformat(value)
-    raise ValueError("an ISO 8601 date and time is expected, such as 2023-12-01T10:30:00.123456Z")
-
-
-def _time_of_a_row(value: object) -> object:
-    """Take what msgspec takes as it takes it - it rounds to the microsecond -, and the rest."""
-    if isinstance(value, str):
-        with suppress(msgspec.ValidationError):
-            return msgspec.convert(value, datetime)
-    return _plain_time(value)
-
-
-def _in_utc(value: datetime) -> datetime:
-    """Return the same instant in UTC; without an offset the value is UTC already."""
-    if value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
 
 
 def price_text(value: Decimal) -> str:
@@ -101,39 +81,29 @@ def price_text(value: Decimal) -> str:
     return str(value.quantize(_CENT) + 0)
 
 
-def time_text(value: datetime) -> str:
-    """Return the one text of an instant: UTC, microseconds, `Z`. The texts sort as the times do."""
-    return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-
-
-def microseconds(value: datetime) -> int:
-    """Return the microseconds from the epoch to an aware time."""
-    return (value - EPOCH) // MICROSECOND
-
-
-ProductId = Annotated[int, BeforeValidator(_plain_integer), Field(ge=1, le=2**63 - 1)]
-StockQuantity = Annotated[int, BeforeValidator(_plain_integer), Field(ge=0, le=2**31 - 1)]
+ProductId = Annotated[int, BeforeValidator(plain_integer), Field(ge=1, le=2**63 - 1)]
+StockQuantity = Annotated[int, BeforeValidator(plain_integer), Field(ge=0, le=2**31 - 1)]
 # PostgreSQL text can hold anything but NUL. The pattern also refuses lone surrogates, which have no
 # form in UTF-8.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 ProductName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Price = Annotated[
     Decimal,
-    BeforeValidator(_plain_decimal),
+    BeforeValidator(plain_decimal),
     Field(ge=0, max_digits=10, decimal_places=2),
     PlainSerializer(price_text, return_type=str, when_used="json"),
 ]
 UtcTime = Annotated[
     datetime,
-    BeforeValidator(_plain_time),
-    AfterValidator(_in_utc),
+    BeforeValidator(plain_time),
+    AfterValidator(in_utc),
     PlainSerializer(time_text, return_type=str, when_used="json"),
 ]
 # No decision depends on it, so the reader of plain events may leave it to msgspec.
 TimeOfRow = Annotated[
     datetime,
-    BeforeValidator(_time_of_a_row),
-    AfterValidator(_in_utc),
+    BeforeValidator(time_of_a_row),
+    AfterValidator(in_utc),
     PlainSerializer(time_text, return_type=str, when_used="json"),
 ]
 

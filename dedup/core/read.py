@@ -6,9 +6,6 @@ validates them (ADR 11). Everything else is judged by `PartialProductEvent`, whi
 what is refused and says why. Property tests hold the two against each other.
 """
 
-import re
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -26,8 +23,10 @@ from dedup.core.event import (
     price_text,
     time_text,
 )
+from dedup.core.faults import sentence
 from dedup.core.plain import is_plain, is_plain_price
 from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.times import read_plain_instant
 
 
 class _PlainEvent(msgspec.Struct, gc=False):
@@ -39,12 +38,6 @@ class _PlainEvent(msgspec.Struct, gc=False):
 
 
 _plain_event: Final = msgspec.json.Decoder(_PlainEvent).decode
-_SECOND: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
-).fullmatch
-_SECOND_CHARS: Final = len("2023-12-01T10:30:00")
-_REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
-_SECONDS_KEPT: Final = 1024
 _DELETED: Final = "deleted"
 _MAX_PRODUCT_ID: Final = 2**63 - 1
 _MAX_ID_DIGITS: Final = 19
@@ -95,36 +88,22 @@ def _read_plain(value: bytes) -> Event | None:
         if not is_plain_text(value):
             return None
         plain = _plain_event(value)
-        second = plain.timestamp[:_SECOND_CHARS]
-        second_us = _microseconds_to(second)
+        time = read_plain_instant(plain.timestamp)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     product, old_price = plain.product, plain.old_price
-    rest = _REST(plain.timestamp, _SECOND_CHARS)
-    if rest is not None and is_plain(product) and (old_price is None or is_plain_price(old_price)):
-        fraction = f"{rest[1] or '':0<6}"
+    if time is not None and is_plain(product) and (old_price is None or is_plain_price(old_price)):
         return Event(
             product.product_id,
             plain.action,
-            second_us + int(fraction),
-            f"{second}.{fraction}Z",
+            time[0],
+            time[1],
             plain.event_id,
             product,
             True,
             old_price,
         )
     return None
-
-
-@lru_cache(_SECONDS_KEPT)
-def _microseconds_to(second: str) -> int:
-    """Return the microseconds from the epoch to a second in UTC; thousands of events share one.
-
-    Raises ValueError when the text is no second in the plain form.
-    """
-    if _SECOND(second) is None:
-        raise ValueError(second)
-    return microseconds(datetime.fromisoformat(second).replace(tzinfo=UTC))
 
 
 def _read_any(value: bytes) -> Event | DeadLetter:
@@ -137,7 +116,7 @@ def _read_any(value: bytes) -> Event | DeadLetter:
         event = PartialProductEvent.model_validate(document)
         return _normal_form(event)
     except ValidationError as error:
-        return DeadLetter(Reason.INVALID_EVENT, _sentence(error))
+        return DeadLetter(Reason.INVALID_EVENT, sentence(error))
 
 
 def _normal_form(event: PartialProductEvent) -> Event | DeadLetter:
@@ -156,10 +135,3 @@ def _normal_form(event: PartialProductEvent) -> Event | DeadLetter:
         given.issuperset(STATE_FIELDS),
         None if event.old_price is None else price_text(event.old_price),
     )
-
-
-def _sentence(error: ValidationError) -> str:
-    """Name the fields at fault and what is wrong with each, without repeating their values."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = [f"{'.'.join(map(str, f['loc'])) or 'event'}: {f['msg']}" for f in faults[:5]]
-    return "; ".join(shown) + ("" if len(faults) <= len(shown) else "; ...")

@@ -29,6 +29,7 @@ from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
 from dedup.core.plain import is_plain, is_plain_price
 from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
 from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.times import whole_second
 
 ROW_FIELDS: Final = (
     "product_id",
@@ -72,8 +73,8 @@ class _Row(msgspec.Struct, gc=False):
     price: Any
     stock_quantity: Any
     discount: Any
-    created_at: datetime | str | None
-    updated_at: datetime | str | None
+    created_at: datetime | msgspec.Raw | None
+    updated_at: datetime | msgspec.Raw | None
     last_event_id: str | None
     last_action: str
     last_event_timestamp: str | None
@@ -116,7 +117,7 @@ def encode_row(event: Event, product: NormalProduct, processing_time: str) -> by
 
 def _in_row(time: Any) -> Any:
     """Return what msgspec writes as `time_text` would: it leaves a fraction of zero out."""
-    return time if time is None or time.microsecond else time_text(time)
+    return time if time is None or time.microsecond else whole_second(time)
 
 
 def read_product(row: bytes) -> NormalProduct | None:

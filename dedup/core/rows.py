@@ -12,7 +12,7 @@ from dedup.core.entity import Entity, Wrapped
 from dedup.core.fields import carried_field
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
 from dedup.core.strict_json import is_plain_text, read_json
-from dedup.core.times import in_utc, microseconds, plain_time, read_plain_instant, time_text
+from dedup.core.times import in_utc, microseconds, plain_time, read_plain_instant, whole_second
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -67,7 +67,7 @@ class Rows:
         for index in self._times:
             time = values[index]
             if time is not None and not time.microsecond:
-                values[index] = time_text(time)
+                values[index] = whole_second(time)
         row = _encode(self._type(*values, *provenance, processing_time))
         if not extra:
             return row

@@ -19,8 +19,11 @@ _SECOND: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
 ).fullmatch
 _SECOND_CHARS: Final = len("2023-12-01T10:30:00")
+_FRACTION_CHARS: Final = 6
 _REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
+_SECOND_JSON: Final = 1 + _SECOND_CHARS
 _SECONDS_KEPT: Final = 1024
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def plain_time(value: object) -> object:
@@ -58,6 +61,14 @@ def time_text(value: datetime) -> str:
     return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def whole_second(value: datetime) -> msgspec.Raw:
+    """Return what `time_text` gives of a time in UTC without a fraction, as JSON.
+
+    msgspec writes all other times so too, but leaves a fraction of zero out.
+    """
+    return msgspec.Raw(_encode(value)[:_SECOND_JSON] + b'.000000Z"')
+
+
 def microseconds(value: datetime) -> int:
     """Return the microseconds from the epoch to an aware time."""
     return (value - EPOCH) // MICROSECOND
@@ -81,7 +92,9 @@ def read_plain_instant(text: str) -> tuple[int, str] | None:
     rest = _REST(text, _SECOND_CHARS)
     if rest is None:
         return None
-    fraction = f"{rest[1] or '':0<6}"
+    fraction = rest[1] or ""
+    if len(fraction) < _FRACTION_CHARS:
+        fraction = f"{fraction:0<6}"
     return second_us + int(fraction), f"{second}.{fraction}Z"
 
 
