@@ -53,7 +53,8 @@ def test_the_reference_has_every_package_with_public_names() -> None:
 
 def test_nothing_is_loaded_from_elsewhere(site: Any) -> None:
     assert site["theme"]["font"] is False
-    assert not {"extra_css", "extra_javascript", "repo_url"} & set(site)
+    assert not {"extra_javascript", "repo_url"} & set(site)
+    assert all((ROOT / path).is_file() for path in site["extra_css"])
 
 
 def test_ci_builds_the_site_and_a_broken_link_fails_it(site: Any) -> None:
