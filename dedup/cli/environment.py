@@ -10,11 +10,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from dedup.kafka.admin import TopicError
+from dedup.core.errors import ExplainedError
 from dedup.kafka.reconnecting import reconnect_with_pauses
-from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings, SettingsError, load_settings
-from dedup.state.store_errors import StoreError
 
 T = TypeVar("T")
 
@@ -45,7 +43,7 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(act())
-    except (SettingsError, ReadError, TopicError, StoreError, sqlite3.Error) as error:
+    except (ExplainedError, sqlite3.Error) as error:
         fail(error)
     except BrokenPipeError:
         raise

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.connecting import explain_connection
 from dedup.kafka.diagnosis import diagnose
@@ -23,7 +24,7 @@ _Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 
-class TopicError(Exception):
+class TopicError(ExplainedError):
     """A topic can't be used; the text names the setting and the cure."""
 
 
