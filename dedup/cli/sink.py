@@ -46,7 +46,7 @@ def postgres(*, once: bool, rebuild: bool) -> None:
             raise
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
     from dedup.core.errors import ExplainedError  # noqa: PLC0415
-    from dedup.kafka.reconnecting import reconnect_with_pauses  # noqa: PLC0415
+    from dedup.kafka.client import adjust_aiokafka  # noqa: PLC0415
     from dedup.observability.logs import log_to_stderr, write_only_json  # noqa: PLC0415
 
     async def run() -> None:
@@ -56,7 +56,7 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         with suppress(asyncio.CancelledError):
             await task
 
-    reconnect_with_pauses()
+    adjust_aiokafka()
     as_json = os.environ.get("DEDUP_LOG_FORMAT") == "json"
     if as_json:
         write_only_json()

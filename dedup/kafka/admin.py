@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.connecting import explain_connection
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import Patience
@@ -62,6 +63,7 @@ def waits_for_brokers(
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect; wait for a broker that answers. Raises TopicError, BrokersAwayError."""
+    adjust_aiokafka()
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
         await _connect(admin, settings)

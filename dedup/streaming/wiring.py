@@ -10,8 +10,8 @@ from faust.types.auth import CredentialsT
 
 from dedup.core.decide import Rules
 from dedup.kafka.admin import BrokersAwayError
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.patience import Patience
-from dedup.kafka.reconnecting import reconnect_with_pauses
 from dedup.kafka.topic_reader import BrokersSilentError
 from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.observability.decision_log import DecisionLog
@@ -57,7 +57,7 @@ def build_app(
 
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
-    reconnect_with_pauses()
+    adjust_aiokafka()
     production, settings = settings, settings.effective()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
