@@ -21,6 +21,7 @@ from dedup.core.keys import Id, Keys
 from dedup.core.payload import completed
 from dedup.core.rows import Row, Rows, Unknown
 from dedup.core.said import EventKind, Said
+from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.whole_rows import judged
 from dedup.core.wrapped import WrappedReader
@@ -168,6 +169,15 @@ class Codec:
         return (
             None if known is None else self.fingerprint(self.canonical(known.values, known.extra))
         )
+
+    def recomputed(self, state: State) -> bytes | None:
+        """Return the fingerprint of a state's row in the scheme of this codec.
+
+        None where the state's own is in it already, and where there is no row or it is unreadable.
+        """
+        if state.row is None or state.fingerprint.startswith(self.prefix):
+            return None
+        return self.row_fingerprint(state.row)
 
     def _read_null_value(self, key: bytes) -> Said | DeadLetter:
         row_id = self.keys.read(key)

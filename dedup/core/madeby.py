@@ -65,9 +65,9 @@ def _rules(header: bytes, hex_of_scheme: bytes) -> Rules:
     except ValueError:  # fields that this version does not know, or no fingerprint
         scheme = None
     return Rules(
-        scheme or _DEFAULT.scheme,
-        told.order,
-        told.refresh_after_us,
-        told.deleted_marker_us,
-        told.unknown_actions,
+        scheme=scheme or _DEFAULT.scheme,
+        order=told.order,
+        refresh_after_us=told.refresh_after_us,
+        deleted_marker_us=told.deleted_marker_us,
+        unknown_actions=told.unknown_actions,
     )

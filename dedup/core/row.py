@@ -27,7 +27,7 @@ from dedup.core.event import (
 )
 from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
 from dedup.core.plain import is_plain, is_plain_price
-from dedup.core.state import NO_EVENT_TIME, UNKNOWN_SOURCE, State
+from dedup.core.state import NO_EVENT_TIME, NO_FINGERPRINT, UNKNOWN_SOURCE, State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import whole_second
 
@@ -42,7 +42,6 @@ ROW_FIELDS: Final = (
 )
 
 KeyFormat = Literal["json", "plain"]
-NO_FINGERPRINT: Final = bytes(FINGERPRINT_BYTES)
 
 LAST_TIMESTAMP_MS: Final = 2**63 // 1000 - 1
 """The latest record timestamp that a state can hold in microseconds, its negative the earliest."""

@@ -20,6 +20,9 @@ UNKNOWN_SOURCE: Final = -1
 NO_EVENT_TIME: Final = -(2**63)
 """Event time of a state whose record on `src_products` named none: older than any event."""
 
+NO_FINGERPRINT: Final = bytes(FINGERPRINT_BYTES)
+"""Fingerprint of a state without a row."""
+
 _HEAD: Final = struct.Struct(f">BB{FINGERPRINT_BYTES}sqiqqI")
 _DELETED: Final = 1
 _MAX_DUPLICATES: Final = 2**32 - 1

@@ -8,8 +8,7 @@ import pytest
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.row import NO_FINGERPRINT
-from dedup.core.state import State
+from dedup.core.state import NO_FINGERPRINT, State
 from dedup.settings import load_settings
 from dedup.state.store import PartitionStore
 from dedup.state.table import StateTable

@@ -1,0 +1,112 @@
+"""Records to decisions, for any entity: the fast path first, then pydantic, then the rules."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from dedup.core.codec import Codec, Whole
+from dedup.core.deadletter import DeadLetter
+from dedup.core.keys import Id
+from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime, rule
+from dedup.core.said import EventKind, Said
+from dedup.core.state import State
+
+_UPSERT: Final = EventKind.UPSERT
+
+
+class RecognisedFacts:
+    """What the rules see of an event that the fast path took: its row is written already."""
+
+    __slots__ = ("_codec", "_fingerprint", "_row", "id", "kind", "time")
+
+    lacks: Sequence[str] = ()
+
+    def __init__(self, codec: Codec, recognised: tuple[Id, int, bytes, bytes]) -> None:
+        self.id, time, canonical, self._row = recognised
+        self.time: int | None = time
+        self.kind = _UPSERT
+        self._codec = codec
+        self._fingerprint = codec.fingerprint(canonical)
+
+    def lacking(self) -> DeadLetter:
+        """Refuse: such an event lacks nothing."""
+        raise AssertionError(self.id)
+
+    def fingerprint(self, known_row: bytes | None) -> bytes | DeadLetter:  # noqa: ARG002 - it is whole
+        """Return the fingerprint of the row."""
+        return self._fingerprint
+
+    def row(self, processing_time: str) -> bytes:  # noqa: ARG002 - it is in the row
+        """Return the row."""
+        return self._row
+
+    def recomputed(self, state: State) -> bytes | None:
+        """Return the known row's fingerprint in today's scheme; None where it is that already."""
+        return self._codec.recomputed(state)
+
+
+class SaidFacts:
+    """What the rules see of an event that pydantic read."""
+
+    __slots__ = ("_codec", "_said", "_whole", "id", "kind", "time")
+
+    def __init__(self, codec: Codec, said: Said) -> None:
+        self.id = said.id
+        self.time = said.time
+        self.kind = said.kind
+        self._codec = codec
+        self._said = said
+        self._whole: Whole | None = None
+
+    @property
+    def lacks(self) -> Sequence[str]:
+        """Return the required fields that the event does not have."""
+        return self._said.lacks
+
+    def lacking(self) -> DeadLetter:
+        """Return the dead letter of an event that lacks fields which nothing can complete."""
+        return self._codec.partial_without_state(self._said)
+
+    def fingerprint(self, known_row: bytes | None) -> bytes | DeadLetter:
+        """Return the fingerprint of the whole row after the event, over the known row."""
+        whole = self._codec.whole(self._said, known_row)
+        if isinstance(whole, DeadLetter):
+            return whole
+        self._whole = whole
+        return self._codec.fingerprint(whole.canonical)
+
+    def row(self, processing_time: str) -> bytes:
+        """Return the row whose fingerprint was returned last."""
+        if self._whole is None:
+            raise AssertionError(self.id)
+        return self._codec.row(self._said, self._whole, processing_time)
+
+    def recomputed(self, state: State) -> bytes | None:
+        """Return the known row's fingerprint in today's scheme; None where it is that already."""
+        return self._codec.recomputed(state)
+
+
+EntityFacts = RecognisedFacts | SaidFacts
+
+
+def facts_of(
+    codec: Codec, key: bytes | None, value: bytes | None, processing_time: str
+) -> EntityFacts | DeadLetter:
+    """Return what the rules see of a record; a dead letter for one that does not fit the entity."""
+    recognised = codec.recognise(key, value, processing_time)
+    if recognised is not None:
+        return RecognisedFacts(codec, recognised)
+    said = codec.read(key, value)
+    return said if isinstance(said, DeadLetter) else SaidFacts(codec, said)
+
+
+def decide_on(
+    facts: EntityFacts | DeadLetter,
+    state: State | None,
+    at: Position,
+    clock: ProcessingTime,
+    rules: EventRules,
+) -> Decision:
+    """Decide on an event of any entity, given what is known of its row (None: nothing)."""
+    if isinstance(facts, DeadLetter):
+        return Decision(Outcome.DEAD_LETTER, dead_letter=facts)
+    return rule(facts, state, at, clock, rules)
