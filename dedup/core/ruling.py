@@ -115,6 +115,10 @@ class Facts(Protocol):
         """Return the known row's fingerprint in today's scheme; None where it is that already."""
 
 
+# Members of an Enum are looked up slowly, and these are needed for every event.
+_DELETE: Final = EventKind.DELETE
+_DUPLICATE: Final = Outcome.DUPLICATE
+_CHANGE: Final = Outcome.CHANGE
 _STALE: Final = Decision(Outcome.STALE)
 _REPLAYED: Final = Decision(Outcome.REPLAYED)
 
@@ -154,7 +158,7 @@ def _apply(
     rules: EventRules,
 ) -> Decision:
     """Apply rules 4 to 6; `time` is the newest event time seen of the row, this event's too."""
-    if facts.kind is EventKind.DELETE:
+    if facts.kind is _DELETE:
         return _delete(state, time, at, clock)
     if time is None:  # only a null value has no time, and that is a delete
         raise AssertionError(facts)
@@ -162,7 +166,7 @@ def _apply(
     if isinstance(fingerprint, DeadLetter):
         return Decision(Outcome.DEAD_LETTER, dead_letter=fingerprint)
     duplicates = 0
-    outcome = Outcome.CHANGE
+    outcome = _CHANGE
     if state is not None and state.row is not None:
         duplicates = state.duplicates
         if fingerprint == state.fingerprint or fingerprint == facts.recomputed(state):
@@ -172,7 +176,7 @@ def _apply(
                 known = State(
                     fingerprint, time, at.partition, at.offset, emitted_at, duplicates + 1, row
                 )
-                return Decision(Outcome.DUPLICATE, known)
+                return Decision(_DUPLICATE, known)
             outcome = Outcome.REFRESH
     row = facts.row(clock.text)
     limit = rules.largest_row_bytes
