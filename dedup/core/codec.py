@@ -5,20 +5,21 @@ form, and returns None for everything else. `read` takes any record, by pydantic
 refuses and says why. Property tests hold the two together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
 
 from dedup.core.annotations import listed
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.deadletter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
 from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
 from dedup.core.keys import Id, Keys
 from dedup.core.payload import completed
+from dedup.core.records import rebuilt_state
 from dedup.core.rows import Row, Rows, Unknown
 from dedup.core.said import EventKind, Said
 from dedup.core.state import State
@@ -162,6 +163,18 @@ class Codec:
     def read_row(self, row: bytes) -> Row | None:
         """Read a row in any accepted form; None when it is none of this entity."""
         return self._rows.read(row)
+
+    def state_from_record(
+        self, value: bytes | None, headers: Iterable[Header], timestamp_ms: int
+    ) -> State | None:
+        """Rebuild a state from a record of the output topic; None when the row can't be read."""
+        return rebuilt_state(value, headers, timestamp_ms, self._row_facts)
+
+    def _row_facts(self, row: bytes) -> tuple[bytes, int | None] | None:
+        read = self.read_row(row)
+        if read is None:
+            return None
+        return self.fingerprint(self.canonical(read.values, read.extra)), read.time
 
     def row_fingerprint(self, row: bytes) -> bytes | None:
         """Compute the fingerprint of a row in the scheme of this codec; None when unreadable."""

@@ -25,11 +25,36 @@ from dedup.core.event import (
     normal_product,
     time_text,
 )
-from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
+from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.plain import is_plain, is_plain_price
-from dedup.core.state import NO_EVENT_TIME, NO_FINGERPRINT, UNKNOWN_SOURCE, State
+from dedup.core.records import (
+    EVENT_TIME_HEADER,
+    FINGERPRINT_HEADER,
+    LAST_TIMESTAMP_MS,
+    SOURCE_HEADER,
+    output_headers,
+    rebuilt_state,
+)
+from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import whole_second
+
+__all__ = [
+    "EVENT_TIME_HEADER",
+    "FINGERPRINT_HEADER",
+    "LAST_TIMESTAMP_MS",
+    "ROW_FIELDS",
+    "SOURCE_HEADER",
+    "KeyFormat",
+    "encode_row",
+    "output_headers",
+    "output_key",
+    "read_output_key",
+    "read_product",
+    "readable_row",
+    "row_event_id",
+    "state_from_record",
+]
 
 ROW_FIELDS: Final = (
     "product_id",
@@ -42,13 +67,6 @@ ROW_FIELDS: Final = (
 )
 
 KeyFormat = Literal["json", "plain"]
-
-LAST_TIMESTAMP_MS: Final = 2**63 // 1000 - 1
-"""The latest record timestamp that a state can hold in microseconds, its negative the earliest."""
-
-FINGERPRINT_HEADER: Final = "dedup.fingerprint"
-EVENT_TIME_HEADER: Final = "dedup.event_time"
-SOURCE_HEADER: Final = "dedup.source"
 
 
 def _zero_for_null(value: object) -> object:
@@ -197,17 +215,6 @@ def read_output_key(key: bytes | None) -> int | None:
     return None
 
 
-def output_headers(state: State) -> list[Header]:
-    """Return the headers that let a state be rebuilt from its record alone."""
-    headers = [
-        (EVENT_TIME_HEADER, b"%d" % state.event_time),
-        (SOURCE_HEADER, b"%d/%d" % (state.partition, state.offset)),
-    ]
-    if state.row is not None:
-        headers.append((FINGERPRINT_HEADER, state.fingerprint.hex().encode()))
-    return headers
-
-
 def state_from_record(
     value: bytes | None,
     headers: Iterable[Header],
@@ -219,47 +226,17 @@ def state_from_record(
     A record without our headers, as a Flink job writes it, gets the fingerprint of its row and the
     event time the row names, and no source: nothing is ever taken for a replay of it.
     """
-    emitted_at = max(-LAST_TIMESTAMP_MS, min(timestamp_ms, LAST_TIMESTAMP_MS)) * 1000
-    own = _read_headers(headers, value)
-    if own is not None:
-        return State(*own, emitted_at, 0, value)
-    return _state_without_headers(value, emitted_at, scheme)
+    return rebuilt_state(value, headers, timestamp_ms, lambda row: _facts(row, scheme))
 
 
-def _read_headers(
-    headers: Iterable[Header], value: bytes | None
-) -> tuple[bytes, int, int, int] | None:
-    """Read fingerprint, event time, partition and offset; None unless all are there and sane."""
-    found = dict(headers)
-    try:
-        event_time = int(found[EVENT_TIME_HEADER])
-        partition, offset = map(int, found[SOURCE_HEADER].split(b"/"))
-        fingerprint = NO_FINGERPRINT
-        if value is not None:
-            fingerprint = bytes.fromhex(found[FINGERPRINT_HEADER].decode())
-    except (KeyError, ValueError, TypeError, AttributeError):  # Kafka allows null header values
+def _facts(row: bytes, scheme: FingerprintScheme) -> tuple[bytes, int | None] | None:
+    """Return the fingerprint and the event time of a row; None when it can't be read."""
+    read = _read_foreign(row)
+    if read is None:
         return None
-    sane = (
-        len(fingerprint) == FINGERPRINT_BYTES
-        and NO_EVENT_TIME <= event_time < 2**63
-        and UNKNOWN_SOURCE <= partition < 2**31
-        and UNKNOWN_SOURCE <= offset < 2**63
-    )
-    return (fingerprint, event_time, partition, offset) if sane else None
-
-
-def _state_without_headers(
-    value: bytes | None, emitted_at: int, scheme: FingerprintScheme
-) -> State | None:
-    source = (UNKNOWN_SOURCE, UNKNOWN_SOURCE)
-    if value is None:
-        return State(NO_FINGERPRINT, NO_EVENT_TIME, *source, emitted_at, 0, None)
-    row = _read_foreign(value)
-    if row is None:
-        return None
-    last = row.last_event_timestamp
-    event_time = NO_EVENT_TIME if last is None else microseconds(last)
-    return State(scheme.fingerprint(normal_product(row)), event_time, *source, emitted_at, 0, value)
+    last = read.last_event_timestamp
+    time = None if last is None else microseconds(last)
+    return scheme.fingerprint(normal_product(read)), time
 
 
 def _read_foreign(row: bytes) -> _ForeignRow | None:
