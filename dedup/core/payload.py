@@ -44,8 +44,11 @@ class PlainPayload:
         self._defaults: Final = {i: f.default for i, (f, _) in enumerate(forms) if lenient}
 
     def normal(self, payload: Any) -> list[Any] | None:
-        """Return the values in normal form; None, or ValueError, when they are not plain."""
-        values = list(astuple(payload))
+        """Return a payload's values in normal form; None, or ValueError, when not plain."""
+        return self.in_normal_form(list(astuple(payload)))
+
+    def in_normal_form(self, values: list[Any]) -> list[Any] | None:
+        """Return values that msgspec read in normal form; None, or ValueError, when not plain."""
         for index in self._times:  # the commonest test, so it is spelled out here
             value = values[index]
             if value is not None and value.tzinfo is not UTC:
@@ -112,7 +115,7 @@ class PydanticPayload:
             return {
                 name: msgspec.Raw(canonical_json(value))
                 for name, value in sorted(unknown.items())
-                if name not in taken
+                if name not in taken and canonical_json(name)
             }
         except ValueError as error:
             return invalid(f"a field that the model does not name has no plain form: {error}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import astuple
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -54,6 +55,7 @@ class WrappedReader:
         self._has_event_id: Final = envelope.event_id is not None
         self._has_action: Final = envelope.action is not None
         self._carries: Final = len(envelope.carries)
+        self._none_carried: Final = (None,) * self._carries
         self._payload: Final = PlainPayload(entity.fields, lenient=False)
         old = [
             carried_field(entity.field(name.removeprefix("old_")), name)
@@ -66,7 +68,7 @@ class WrappedReader:
         self._event_model: Final = self._pydantic_type()
 
     def _plain_type(self) -> Any:
-        """Return msgspec's type: the members carried first, so that their indexes are the same."""
+        """Return msgspec's type: what is carried, time and payload, then event id and action."""
         envelope = self._envelope
         time = str if envelope.unit is None else int
         members: list[Any] = [("time", time), ("payload", self._payload.type)]
@@ -104,26 +106,27 @@ class WrappedReader:
 
     def recognise(self, value: bytes) -> Recognised | None:
         """Return a whole row in normal form; None, or ValueError, for anything else."""
-        event = self._decode(value)
-        time = read_plain_instant(event.time) if self._is_iso else self._epoch(event.time)
-        values = self._payload.normal(event.payload)
-        if time is None or values is None:
+        members = astuple(self._decode(value))  # in the order of _plain_type
+        first = self._carries
+        text = members[first]
+        time = read_plain_instant(text) if self._is_iso else self._epoch(text)
+        if time is None:
             return None
-        provenance = []
-        if self._has_event_id:
-            provenance.append(event.event_id)
+        head = members[first + 2 :]
         if self._has_action:
-            action = event.action
+            action = head[-1]
             if action in self._deletes or (self._known and action not in self._known):
                 return None
-            provenance.append(action)
-        provenance.append(time[1])
-        if self._carries:
-            old = self._old.normal(event)
-            if old is None:
+        values = self._payload.normal(members[first + 1])
+        if values is None:
+            return None
+        old = members[:first]
+        if old != self._none_carried:
+            normal = self._old.in_normal_form(list(old))
+            if normal is None:
                 return None
-            provenance += old[: self._carries]
-        return values, time[0], provenance
+            old = tuple(normal)
+        return values, time[0], (*head, time[1], *old)
 
     def _epoch(self, value: int) -> tuple[int, str] | None:
         if self._envelope.unit is None:

@@ -196,6 +196,15 @@ def test_members_of_an_envelope_may_have_any_name() -> None:
     ]
 
 
+@pytest.mark.parametrize("token", ['"\\u0000":1', '"x":["\\u0000"]', '"x":1e400'])
+def test_an_unknown_field_without_a_plain_form_is_refused_where_it_is_kept(token: str) -> None:
+    value = document_of(EPOCH_ORDER, {})[:-1] + f",{token}}}"
+    refused = Codec(FLAT, unknown_fields="pass").read(b'"AB-1"', value.encode())
+    assert isinstance(refused, DeadLetter)
+    assert refused.message.startswith("a field that the model does not name has no plain form: ")
+    assert isinstance(Codec(FLAT).read(b'"AB-1"', value.encode()), Said)
+
+
 class Plain(BaseModel):
     """A row with an integer for an id."""
 
