@@ -6,6 +6,7 @@ refuses and says why. Property tests hold the two together.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Literal
 
@@ -24,11 +25,14 @@ from dedup.core.rows import Row, Rows, Unknown
 from dedup.core.said import EventKind, Said
 from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.times import time_text
 from dedup.core.whole_rows import judged
 from dedup.core.wrapped import WrappedReader
 
 UnknownFields = Literal["drop", "pass"]
 UnknownActions = Literal["update", "dead_letter"]
+
+Shown = str | int | None
 
 _encode: Final = msgspec.json.Encoder().encode
 _LONGEST_SHOWN: Final = 40
@@ -152,6 +156,11 @@ class Codec:
             content = (*content, *(extra.get(name) for name in self._unknown_content))
         return _encode(content)
 
+    def shown(self, values: Sequence[Any], extra: Unknown) -> dict[str, Shown]:
+        """Return values in normal form by the names of their fields, JSON and times as text."""
+        named = {f.name: v for f, v in zip(self.entity.fields, values, strict=True)}
+        return {name: _shown_value(value) for name, value in {**named, **extra}.items()}
+
     def fingerprint(self, canonical: bytes) -> bytes:
         """Return the fingerprint of content in canonical form."""
         return fingerprint_of(self.prefix, canonical)
@@ -201,6 +210,13 @@ class Codec:
             )
         unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
         return Said(row_id, EventKind.DELETE, None, (), (row_id, *unset))
+
+
+def _shown_value(value: Any) -> Shown:
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
+    shown: Shown = time_text(value) if isinstance(value, datetime) else value
+    return shown
 
 
 def _shown(key: bytes) -> str:

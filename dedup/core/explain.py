@@ -3,10 +3,14 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+from dedup.core.annotations import listed
+from dedup.core.codec import Codec
 from dedup.core.deadletter import DeadLetter
-from dedup.core.decide import Decision, Outcome, Position, Rules
+from dedup.core.decide import Rules
 from dedup.core.event import CONTENT_FIELDS, EPOCH, Event, NormalProduct, time_text
 from dedup.core.row import read_product
+from dedup.core.ruling import Decision, EventRules, Outcome, Position
+from dedup.core.said import EventKind, Said
 from dedup.core.state import State
 
 Value = str | int | None
@@ -32,6 +36,14 @@ class Explanation(NamedTuple):
     comparisons: tuple[Comparison, ...]
 
 
+class _Seen(NamedTuple):
+    """What a sentence says of an event: what its row is of, its time, and whether it deletes."""
+
+    entity: str
+    time: int | None
+    deletes: bool
+
+
 def explain(
     event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
 ) -> Explanation:
@@ -40,10 +52,40 @@ def explain(
         return Explanation(decision.dead_letter.message, ())
     if isinstance(event, DeadLetter):
         raise TypeError(event)
+    seen = _Seen("product", event.event_time, event.action == "deleted")
     comparisons = _compare(event, state, rules)
-    why = _why(event, state, decision, at, comparisons, rules)
+    return _explained(seen, state, decision, at, comparisons, rules)
+
+
+def explain_on(
+    codec: Codec,
+    said: Said | DeadLetter,
+    state: State | None,
+    decision: Decision,
+    at: Position,
+    rules: EventRules,
+) -> Explanation:
+    """Explain a decision on an event of any entity, given what was known of its row."""
+    if decision.dead_letter is not None:
+        return Explanation(decision.dead_letter.message, ())
+    if isinstance(said, DeadLetter):
+        raise TypeError(said)
+    seen = _Seen(codec.entity.name, said.time, said.kind is EventKind.DELETE)
+    comparisons = () if seen.deletes else _compare_values(codec, said, state)
+    return _explained(seen, state, decision, at, comparisons, rules)
+
+
+def _explained(
+    seen: _Seen,
+    state: State | None,
+    decision: Decision,
+    at: Position,
+    comparisons: tuple[Comparison, ...],
+    rules: EventRules,
+) -> Explanation:
+    why = _why(seen, state, decision, at, comparisons, rules)
     if decision.offset_regression:
-        why += " Its offset had been seen before: the source topic was made anew."
+        why += " Its offset had been seen before: the source topic was recreated."
     return Explanation(why, comparisons)
 
 
@@ -75,23 +117,44 @@ def _compare(event: Event, state: State | None, rules: Rules) -> tuple[Compariso
     )
 
 
+def _compare_values(codec: Codec, said: Said, state: State | None) -> tuple[Comparison, ...]:
+    """Compare the content of an event with the known row, field by field, in normal form."""
+    row = None if state is None else state.row
+    known, whole = None if row is None else codec.read_row(row), codec.whole(said, row)
+    if isinstance(whole, DeadLetter):
+        raise TypeError(whole)
+    before = {} if known is None else codec.shown(known.values, known.extra)
+    after = codec.shown(whole.values, whole.extra)
+    names = [*codec.entity.content, *(n for n in codec.content if n not in codec.entity.content)]
+    return tuple(
+        Comparison(
+            name,
+            before.get(name),
+            after.get(name),
+            known is None or before.get(name) != after.get(name),
+            name in codec.content,
+        )
+        for name in names
+    )
+
+
 def _why(
-    event: Event,
+    seen: _Seen,
     state: State | None,
     decision: Decision,
     at: Position,
     comparisons: tuple[Comparison, ...],
-    rules: Rules,
+    rules: EventRules,
 ) -> str:
     match decision.outcome:
         case Outcome.CHANGE:
-            return _why_changed(state, comparisons)
+            return _why_changed(seen, state, comparisons)
         case Outcome.DUPLICATE:
-            return _why_duplicate(event, state, comparisons)
+            return _why_duplicate(seen, state, comparisons)
         case Outcome.STALE if state is not None:
             return (
-                f"Its time {instant(event.event_time or 0)} is older than "
-                f"{instant(state.event_time)}, the newest seen of this product."
+                f"Its time {instant(seen.time or 0)} is older than "
+                f"{instant(state.event_time)}, the newest seen of this {seen.entity}."
             )
         case Outcome.REPLAYED if state is not None:
             return (
@@ -99,44 +162,40 @@ def _why(
                 f"is that of offset {state.offset}."
             )
         case Outcome.TOMBSTONE:
-            return "The product was known and is deleted by this event."
+            return f"The {seen.entity} was known and is deleted by this event."
         case Outcome.REFRESH if state is not None:
             return _why_refreshed(state, rules)
         case _:
             raise AssertionError(decision)
 
 
-def _why_changed(state: State | None, comparisons: tuple[Comparison, ...]) -> str:
+def _why_changed(seen: _Seen, state: State | None, comparisons: tuple[Comparison, ...]) -> str:
     if state is None:
-        return "Nothing was known of this product: it is new."
+        return f"Nothing was known of this {seen.entity}: it is new."
     if state.row is None:
-        return "The product was deleted, and this event describes it anew."
+        return f"The {seen.entity} was deleted, and this event creates it again."
     names = [c.field for c in comparisons if c.differs and c.counts]
     if not names:
-        return "A record of it was emitted; from what, can't be told any more."
-    return f"{_listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
+        return "A record of it was emitted; what it was compared with is not known any more."
+    return f"{listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
 
 
-def _why_refreshed(state: State, rules: Rules) -> str:
+def _why_refreshed(state: State, rules: EventRules) -> str:
     last = f"No content field differs, but the last emission, at {instant(state.emitted_at)}, is "
     if rules.refresh_after_us is None:  # of a record that does not tell its rules
         return f"{last}older than DEDUP_REFRESH_AFTER was then."
     return f"{last}older than DEDUP_REFRESH_AFTER={rules.refresh_after_us / 1_000_000:g} s."
 
 
-def _why_duplicate(event: Event, state: State | None, comparisons: tuple[Comparison, ...]) -> str:
-    if event.action == "deleted":
+def _why_duplicate(seen: _Seen, state: State | None, comparisons: tuple[Comparison, ...]) -> str:
+    if seen.deletes:
         if state is None:
-            return "Nothing is known of this product, so there is nothing to delete."
-        return "The product is deleted already."
+            return f"Nothing is known of this {seen.entity}, so there is nothing to delete."
+        return f"The {seen.entity} is deleted already."
     names = [c.field for c in comparisons if c.counts]
     ignored = [c.field for c in comparisons if c.differs and not c.counts]
     be = "is" if len(names) == 1 else "are"
-    why = f"No content field differs from the known state: {_listed(names)} {be} equal"
+    why = f"No content field differs from the known state: {listed(names)} {be} equal"
     if not ignored:
         return f"{why}."
-    return f"{why}; DEDUP_CONTENT_FIELDS leaves out what differs: {_listed(ignored)}."
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{why}; DEDUP_CONTENT_FIELDS leaves out what differs: {listed(ignored)}."

@@ -7,7 +7,7 @@ nobody who writes events can craft two contents that are taken for one.
 
 Layout, 21 bytes: version (1), digest of the names of the chosen fields (4), digest of the content
 (16). Fingerprints of different versions or field choices differ in their first five bytes and are
-never compared: the state's is computed anew from its row.
+never compared: the fingerprint of the state is recomputed from its row.
 """
 
 from collections.abc import Callable, Mapping, Sequence

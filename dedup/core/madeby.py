@@ -2,7 +2,7 @@
 
 A record made by rules other than the default ones says so in the header `dedup.rules`: a JSON
 object of what differs. A fingerprint names its fields too, by a digest: that is how records written
-without the header are read. The size of the largest row is not told: it makes no record.
+without the header are read. The size of the largest row is left out: it makes no record.
 """
 
 from collections.abc import Iterable

@@ -199,7 +199,7 @@ def _delete(state: State | None, time: int | None, at: Position, clock: Processi
     if state is None:
         if time is None:
             return Decision(Outcome.DUPLICATE)
-        # Nothing to take back, but an older event may still be on its way.
+        # Nothing to delete, but an older event may still be on its way.
         marker = State(NO_FINGERPRINT, time, at.partition, at.offset, clock.now_us, 1, None)
         return Decision(Outcome.DUPLICATE, marker)
     newest = state.event_time if time is None else time

@@ -3,7 +3,7 @@
 Layout 1, big-endian: layout version (u8), flags (u8; bit 0: deleted), fingerprint (21 bytes; zeros
 when deleted), newest event time seen in microseconds (i64), source partition (i32), source offset
 (i64), time of the last emission in microseconds (i64), duplicates suppressed so far (u32), then
-the row as it stands on `src_products` (nothing when deleted).
+the row as it is on `src_products` (nothing when deleted).
 """
 
 import struct
@@ -31,7 +31,7 @@ _MAX_DUPLICATES: Final = 2**32 - 1
 class State(msgspec.Struct, frozen=True, gc=False):
     """The latest known state of one product.
 
-    `row` is the value of its record on `src_products`, None for the marker of a deleted product.
+    `row` is the value of its record on `src_products`, None in a deletion marker.
     `event_time` is the newest seen, also on events that emitted nothing; `offset` is that of the
     last event applied. Times are in microseconds since the epoch.
     """

@@ -5,14 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dedup.core.codec import Codec
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
-from dedup.core.explain import Explanation, explain, instant
+from dedup.core.explain import Explanation, explain, explain_on, instant
 from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.judge import decide_on, facts_of
 from dedup.core.read import read_event
+from dedup.core.ruling import EventRules
 from dedup.core.state import NO_EVENT_TIME, State
+from dedup.entities.product import PRODUCT
 from producer.events import EventGenerator, Mix
+from tests.core.orders import EPOCH_ORDER, FLAT, document_of
 from tests.support.records import event
 
 CLOCK = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
@@ -39,6 +44,7 @@ def test_a_counted_field_differs_exactly_when_the_decision_is_a_change(
     times = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in itertools.count())
     mix = Mix(products=20, late=0.1, partial=0.1, invalid=0.02)
     rules = Rules(scheme=FingerprintScheme(fields))
+    codec = Codec(PRODUCT, fields)
     known: dict[int, State] = {}
     seen = set()
     generated = EventGenerator(3, lambda: next(times), mix)
@@ -47,6 +53,8 @@ def test_a_counted_field_differs_exactly_when_the_decision_is_a_change(
         state = known.get(read.product_id) if isinstance(read, Event) else None
         decision = decide(read, state, at, CLOCK, rules)
         explanation = explain(read, state, decision, at, rules)
+        said = codec.read(each.key, each.value)
+        assert explain_on(codec, said, state, decision, at, rules) == explanation
         seen.add(decision.outcome)
         assert explanation.why
         if isinstance(read, DeadLetter):
@@ -98,7 +106,7 @@ def test_deletes_are_told_apart() -> None:
     assert told(None)[1].why.startswith("Nothing is known of this product")
     created = event(number=9, action="created")
     assert told(event(), None, created)[1].why == (
-        "The product was deleted, and this event describes it anew."
+        "The product was deleted, and this event creates it again."
     )
 
 
@@ -106,3 +114,29 @@ def test_a_time_that_is_not_known_has_no_text() -> None:
     assert instant(NO_EVENT_TIME) is None
     assert instant(2**63 - 1) is None
     assert instant(0) == "1970-01-01T00:00:00.000000Z"
+
+
+def test_any_entity_is_explained_by_its_name_and_its_fields() -> None:
+    codec, rules, at = Codec(FLAT, ["status", "lines"]), EventRules(), Position(0, 0)
+    changes = [{}, {"lines": '[{"n":1.0,"sku":"b"}]', "note": '"x"'}, {"is_gift": "true"}]
+    state, whys = None, []
+    for offset, change in enumerate(changes):
+        key, value = b'"AB-1"', document_of(EPOCH_ORDER, change).encode()
+        facts, said = facts_of(codec, key, value, CLOCK.text), codec.read(key, value)
+        decision = decide_on(facts, state, Position(0, offset), CLOCK, rules)
+        explained = explain_on(codec, said, state, decision, at, rules)
+        whys.append(explained.why)
+        if offset == 1:
+            differing = [
+                (c.field, c.known, c.event, c.counts) for c in explained.comparisons if c.differs
+            ]
+            assert differing == [
+                ("note", None, "x", False),
+                ("lines", '[{"n":1,"sku":"a"}]', '[{"n":1,"sku":"b"}]', True),
+            ]
+        state = decision.state or state
+    assert whys == [
+        "Nothing was known of this order: it is new.",
+        "lines differs from the known state.",
+        "lines differs from the known state.",
+    ]
