@@ -12,10 +12,11 @@ from typing import Any, get_args
 
 import click
 
+from dedup.core.errors import ExplainedError
 from producer.events import EventGenerator, Mix
 from producer.kafka import Partitioner
 from producer.running import Pace, run
-from producer.settings import ProducerError, load_settings
+from producer.settings import load_settings
 
 _FRACTION = click.FloatRange(0, 1)
 _EPILOG = """\b
@@ -90,9 +91,9 @@ def main(
     generator = EventGenerator(seed, partial(datetime.now, UTC), chosen)
     pauses = random.Random(seed)  # noqa: S311 - lengths of pauses
     try:
-        kafka = load_settings(os.environ)
-        asyncio.run(run(kafka, generator, Pace(count, rate, quiet), pauses, partitioner))
-    except ProducerError as error:
+        settings = load_settings(os.environ)
+        asyncio.run(run(settings, generator, Pace(count, rate, quiet), pauses, partitioner))
+    except ExplainedError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     except asyncio.CancelledError:

@@ -26,7 +26,7 @@ from dedup.observability.logs import log_to_stderr
 from producer.events import EventGenerator, GeneratedEvent, Kind
 from producer.kafka import EventSender, Partitioner
 from producer.lines import event_lines, summary_line
-from producer.settings import KafkaSettings
+from producer.settings import ProducerSettings
 
 _READABLE_RATE: Final = 100.0
 """Events per second above which nobody reads a line for each."""
@@ -52,7 +52,7 @@ class Pace:
 
 
 async def run(
-    kafka: KafkaSettings,
+    settings: ProducerSettings,
     generator: EventGenerator,
     pace: Pace,
     pauses: Random,
@@ -76,7 +76,7 @@ async def run(
 
     events = generated()
     with _progress(pace) as on_sent:
-        async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
+        async with EventSender(settings, on_sent, partitioner=partitioner) as sender:
             log_to_stderr()  # brokers that go away; that none is there is said in a sentence
             if pace.rate is None:
                 await _send_with_pauses(sender, events, pace, pauses, stop)

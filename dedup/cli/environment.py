@@ -10,9 +10,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from dedup.core.errors import ExplainedError
+from dedup.core.errors import ExplainedError, SettingsError
 from dedup.kafka.client import adjust_aiokafka
-from dedup.settings import Settings, SettingsError, load_settings
+from dedup.settings import Settings, load_settings
 
 T = TypeVar("T")
 

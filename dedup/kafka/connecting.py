@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from dedup.settings import Settings
+from dedup.kafka.settings import KafkaSettings
 
 TRY_WITHIN_S: Final = 4.0
 """How long one broker may take to answer."""
@@ -44,7 +44,7 @@ class ConnectionFault(NamedTuple):
     """The reason alone, without a setting or a cure."""
 
 
-async def explain_connection(settings: Settings) -> str | None:
+async def explain_connection(settings: KafkaSettings) -> str | None:
     """Say why the brokers refuse us for good; None when they don't, or when waiting may help.
 
     Takes at most `TRY_WITHIN_S` for each broker of the list, a few times that when brokers close
@@ -54,7 +54,7 @@ async def explain_connection(settings: Settings) -> str | None:
     return fault.sentence if fault is not None and fault.lasting else None
 
 
-async def connection_fault(settings: Settings) -> ConnectionFault | None:
+async def connection_fault(settings: KafkaSettings) -> ConnectionFault | None:
     """Try the brokers of the list until one answers, and then where it says the brokers are.
 
     None when one answers there too. Of several faults a lasting one is given, else the last. Raises
@@ -72,7 +72,7 @@ async def connection_fault(settings: Settings) -> ConnectionFault | None:
 
 
 async def _advertised_fault(
-    answered: str, tried: Address, advertised: list[Address], settings: Settings
+    answered: str, tried: Address, advertised: list[Address], settings: KafkaSettings
 ) -> ConnectionFault | None:
     """Try the brokers where the one that answered says they are; None when one is there."""
     arguments = settings.kafka_client()
@@ -96,7 +96,7 @@ async def _advertised_fault(
 
 
 async def _fault_of(
-    host: str, port: int, arguments: dict[str, Any], settings: Settings
+    host: str, port: int, arguments: dict[str, Any], settings: KafkaSettings
 ) -> tuple[ConnectionFault | None, list[Address]]:
     """Return why a broker can't be used, or what the brokers advertise."""
     broker = f"{host}:{port}"
@@ -145,7 +145,7 @@ async def connected(
             await asyncio.wait({closed}, timeout=TRY_WITHIN_S)
 
 
-def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionFault:
+def _explained(error: Exception, broker: str, settings: KafkaSettings) -> ConnectionFault:
     """Return the fault that an error of `_ask` stands for, the particular before the general."""
     protocol = settings.KAFKA_SECURITY_PROTOCOL
     mechanism = settings.KAFKA_SASL_MECHANISM

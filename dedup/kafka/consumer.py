@@ -10,12 +10,12 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.client import adjust_aiokafka
-from dedup.settings import Settings
+from dedup.kafka.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
 
 
-def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer:
+def committed_consumer(settings: KafkaSettings, **arguments: Any) -> AIOKafkaConsumer:
     """Return a consumer that commits only what it is told to; `arguments` are aiokafka's."""
     adjust_aiokafka()
     return AIOKafkaConsumer(
@@ -26,7 +26,7 @@ def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer
     )
 
 
-def log_end_consumer(settings: Settings) -> AIOKafkaConsumer:
+def log_end_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     """Return a consumer that reads nothing: its ends are those of the log.
 
     They count what stands in and behind an open transaction, which can't be read yet.
@@ -36,7 +36,7 @@ def log_end_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 
 async def log_ends(
-    settings: Settings, tps: Collection[TopicPartition]
+    settings: KafkaSettings, tps: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """Return the ends of the log of these partitions."""
     async with log_end_consumer(settings) as consumer:

@@ -17,6 +17,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from dedup.kafka.connecting import connected, connection_fault
+from dedup.kafka.settings import KafkaSettings
 from dedup.settings import Settings
 
 _GROUP, _TRANSACTION = 0, 1
@@ -31,7 +32,7 @@ MADE_WITHIN_S: Final = 10.0
 """How long the brokers may take to make an internal topic."""
 
 
-async def diagnose(settings: Settings, topics: Sequence[str] = ()) -> str | None:
+async def diagnose(settings: KafkaSettings, topics: Sequence[str] = ()) -> str | None:
     """Return what keeps clients from using the cluster; None when nothing of that kind is found.
 
     Takes at most some seconds for each broker, and `MADE_WITHIN_S` for each internal topic.
@@ -51,7 +52,7 @@ async def diagnose(settings: Settings, topics: Sequence[str] = ()) -> str | None
 
 
 async def _unusable(
-    broker: AIOKafkaConnection, settings: Settings, topics: Sequence[str]
+    broker: AIOKafkaConnection, settings: KafkaSettings, topics: Sequence[str]
 ) -> str | None:
     cluster = await broker.send(MetadataRequest(None))
     partitions = {topic: parts for _, topic, _, parts in cluster.topics}
@@ -62,6 +63,8 @@ async def _unusable(
                 f"The partitions {leaderless} of {topic} have no leader: the brokers with their "
                 "replicas are away. Start those brokers."
             )
+    if not isinstance(settings, Settings):  # it has no group and no transactions
+        return None
     group = settings.DEDUP_APP_ID
     for kind, key in ((_GROUP, group), (_TRANSACTION, f"{group}-{settings.KAFKA_PRODUCT_TOPIC}-0")):
         if not await _has_coordinator(broker, key, kind):

@@ -76,7 +76,7 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
     except CommitFailedError:
         logger.info("Dry run: the group %s is at work already and is joined.", group)
     except KafkaError as error:
-        why = refusal(error, dry_run, right="READ")
+        why = refusal(error, dry_run, permission="READ")
         kind = BrokersAwayError if brokers_away(error) else TopicError
         raise kind(f"The dry run can't begin: {why}") from error
     logger.info(

@@ -91,7 +91,7 @@ class ChangelogReader:
             return await self._restore(partitions)
         except KafkaError as error:
             topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
-            why = refusal(error, self._settings, right="READ")
+            why = refusal(error, self._settings, permission="READ")
             if brokers_away(error):
                 if topic not in await missing_topics(self._settings):
                     raise

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dedup.kafka import admin, diagnosis, topics
+from dedup.kafka import admin, diagnosis, groups, topics
 from dedup.kafka.admin import TopicError
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
-from producer.connect import open_producer
-from producer.settings import ProducerError
+from producer.connect import ProducerError, open_producer
 from producer.settings import load_settings as load_producer_settings
 from tests.support.workers import Names
 
@@ -60,7 +59,7 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
     )
     with LocalKafka(properties={"advertised.listeners": "CLIENT://nowhere.invalid:9092"}) as kafka:
         settings = settings_of(kafka)
-        for asks in (topics.ensure_topics, topics.check_topics, topics.check_group):
+        for asks in (topics.ensure_topics, topics.check_topics, groups.check_group):
             with pytest.raises(TopicError, match=told):
                 await asks(settings)
         with pytest.raises(ReadError, match=told):
@@ -106,14 +105,14 @@ async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One broker can't make a topic with three replicas, and never answers who coordinates."""
-    for module, name in ((admin, "CONNECT_TIMEOUT_S"), (topics, "VISIBLE_TIMEOUT_S")):
+    for module, name in ((admin, "CONNECT_TIMEOUT_S"), (groups, "COORDINATOR_WITHIN_S")):
         monkeypatch.setattr(module, name, 1.0)
     monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
     with (
         LocalKafka(properties={"offsets.topic.replication.factor": "3"}) as kafka,
         pytest.raises(TopicError) as refused,
     ):
-        await topics.check_group(settings_of(kafka))
+        await groups.check_group(settings_of(kafka))
 
     sentence = str(refused.value)
     assert "have no coordinator for consumer groups" in sentence

@@ -17,9 +17,10 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from dedup.kafka.groups import check_group
 from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.patience import Patience
-from dedup.kafka.topics import check_group, check_topics, ensure_topics
+from dedup.kafka.topics import check_topics, ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
