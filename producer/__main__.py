@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import logging
 import os
 import random
 import sys
@@ -13,6 +12,7 @@ from typing import Any, get_args
 import click
 
 from dedup.core.errors import ExplainedError
+from dedup.observability.logs import silence_client
 from producer.events import EventGenerator, Mix
 from producer.kafka import Partitioner
 from producer.running import Pace, run
@@ -82,6 +82,7 @@ def main(
 ) -> None:
     """Send product events with intentional duplicates to Kafka, until Ctrl-C or --count."""
     _make_output_robust()
+    silence_client()
     try:
         chosen = Mix(**mix)
     except ValueError as error:
@@ -106,8 +107,6 @@ def _make_output_robust() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ _OTHER_VERSION: Final = (
 )
 _GROUP_CURES: Final = {
     "InconsistentGroupProtocolError": (
-        "it has members of another kind, such as a plain consumer, a share consumer or one with "
+        "it has other members, such as a plain consumer, a share consumer or one with "
         "group.protocol=consumer. Stop them, or set {setting} to a name of its own."
     ),
     "GroupIdNotFound": (
