@@ -1,7 +1,7 @@
-"""Settings, read from the environment: the seed's `KAFKA_*` names and our `DEDUP_*`.
+"""The worker's settings, read from the environment: `KAFKA_*` and `DEDUP_*`.
 
-`load_settings(environ)` is the one way in. It refuses an unknown `DEDUP_*` name and any bad value
-with a sentence that gives the name, the value and what is accepted - never a secret.
+`load_settings(environ)` is the only entry. It rejects an unknown `DEDUP_*` name and any bad value;
+the error gives the name, the value and what is accepted, but never a secret.
 """
 
 import difflib
@@ -121,7 +121,7 @@ class Settings(KafkaSettings):
         return self
 
     def effective(self) -> "Settings":
-        """Return the settings a worker uses; a dry run has its own group and directory."""
+        """Return the settings that a worker uses; a dry run has its own group and directory."""
         if not self.DEDUP_DRY_RUN:
             return self
         own = {
@@ -165,7 +165,7 @@ class Settings(KafkaSettings):
 
 
 def open_door(option: str, host: str) -> str:
-    """Say that the pages must not be offered to a network unprotected, and what to do."""
+    """Return why the pages must not be exposed to a network without a token, and the cure."""
     return (
         f"{option}={host} offers the worker's pages to the network, so DEDUP_WEB_TOKEN must be set "
         "(such as to the output of `openssl rand -hex 32`); or bind to 127.0.0.1"
@@ -176,12 +176,12 @@ SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from an environment. Raises SettingsError, a sentence per fault."""
+    """Read the settings from an environment. Raises SettingsError, with a line for each fault."""
     return read_settings(environ, Settings)
 
 
 def read_settings(environ: Mapping[str, str], kind: type[SomeSettings]) -> SomeSettings:
-    """Read settings of one kind, as `load_settings` does the worker's."""
+    """Read settings of one kind, as `load_settings` reads the worker's."""
     known = set(kind.model_fields)
     linked, faults = added_by_kubernetes(environ, _OWN_PREFIX)
     faults += [
@@ -206,7 +206,7 @@ def _unknown(name: str, known: set[str]) -> str:
 
 
 def redacted(settings: Settings) -> dict[str, str | None]:
-    """Return the text of every setting, as it would stand in the environment; secrets as `***`."""
+    """Return the text of every setting as in the environment; secrets as `***`."""
     return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
 
 

@@ -27,7 +27,7 @@ Examples:
   product-producer --count 1000 --rate 0 --seed 7 --products 500 --duplicates 0.5
 
 \b
-Where events go is read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092),
+Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092),
 KAFKA_PRODUCT_TOPIC (products), KAFKA_USER, KAFKA_PASSWORD, KAFKA_SECURITY_PROTOCOL
 (PLAINTEXT), KAFKA_SASL_MECHANISM (PLAIN), KAFKA_CERT. A missing topic is created with
 DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
@@ -61,14 +61,16 @@ DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
 @click.option(
     "--deletes", type=_FRACTION, help="Share of deletes; by default one of five new events."
 )
-@click.option("--partial", type=_FRACTION, default=0.0, help="Share with changed fields only.")
-@click.option("--invalid", type=_FRACTION, default=0.0, help="Share that nobody can apply.")
+@click.option(
+    "--partial", type=_FRACTION, default=0.0, help="Share of events with only changed fields."
+)
+@click.option("--invalid", type=_FRACTION, default=0.0, help="Share of events that are invalid.")
 @click.option(
     "--partitioner",
     type=click.Choice(get_args(Partitioner)),
     default="murmur2",
     show_default=True,
-    help="How keys are placed: as Kafka's own clients do, or as librdkafka's (crc32).",
+    help="How keys are partitioned: as by Kafka's own clients, or by librdkafka's (crc32).",
 )
 @click.option("--quiet", is_flag=True, help="A progress bar instead of a line per event.")
 def main(
@@ -98,12 +100,12 @@ def main(
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     except asyncio.CancelledError:
-        click.echo("Error: stopped before everything was delivered.", err=True)
+        click.echo("Error: stopped before every event was delivered.", err=True)
         sys.exit(1)
 
 
 def _make_output_robust() -> None:
-    # A terminal that can't show an emoji must not end the run.
+    # A terminal that can't show an emoji must not fail the run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,8 +1,8 @@
-"""Sending generated events to Kafka: whole record batches, idempotent, acknowledged by all.
+"""Sends generated events to Kafka: whole record batches, idempotent, acknowledged by all replicas.
 
 *Guarantees.* Events of one key are written in the order they were given, each exactly once as long
-as the process lives: a key always has the same partition (by murmur2, as Kafka's own clients place
-it, or by CRC32, as those of librdkafka do), and a partition's batches follow each other. What was
+as the process lives: a key always has the same partition (by murmur2, as of Kafka's own clients, or
+by CRC32, as of librdkafka's), and the batches of a partition are sent in order. What was
 counted as sent is acknowledged by all in-sync replicas. A broker that is away for less than
 `ACKNOWLEDGE_WITHIN_S` only delays them.
 """
@@ -46,11 +46,10 @@ async def produce(
     *,
     partitioner: Partitioner = "murmur2",
 ) -> int:
-    """Send all events as fast as possible and give how many the broker acknowledged.
+    """Send all events as fast as possible; return how many the brokers acknowledged.
 
-    The topic is created when it is missing. `on_sent` is called with the running total whenever
-    more was acknowledged. Raises ProducerError when the broker can't be used; then part of the
-    events may have been written.
+    The topic is created if it is missing. `on_sent` is called with the running total whenever more
+    was acknowledged. Raises ProducerError; part of the events may have been written by then.
     """
     async with EventSender(settings, on_sent, partitioner=partitioner) as sender:
         for event in events:
@@ -63,7 +62,7 @@ class EventSender:
     """An open connection to the topic; an asynchronous context manager.
 
     `sent` is the number of acknowledged events. Leaving the context does not flush: after an error
-    that could take for ever.
+    that might never end.
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class EventSender:
         self._report()
 
     async def _submit(self, partition: int) -> None:
-        """Hand a batch to the producer; waits while an earlier one of the partition is queued."""
+        """Hand a batch to the producer, once no earlier one of its partition is queued."""
         batch = self._batches.pop(partition)
         count = batch.record_count()
         try:

@@ -34,7 +34,7 @@ class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
-    """The topic takes no such record, as a compacted one takes none without a key."""
+    """The topic rejects the record, as a compacted topic does one without a key."""
 
     errno = 87
     message = "INVALID_RECORD"
@@ -80,14 +80,21 @@ _REFUSED_FOR_GOOD: Final = (
 
 
 def root_cause(error: KafkaError) -> KafkaError:
-    """Return the answer of the brokers that an error comes from.
+    """Return the brokers' error that an error comes from.
 
-    aiokafka raises a general error from the particular one, or puts only its text into it.
+    aiokafka raises a general error from the specific one, or only quotes its text.
     """
     while isinstance(error.__cause__, KafkaError):
         error = error.__cause__
     return error
 
+
+_NO_OUTAGE: Final = (
+    errors.NotEnoughReplicasError,
+    errors.NotEnoughReplicasAfterAppendError,
+    errors.UnknownTopicOrPartitionError,
+)
+"""Errors that a retry may cure, and that the operator has to know of."""
 
 _OTHER_VERSION: Final = (
     "the brokers do not speak a version of the protocol that this client knows. Use brokers of "
@@ -123,6 +130,17 @@ def brokers_away(error: KafkaError) -> bool:
     It may also help with an error code that the client has no name for; retries are bounded.
     """
     return not isinstance(root_cause(error), _REFUSED_FOR_GOOD)
+
+
+def is_outage(kind: type) -> bool:
+    """Return whether errors of this class mean brokers that are unreachable or can't serve for now.
+
+    An outage is logged once for the process: see `dedup.observability.outages`.
+    """
+    if issubclass(kind, _NO_OUTAGE) or not issubclass(kind, KafkaError):
+        return False
+    lost = issubclass(kind, errors.KafkaConnectionError | errors.KafkaTimeoutError)
+    return lost or bool(getattr(kind, "retriable", False))
 
 
 def refusal(error: KafkaError, settings: KafkaSettings, *, permission: str) -> str:
@@ -180,7 +198,7 @@ def _by_group(error: KafkaError, settings: Settings) -> str:
 def _group_refusal(error: BaseException) -> str | None:
     """Return the name of the group's refusal.
 
-    aiokafka raises some as they are, and of others a KafkaError whose text is the name.
+    aiokafka raises some as they are, and others as a KafkaError whose text is the name.
     """
     said = f"{type(error).__name__} {error!r}"
     return next((name for name in _GROUP_CURES if name in said), None)
@@ -195,6 +213,6 @@ def _denied(settings: KafkaSettings, permission: str, on: str, option: str) -> s
 
 
 def _topics(error: KafkaError) -> list[str]:
-    """Return the topics an error names, if it does."""
+    """Return the topics that an error names, if any."""
     names = error.args[0] if error.args else ()
     return [names] if isinstance(names, str) else sorted(map(str, names))

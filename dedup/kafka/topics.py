@@ -26,9 +26,9 @@ from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.settings import KafkaSettings
 from dedup.kafka.topic_checks import (
     DAY_MS,
+    dead_letter_faults,
+    dead_letter_warnings,
     largest_batch,
-    letter_faults,
-    letter_warnings,
     write_faults,
     write_warnings,
 )
@@ -208,7 +208,7 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
     letters_config = await _readable_config(admin, letters, settings)
     faults = [
         *write_faults(states, config),
-        *letter_faults(letters, letters_config),
+        *dead_letter_faults(letters, letters_config),
         *write_faults(letters, letters_config),
     ]
     if faults:
@@ -224,7 +224,7 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
         warnings=(
             *write_warnings(states, config, await _replicas(admin, states)),
             *write_warnings(letters, letters_config, await _replicas(admin, letters)),
-            *letter_warnings(letters, letters_config),
+            *dead_letter_warnings(letters, letters_config),
         ),
     )
 

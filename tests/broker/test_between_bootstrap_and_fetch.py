@@ -54,7 +54,7 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
     monkeypatch.setattr(admin, "CONNECT_TIMEOUT_S", 1.0)
     told = re.compile(
         r"The broker 127\.0\.0\.1:\d+ of KAFKA_BOOTSTRAP_SERVERS answered, but it advertises the "
-        r"address nowhere\.invalid:9092, and clients go on there: its name is unknown\. Set "
+        r"address nowhere\.invalid:9092, which clients connect to: its name is unknown\. Set "
         r"advertised\.listeners"
     )
     with LocalKafka(properties={"advertised.listeners": "CLIENT://nowhere.invalid:9092"}) as kafka:
@@ -81,7 +81,7 @@ async def test_an_advertised_port_where_nothing_listens_is_named() -> None:
     with LocalKafka(properties={"advertised.listeners": f"CLIENT://127.0.0.1:{port}"}) as kafka:
         found = await diagnose(settings_of(kafka))
 
-    assert f"advertises the address 127.0.0.1:{port}, and clients go on there: nothing" in str(
+    assert f"advertises the address 127.0.0.1:{port}, which clients connect to: nothing" in str(
         found
     )
 
@@ -98,7 +98,7 @@ async def test_an_advertised_port_that_speaks_something_else_is_named() -> None:
         with LocalKafka(properties={"advertised.listeners": f"CLIENT://127.0.0.1:{port}"}) as kafka:
             found = await diagnose(settings_of(kafka))
 
-    assert f"advertises the address 127.0.0.1:{port}, and clients go on there: it" in str(found)
+    assert f"advertises the address 127.0.0.1:{port}, which clients connect to: it" in str(found)
 
 
 async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
@@ -107,7 +107,7 @@ async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
     """One broker can't make a topic with three replicas, and never answers who coordinates."""
     for module, name in ((admin, "CONNECT_TIMEOUT_S"), (groups, "COORDINATOR_WITHIN_S")):
         monkeypatch.setattr(module, name, 1.0)
-    monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
+    monkeypatch.setattr(diagnosis, "CREATED_WITHIN_S", 3.0)
     with (
         LocalKafka(properties={"offsets.topic.replication.factor": "3"}) as kafka,
         pytest.raises(TopicError) as refused,
@@ -116,18 +116,18 @@ async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
 
     sentence = str(refused.value)
     assert "have no coordinator for consumer groups" in sentence
-    assert "__consumer_offsets can't be made" in sentence
-    assert "Brokers there are: 1. Set offsets.topic.replication.factor to that" in sentence
+    assert "__consumer_offsets can't be created" in sentence
+    assert "Live brokers: 1. Set offsets.topic.replication.factor to at most that" in sentence
 
 
 async def test_transactions_without_a_coordinator_are_told_with_the_broker_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
+    monkeypatch.setattr(diagnosis, "CREATED_WITHIN_S", 3.0)
     with LocalKafka(properties={"transaction.state.log.replication.factor": "3"}) as kafka:
         found = await diagnose(settings_of(kafka))
 
-    assert "__transaction_state can't be made" in str(found)
+    assert "__transaction_state can't be created" in str(found)
     assert "Set transaction.state.log.replication.factor" in str(found)
 
 
