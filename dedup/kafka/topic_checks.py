@@ -60,7 +60,7 @@ def write_warnings(topic: str, config: Config, replicas: int) -> Iterator[str]:
     """
     insync = int(config.get("min.insync.replicas", 1))
     if insync > replicas:
-        why = f"a partition has {replicas} replicas, so brokers may acknowledge no write"
+        why = f"the replication factor is {replicas}, so brokers may acknowledge no write"
         yield _altered(topic, "min.insync.replicas", str(insync), why, str(replicas))
 
 

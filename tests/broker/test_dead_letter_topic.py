@@ -145,7 +145,7 @@ async def test_more_replicas_asked_for_than_there_are_is_a_warning(kafka: str, w
     policy = "delete" if which == "dead_letters" else "compact"
     await alter(kafka, topic, min_insync_replicas="2", cleanup_policy=policy)
     (warning,) = (await check_topics(settings_of(kafka, names))).warnings
-    assert warning.startswith(f"{topic} has min.insync.replicas=2: a partition has 1 replicas")
+    assert warning.startswith(f"{topic} has min.insync.replicas=2: the replication factor is 1")
 
 
 async def test_times_that_the_broker_sets_itself_are_never_refused(kafka: str) -> None:
