@@ -129,7 +129,7 @@ class _Rows:
     ) -> None:
         self.fields: Final = tuple(fields)
         self._entity: Final = entity
-        self._payload: Final = PlainPayload(fields, lenient=True)
+        self._payload: Final = PlainPayload(fields, lenient=True, defaults=True)
         event = msgspec.defstruct(
             "Event",
             [("op", str), ("after", self._payload.type), ("source", _Source)],

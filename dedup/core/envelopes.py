@@ -37,7 +37,7 @@ class FlatReader:
 
     def __init__(self, entity: Entity, envelope: Flat, *, keep_unknown: bool) -> None:
         self._entity: Final = entity
-        self._payload: Final = PlainPayload(entity.fields, lenient=True)
+        self._payload: Final = PlainPayload(entity.fields, lenient=True, defaults=True)
         self._decode: Final = msgspec.json.Decoder(self._payload.type).decode
         self._model: Final = PydanticPayload(entity, partial=False, keep_unknown=keep_unknown)
         self._time: Final = [field.name for field in entity.fields].index(envelope.time)

@@ -50,9 +50,13 @@ class EntityField:
         """Return the normal form of what pydantic read."""
         return None if value is None else self.kind.normal(value)
 
-    def form(self) -> Form:
-        """Return how msgspec reads the field on the fast path."""
-        form = None if self.annotation.limits.opaque else self.kind.form
+    def form(self, *, lenient: bool = False) -> Form:
+        """Return how msgspec reads the field on the fast path.
+
+        `lenient` takes more forms, such as decimals as JSON numbers, and takes longer for each.
+        """
+        form = (lenient and self.kind.lenient) or self.kind.form
+        form = None if self.annotation.limits.opaque else form
         if form is None:
             return Form(msgspec.Raw, convert=self._through_pydantic())
         if not self.nullable:

@@ -61,6 +61,9 @@ class Kind:
     flink: str
     postgres: str
     align: Alignment = "left"
+    lenient: Form | None = None
+    """Reads more forms than `form` does, at a price; None: `form` is all there is."""
+
     constraints: tuple[Any, ...] = ()
 
 
@@ -108,7 +111,7 @@ def _integer(field: Annotation) -> Kind:
         "INT" if small else "BIGINT",
         "integer" if small else "bigint",
         "right",
-        (Field(ge=least, le=most),) if limits.ge is None or limits.le is None else (),
+        constraints=(Field(ge=least, le=most),) if limits.ge is None or limits.le is None else (),
     )
 
 
@@ -137,18 +140,31 @@ def _decimal(field: Annotation) -> Kind:
             "a Decimal needs its digits and places, 38 at most: "
             "Annotated[Decimal, Field(max_digits=12, decimal_places=2)]"
         )
-    form: Form | None = Form(str, wire.is_decimal_text(digits, places, limits.ge, limits.le))
+    is_plain = wire.is_decimal_text(digits, places, limits.ge, limits.le)
+    form: Form | None = Form(str, is_plain)
+    lenient: Form | None = Form(msgspec.Raw, convert=wire.decimal_of_json(is_plain, places))
     before: Callable[[object], object] = wire.plain_decimal
     if isinstance(mark, DecimalBytes):
-        form, before = None, wire.decimal_of_bytes(mark.scale)
+        form, lenient, before = None, None, wire.decimal_of_bytes(mark.scale)
     name = f"({digits}, {places})"
-    normal = wire.decimal_text(places)
-    return Kind("decimal", form, before, normal, f"DECIMAL{name}", f"decimal{name}", "right")
+    return Kind(
+        "decimal",
+        form,
+        before,
+        wire.decimal_text(places),
+        f"DECIMAL{name}",
+        f"decimal{name}",
+        "right",
+        lenient,
+    )
 
 
 def _boolean(field: Annotation) -> Kind:
     _refuse_mark(field)
-    return Kind("boolean", Form(bool), wire.plain_boolean, _itself, "BOOLEAN", "boolean")
+    lenient = Form(bool | Literal[0, 1], convert=bool)
+    return Kind(
+        "boolean", Form(bool), wire.plain_boolean, _itself, "BOOLEAN", "boolean", lenient=lenient
+    )
 
 
 def _time(field: Annotation) -> Kind:

@@ -23,14 +23,17 @@ Converter = Callable[[Any], Any]
 class PlainPayload:
     """The fast path of the fields: a msgspec type, and what makes its values normal.
 
-    `lenient`: a field that is not there has its default. Without it the event is not plain.
+    An event that lacks a field is not plain, unless the field has a default and `defaults` says
+    that it counts. `lenient` takes more forms, such as decimals as JSON numbers.
     """
 
-    def __init__(self, fields: Sequence[EntityField], *, lenient: bool) -> None:
-        forms = [(field, field.form()) for field in fields]
+    def __init__(
+        self, fields: Sequence[EntityField], *, lenient: bool = False, defaults: bool = False
+    ) -> None:
+        forms = [(field, field.form(lenient=lenient)) for field in fields]
         members: list[Any] = [
-            (field.name, form.type, _default(field))
-            if lenient and not field.required
+            (field.name, form.type, field.default if form.convert is None else _ABSENT)
+            if defaults and not field.required
             else (field.name, form.type)
             for field, form in forms
         ]
@@ -41,7 +44,7 @@ class PlainPayload:
             (i, f.plain) for i, f in indexed if f.plain is not None and f.plain is not is_in_utc
         ]
         self._converters: Final = [(i, f.convert) for i, f in indexed if f.convert is not None]
-        self._defaults: Final = {i: f.default for i, (f, _) in enumerate(forms) if lenient}
+        self._defaults: Final = {i: f.default for i, (f, _) in enumerate(forms) if defaults}
 
     def normal(self, payload: Any) -> list[Any] | None:
         """Return a payload's values in normal form; None, or ValueError, when not plain."""
@@ -64,11 +67,7 @@ class PlainPayload:
 
 
 _ABSENT: Final = msgspec.Raw(b"")
-
-
-def _default(field: EntityField) -> Any:
-    """Return what msgspec puts where a field is absent; what is converted later has a mark."""
-    return _ABSENT if field.form().convert is not None else field.default
+"""Stands where a field is absent whose values are converted."""
 
 
 class PydanticPayload:

@@ -43,7 +43,7 @@ class Rows:
         ]
         self._times: Final = [i for i, field in enumerate(fields) if field.kind.name == "time"]
         self._type: Final = _row_type(entity)
-        self._plain: Final = PlainPayload([*fields, *old], lenient=False)
+        self._plain: Final = PlainPayload([*fields, *old])
         self._decode: Final = msgspec.json.Decoder(_plain_type(self._plain.type)).decode
         time = Annotated[datetime, BeforeValidator(plain_time), AfterValidator(in_utc)] | None
         more: dict[str, Any] = {field.name: (field.pydantic_type(), None) for field in old}

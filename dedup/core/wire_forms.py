@@ -161,6 +161,26 @@ def is_decimal_text(digits: int, places: int, ge: Any, le: Any) -> Callable[[str
     return within
 
 
+def decimal_of_json(is_plain: Callable[[str], object], places: int) -> Callable[[msgspec.Raw], str]:
+    """Return the function from a JSON number, or a text of one, to the one text of a decimal.
+
+    It raises ValueError for any that needs to be looked at more closely.
+    """
+
+    def read(raw: msgspec.Raw) -> str:
+        text = bytes(raw).decode("ascii")
+        if text.startswith('"'):
+            text = text[1:-1]
+        elif places:
+            whole, _, fraction = text.partition(".")
+            text = f"{whole}.{fraction:0<{places}}"
+        if not is_plain(text):
+            raise ValueError(text)
+        return text
+
+    return read
+
+
 def decimal_of_bytes(scale: int | None) -> Callable[[object], object]:
     """Return the function from base64 of unscaled bytes to the decimal, as Connect carries it."""
 

@@ -56,12 +56,12 @@ class WrappedReader:
         self._has_action: Final = envelope.action is not None
         self._carries: Final = len(envelope.carries)
         self._none_carried: Final = (None,) * self._carries
-        self._payload: Final = PlainPayload(entity.fields, lenient=False)
+        self._payload: Final = PlainPayload(entity.fields)
         old = [
             carried_field(entity.field(name.removeprefix("old_")), name)
             for name in envelope.carries
         ]
-        self._old: Final = PlainPayload(old, lenient=True)
+        self._old: Final = PlainPayload(old, defaults=True)
         self._carried: Final = old
         self._decode: Final = msgspec.json.Decoder(self._plain_type()).decode
         self._model: Final = PydanticPayload(entity, partial=True, keep_unknown=keep_unknown)

@@ -122,6 +122,25 @@ def test_numbers_and_texts_of_an_envelope_come_to_the_same_content(
     assert found[:3] == same[:3]
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("120", "120.00"), ("120.5", "120.50"), ("-3.25", "-3.25"), ("0", "0.00"), ("0.1", "0.10")],
+)
+def test_the_fast_path_of_rows_takes_decimals_as_numbers(number: str, text: str) -> None:
+    codec = Codec(FLAT)
+    as_number = document_of(EPOCH_ORDER, {"total": number}).encode()
+    as_text = document_of(EPOCH_ORDER, {"total": f'"{text}"'}).encode()
+    found = codec.recognise(b'"AB-1"', as_number, NOW)
+    assert found is not None
+    assert found == codec.recognise(b'"AB-1"', as_text, NOW)
+
+
+@pytest.mark.parametrize("number", ["1e2", "120.505", "-0", "1000000.01", "01", "-1000.01"])
+def test_the_fast_path_leaves_other_numbers_to_pydantic(number: str) -> None:
+    event = document_of(EPOCH_ORDER, {"total": number}).encode()
+    assert Codec(FLAT).recognise(b'"AB-1"', event, NOW) is None
+
+
 def test_metadata_is_in_the_row_but_not_compared() -> None:
     codec = Codec(WRAPPED)
     one = codec.recognise(b"AB-1", wrapped_event(), NOW)
