@@ -84,7 +84,10 @@ class DebeziumReader:
         rows = self._bare
         event = document
         if isinstance(event, dict) and event.keys() == {"schema", "payload"}:
-            rows = self._rows_of(event["schema"])
+            try:
+                rows = self._rows_of(event["schema"])
+            except ValueError:  # a lone surrogate in it
+                return invalid("schema: no schema of Kafka Connect")
             event = event["payload"]
         if event is None and key_id is not None:
             return rows.deleted(key_id, None, ("d", None))

@@ -164,6 +164,14 @@ def test_many_schemas_are_forgotten_again() -> None:
     assert len(codec._reader._by_schema) <= 64  # type: ignore[attr-defined]
 
 
+def test_a_schema_that_no_converter_writes_is_refused() -> None:
+    file = next(f for f in FILES if f.name == "postgresql_with_schema_text")
+    document = file.document["value"] | {"schema": {"name": "\ud800"}}
+    refused = codec_of(file).read(b'{"id":7}', as_bytes(document))
+    assert isinstance(refused, DeadLetter)
+    assert refused.message == "schema: no schema of Kafka Connect"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
