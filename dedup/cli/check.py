@@ -42,10 +42,10 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
     offset. No broker is needed: where the topics decide, their settings are those of topics that
     the worker creates. A deletion is remembered for 24 hours, and a row may have 2 MiB.
     """
-    from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - slower than --help may be
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
     from dedup.inspection import checking, verdicts  # noqa: PLC0415 - as above
     from dedup.rules import rules_of  # noqa: PLC0415 - as above
+    from dedup.terminal.command import settings_or_exit  # noqa: PLC0415 - slower than --help may be
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     rules = rules_of(settings_or_exit())
     outcomes: Counter[str] = Counter()

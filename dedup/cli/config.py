@@ -35,10 +35,10 @@ def show(as_json: bool) -> None:
     from rich.table import Table  # noqa: PLC0415 - slower than --help may be
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - as above
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
     from dedup.core.printable import harmless  # noqa: PLC0415 - as above
     from dedup.settings import redacted  # noqa: PLC0415 - as above
+    from dedup.terminal.command import settings_or_exit  # noqa: PLC0415 - as above
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     values = redacted(settings_or_exit())
     given = {name: "environment" if os.environ.get(name) else "default" for name in values}
@@ -62,8 +62,8 @@ def check() -> None:
 
     `dedup topics check` asks the brokers too.
     """
-    from dedup.cli.environment import fail, settings_or_exit  # noqa: PLC0415 - as above
     from dedup.settings import SettingsError  # noqa: PLC0415 - as above
+    from dedup.terminal.command import fail, settings_or_exit  # noqa: PLC0415 - as above
 
     try:
         settings_or_exit().ssl_context()

@@ -92,16 +92,16 @@ Examples:
 @_json
 def list_(reason: str | None, limit: int, as_json: bool) -> None:
     """Print the newest dead letters, the newest last; with --json an object on each line."""
-    from dedup.cli import dlq_display  # noqa: PLC0415 - aiokafka is slower than --help
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
     from dedup.dlq import selection  # noqa: PLC0415 - aiokafka is slower than --help
+    from dedup.terminal import dead_letters  # noqa: PLC0415 - aiokafka is slower than --help
+    from dedup.terminal.command import run  # noqa: PLC0415 - as above
 
     letters, found = run(lambda settings: selection.newest(settings, reason, limit))
     if as_json:
         for letter in letters:
             click.echo(json.dumps(letter.summary()))
     elif letters:
-        dlq_display.show_table(letters)
+        dead_letters.show_table(letters)
     if found > len(letters):
         click.echo(f"The newest {len(letters):,} of {found:,}; --limit shows more.", err=True)
     elif not found:
@@ -125,15 +125,15 @@ def show(partition: int, offset: int, as_json: bool) -> None:
     What a terminal can't show is printed as an escape, such as \x1b. The bytes themselves are in
     the JSON, in base64.
     """
-    from dedup.cli import dlq_display  # noqa: PLC0415 - as above
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
     from dedup.dlq import selection  # noqa: PLC0415 - as above
+    from dedup.terminal import dead_letters  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - as above
 
     letter = run(lambda settings: selection.letter_at(settings, (partition, offset)))
     if as_json:
         click.echo(json.dumps(letter.details()))
     else:
-        dlq_display.show_letter(letter)
+        dead_letters.show_letter(letter)
 
 
 @dlq.command(
@@ -192,9 +192,9 @@ def replay(  # noqa: PLR0913 - one for each option
     --reason leave it out from then on; to send it again, name its position: its event is then a
     duplicate, or late.
     """
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
     from dedup.dlq import selection  # noqa: PLC0415 - as above
     from dedup.dlq.mending import Mending  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - as above
 
     if (bool(positions), reason is not None, everything).count(True) != 1:
         raise click.UsageError("Give one of: PARTITION:OFFSET ..., --reason REASON, --all.")
@@ -237,7 +237,7 @@ def _read(path: str) -> bytes:
 
 
 def _print_trials(trials: Iterable["Trial"], as_json: bool) -> None:
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     for trial in trials:
         if as_json:

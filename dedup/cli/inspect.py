@@ -41,12 +41,12 @@ def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -
     the others it is what the rules say by which the records around them were made. Events that
     retention has taken off the topic are missing, and it is said when there may be such.
     """
-    from dedup.cli import product_display  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
-    from dedup.inspection.inspecting import inspect_product  # noqa: PLC0415 - as above
+    from dedup.inspection.inspecting import inspect_product  # noqa: PLC0415 - see dedup.cli
+    from dedup.terminal import product as text  # noqa: PLC0415
+    from dedup.terminal.command import run  # noqa: PLC0415
 
     product = run(lambda settings: inspect_product(settings, product_id, partition))
     if as_json:
-        click.echo(json.dumps(product_display.as_json(product, limit)))
+        click.echo(json.dumps(text.as_json(product, limit)))
     else:
-        product_display.show(product, limit)
+        text.show(product, limit)

@@ -50,8 +50,8 @@ def stats(limit: int, as_json: bool) -> None:
     worker's page and metrics count as it works. A duplicate is an event whose content was known:
     not, as in some statistics, every event but one of each product.
     """
-    from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
     from dedup.inspection.statistics import statistics  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - aiokafka is slower than --help may be
 
     found = run(lambda settings: statistics(settings, limit))
     if as_json:
@@ -68,8 +68,8 @@ def _show(found: "Statistics") -> None:
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
     from dedup.core.printable import harmless  # noqa: PLC0415 - as above
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     told = found.as_json()
     stats, counts = told["deduplication_stats"], told["raw_versus_deduplicated"]

@@ -68,8 +68,8 @@ def tail(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
     With --rows it prints the records of KAFKA_SRC_PRODUCTS_TOPIC as they come: key, tab, value, a
     record on each line; `null` for the value is a tombstone.
     """
-    from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - aiokafka is slower than --help may be
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     if rows and outcome:
         raise click.UsageError("--outcome is of decisions; a row has none.")

@@ -59,7 +59,7 @@ def check(as_json: bool) -> None:
 
 def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]], as_json: bool) -> None:
     """Do it with the settings of the environment; say what was found, or exit with 1."""
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - as above
 
     async def act(settings: "Settings") -> tuple["Settings", "TopicFacts"]:
         return settings, await action(settings)

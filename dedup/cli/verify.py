@@ -42,8 +42,8 @@ def verify(as_json: bool) -> None:
 
     It reads both topics to their end as they stand now, and changes nothing.
     """
-    from dedup.cli.environment import run  # noqa: PLC0415 - aiokafka is slower than --help may be
     from dedup.inspection.auditing import audit  # noqa: PLC0415 - as above
+    from dedup.terminal.command import run  # noqa: PLC0415 - aiokafka is slower than --help may be
 
     found = run(audit)
     if as_json:
@@ -56,7 +56,7 @@ def verify(as_json: bool) -> None:
 
 
 def _show(found: "Audit") -> None:
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
+    from dedup.terminal.console import console  # noqa: PLC0415 - as above
 
     out = console()
     for check in found.checks:

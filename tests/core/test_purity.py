@@ -106,7 +106,7 @@ def test_imports_point_towards_the_core(path: Path) -> None:
     stand outside, as the embedded broker does: they may import what they drive.
     """
     name = module_name(path)
-    outside = ("dedup.cli", "dedup.demo", "dedup.parity", "producer")
+    outside = ("dedup.cli", "dedup.terminal", "dedup.demo", "dedup.parity", "producer")
     if within(name, *outside) or name == "dedup":
         return
     for target in imported(TREES[path]):

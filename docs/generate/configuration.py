@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings: `python -m dedup.cli.configuration`."""
+"""Writes docs/configuration.md from the settings: `python -m docs.generate.configuration`."""
 
 from collections.abc import Mapping
 from typing import Final, get_args

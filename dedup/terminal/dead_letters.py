@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.terminal import console
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
+from dedup.terminal.console import console
 
 
 def show_table(letters: Iterable[DeadLetterRecord]) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.terminal import console
 from dedup.core.explain import instant
 from dedup.core.printable import harmless, printable
 from dedup.core.row import readable_row
@@ -13,6 +12,7 @@ from dedup.core.state import UNKNOWN_SOURCE
 from dedup.inspection import verdicts
 from dedup.inspection.inspecting import Emission, ProductInspection
 from dedup.kafka.partitioning import how_placed
+from dedup.terminal.console import console
 
 
 def as_json(product: ProductInspection, limit: int) -> dict[str, Any]:
