@@ -76,7 +76,7 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C, at its import too, is one line and the usual exit code."""
-        from dedup.terminal import streams  # noqa: PLC0415 - not needed by those who import a command
+        from dedup.terminal import streams
 
         streams.write_any_text()
         try:

@@ -51,8 +51,8 @@ def demo(events: int, products: int, seed: int, follow: bool) -> None:
         raise click.UsageError("--events 0 shows nothing without --follow.")
     _prepare_output()
     # Only now: what a run needs takes longer to import than --help may.
-    from dedup.demo.run import Demo, Plan  # noqa: PLC0415
-    from dedup.demo.worker import DemoError  # noqa: PLC0415
+    from dedup.demo.run import Demo, Plan
+    from dedup.demo.worker import DemoError
 
     try:
         agreed = Demo(Plan(events, products, seed, follow)).run()

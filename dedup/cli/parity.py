@@ -42,9 +42,9 @@ def parity(show: int, parallelism: int) -> None:
     PyFlink into a scratch topic that is removed afterwards, and prints the products whose rows
     differ, with both histories. Nothing else is written; the worker may run on.
     """
-    from dedup.parity.engine import FlinkError  # noqa: PLC0415 - --help needs none of it
-    from dedup.parity.run import ParityError, compare  # noqa: PLC0415
-    from dedup.settings import SettingsError, load_settings  # noqa: PLC0415
+    from dedup.parity.engine import FlinkError
+    from dedup.parity.run import ParityError, compare
+    from dedup.settings import SettingsError, load_settings
 
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:

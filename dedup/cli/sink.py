@@ -39,17 +39,17 @@ def postgres(*, once: bool, rebuild: bool) -> None:
     the partitions. PostgreSQL and brokers that go away are waited for.
     """
     try:
-        from dedup.sink.connecting import SinkError  # noqa: PLC0415 - see dedup.cli
-        from dedup.sink.consuming import run_sink  # noqa: PLC0415
-        from dedup.sink.settings import load_sink_settings  # noqa: PLC0415
+        from dedup.sink.connecting import SinkError
+        from dedup.sink.consuming import run_sink
+        from dedup.sink.settings import load_sink_settings
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
-    from dedup.kafka.admin import TopicError  # noqa: PLC0415
-    from dedup.kafka.reconnecting import reconnect_with_pauses  # noqa: PLC0415
-    from dedup.observability.logs import log_to_stderr, write_only_json  # noqa: PLC0415
-    from dedup.settings import SettingsError  # noqa: PLC0415
+    from dedup.kafka.admin import TopicError
+    from dedup.kafka.reconnecting import reconnect_with_pauses
+    from dedup.observability.logs import log_to_stderr, write_only_json
+    from dedup.settings import SettingsError
 
     async def run() -> None:
         task = asyncio.ensure_future(run_sink(settings, rebuild=rebuild, once=once))

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from dedup.cli import cli
 from dedup.core.deadletter import AnyHeader, Reason, dead_letter_headers, fitting
 from dedup.core.deadletter import DeadLetter as Why
-from dedup.dlq.mending import Mending
-from dedup.dlq.replay import Resubmission, replaying
-from dedup.dlq.selection import Choice, find, prepared
+from dedup.dlq.correction import Correction
+from dedup.dlq.replay import Resubmission, open_replayer
+from dedup.dlq.selection import Selection, find, resubmissions
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
@@ -222,24 +222,24 @@ async def test_a_replay_that_is_killed_has_sent_and_marked_nothing_it_did_not_co
     """And one that another has overtaken sends nothing more: no letter is sent by two."""
     letters = [(b"%d" % n, b"{", reasons(Reason.INVALID_JSON, 2, n)) for n in range(600)]
     await dlq.write(dlq.names.dead_letters, 0, *letters)
-    settings, choice = load_settings(dlq.settings), Choice()
-    found = await find(settings, choice)
+    settings, selection = load_settings(dlq.settings), Selection()
+    found = await find(settings, selection)
 
     async def up_to(most: int) -> AsyncGenerator[Resubmission, None]:
         count = 0
-        async with aclosing(prepared(settings, choice, found, Mending(), ())) as events:
+        async with aclosing(resubmissions(settings, selection, found, Correction(), ())) as events:
             async for one in events:
                 if count == most:
                     raise _KilledError
                 count += 1
                 yield one
 
-    async with replaying(settings) as killed:
+    async with open_replayer(settings) as killed:
         with pytest.raises(_KilledError):
             async with aclosing(up_to(550)) as events:
                 await killed.send(events)
         async with asyncio.timeout(60):  # brokers write commit markers a moment later
-            while (left_out := (await find(settings, choice)).left_out) == 0:
+            while (left_out := (await find(settings, selection)).left_out) == 0:
                 await asyncio.sleep(0.1)
         assert left_out == 500
         assert sum(map(len, (await sent(dlq)).values())) == 500
