@@ -1,6 +1,7 @@
 """`dedup check`: decisions on events in a file, without a broker."""
 
 import json
+import os
 import sys
 from collections import Counter
 from typing import BinaryIO, Final
@@ -45,11 +46,11 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
     from dedup.inspection.decided_events import decision_json
     from dedup.inspection.event_file import decide_lines, summary
     from dedup.rules import rules_of
-    from dedup.terminal.command import settings_or_exit
+    from dedup.settings import load_settings
     from dedup.terminal.console import console
     from dedup.terminal.decisions import decision_line
 
-    rules = rules_of(settings_or_exit())
+    rules = rules_of(load_settings(os.environ))
     outcomes: Counter[str] = Counter()
     out = console()
     for decided in decide_lines(file, rules):

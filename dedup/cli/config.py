@@ -36,11 +36,10 @@ def show(as_json: bool) -> None:
     from rich.text import Text
 
     from dedup.core.printable import harmless
-    from dedup.settings import redacted
-    from dedup.terminal.command import settings_or_exit
+    from dedup.settings import load_settings, redacted
     from dedup.terminal.console import console
 
-    values = redacted(settings_or_exit())
+    values = redacted(load_settings(os.environ))
     given = {name: "environment" if os.environ.get(name) else "default" for name in values}
     if as_json:
         click.echo(
@@ -62,11 +61,7 @@ def check() -> None:
 
     `dedup topics check` asks the brokers too.
     """
-    from dedup.settings import SettingsError
-    from dedup.terminal.command import fail, settings_or_exit
+    from dedup.settings import load_settings
 
-    try:
-        settings_or_exit().ssl_context()
-    except SettingsError as error:
-        fail(error)
+    load_settings(os.environ).ssl_context()
     click.echo("The settings are accepted.")

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 # Whatever runs the tests may ignore SIGINT, as a shell makes its background jobs do.
 CLI = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from dedup.cli.kafka import kafka; kafka()"
+    "import sys; from dedup.cli import cli; cli(['kafka', *sys.argv[1:]])"
 )
 
 
