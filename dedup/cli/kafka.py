@@ -35,7 +35,7 @@ def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
     )  # last: a script that waits for this line may stop the process at once
     while broker.running:
         time.sleep(0.2)
-    raise LocalKafkaError(f"The broker ended by itself. From its log:\n{broker.log_excerpt()}")
+    raise LocalKafkaError(f"The broker exited unexpectedly. From its log:\n{broker.log_excerpt()}")
 
 
 @click.command(epilog=_EXAMPLE)

@@ -306,4 +306,4 @@ def test_the_command_ends_when_its_broker_does(tmp_path: Path) -> None:
         java.kill()
         _, messages = command.communicate(timeout=15)
     assert command.returncode == 1
-    assert "ended by itself" in messages
+    assert "exited unexpectedly" in messages

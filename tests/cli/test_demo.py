@@ -182,5 +182,7 @@ def test_a_worker_that_ends_by_itself_is_a_failure_with_its_last_lines(tmp_path:
             wait_for_its_end(worker)
     finally:
         worker.kill()
-    assert "The worker ended by itself with exit code 1. Its last log lines:\n" in str(raised.value)
+    assert "The worker exited unexpectedly with exit code 1. Its last log lines:\n" in str(
+        raised.value
+    )
     assert "DEDUP_ORDER=newest is not accepted" in str(raised.value)

@@ -103,22 +103,22 @@ def test_walks_are_the_same_for_the_same_seed_and_keep_their_order() -> None:
     assert make_events(3, 20, 100).events != make_events(4, 20, 100).events
 
 
-def _story(*prices: int | None) -> list[Row | None]:
+def _history(*prices: int | None) -> list[Row | None]:
     return [None if price is None else {"price": price} for price in prices]
 
 
 def test_another_order_a_lost_and_a_repeated_row_are_differences() -> None:
-    flink = {1: _story(1, 2, None)}
-    assert differences(flink, {1: _story(1, 2, None)}) == []
-    for other in (_story(2, 1, None), _story(1, None), _story(1, 1, 2, None), _story()):
+    flink = {1: _history(1, 2, None)}
+    assert differences(flink, {1: _history(1, 2, None)}) == []
+    for other in (_history(2, 1, None), _history(1, None), _history(1, 1, 2, None), _history()):
         assert [d.product_id for d in differences({1: other}, flink)] == [1]
     assert [d.product_id for d in differences({}, flink)] == [1]
 
 
 def test_compaction_may_take_rows_but_not_the_last_one() -> None:
-    flink = {1: _story(1, 2, 3), 2: _story(1, None)}
-    assert differences({1: _story(1, 3)}, flink, compacted=True) == []
-    for other in (_story(1, 2), _story(2, 1, 3), _story(4, 3), _story(3, 3)):
+    flink = {1: _history(1, 2, 3), 2: _history(1, None)}
+    assert differences({1: _history(1, 3)}, flink, compacted=True) == []
+    for other in (_history(1, 2), _history(2, 1, 3), _history(4, 3), _history(3, 3)):
         assert [d.product_id for d in differences({1: other}, flink, compacted=True)] == [1]
 
 
