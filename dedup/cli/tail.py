@@ -111,7 +111,7 @@ async def _decisions(
         settings,
         **span,
         ready=lambda: _ready(settings.KAFKA_PRODUCT_TOPIC),
-        note=lambda sentence: click.echo(sentence, err=True),
+        note=lambda text: click.echo(text, err=True),
     )
     async with aclosing(found):
         async for decided in found:

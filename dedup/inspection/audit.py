@@ -52,11 +52,11 @@ class Check:
     not_judged: int = 0
     named: list[str] = field(default_factory=list)
 
-    def fault(self, sentence: str) -> None:
+    def fault(self, message: str) -> None:
         """Count a fault, and keep its text if there are few."""
         self.faults += 1
         if len(self.named) < _NAMED:
-            self.named.append(sentence)
+            self.named.append(message)
 
 
 @dataclass

@@ -24,7 +24,7 @@ _INSERTED_AT_ONCE: Final = 500
 class RecordedOutput:
     """What the worker wrote, and what its group has committed.
 
-    `notes`: a sentence for each setting that differs from the one the newest record was made with.
+    `notes`: each setting that differs from the one the newest record was made with.
     """
 
     resolver: DecisionResolver
@@ -86,7 +86,7 @@ async def _index_dead_letters(settings: Settings, index: OutputIndex) -> None:
 def setting_differences(
     settings: Settings, rules: Rules, newest: Iterable[StateRecord]
 ) -> list[str]:
-    """Return a sentence for each setting that differs from that of the newest record."""
+    """Return a message for each setting that differs from that of the newest record."""
     ours = [r for r in newest if r.state is not None and r.state.partition != UNKNOWN_SOURCE]
     if not ours:
         return []

@@ -46,8 +46,8 @@ async def decisions(
             starts, newest = await _load_known_states(settings, states, rules)
             resolver = DecisionResolver(rules)
             notes = setting_differences(settings, rules, newest)
-        for sentence in notes:
-            note(sentence)
+        for text in notes:
+            note(text)
         ready()
         batches = _until_end(events, starts) if until_end else events.follow(starts)
         async for partition, records in batches:

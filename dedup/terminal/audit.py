@@ -12,8 +12,8 @@ def show_audit(result: Audit) -> None:
         counts = f"{check.looked_at:,} looked at, {check.faults:,} faults"
         counts += f", {check.not_judged:,} not judged" if check.not_judged else ""
         out.print(f"[{colour}]{sign}[/] {check.title}: {counts}", soft_wrap=True)
-        for sentence in check.named:
-            out.print(f"    {sentence}", markup=False, soft_wrap=True)
+        for text in check.named:
+            out.print(f"    {text}", markup=False, soft_wrap=True)
         if check.faults > len(check.named):
             out.print(f"    ... and {check.faults - len(check.named):,} more")
     for note in result.notes:

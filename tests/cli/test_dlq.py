@@ -1,92 +1,24 @@
 """`dedup dlq` against a real broker: letters of a worker, and letters written by the test."""
 
-import asyncio
 import base64
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
+from dedup.core.deadletter import Header, Reason
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
-from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from dedup.settings import load_settings
+from tests.cli.dead_letters import Dlq, Record, reasons, until
 from tests.support.records import event
-from tests.support.topics import partition_of, read_topic
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of
+from tests.support.workers import WorkerProcess
 
 HOSTILE = b"\x1b[31m[red]\xff\xe2\x80\xae\x00"
 TRACE: Header = ("trace", b"abc")
-
-Record = tuple[bytes | None, bytes | None, Sequence[AnyHeader]]
-
-
-class Dlq:
-    """The topics of one test, and the command."""
-
-    def __init__(self, kafka: str) -> None:
-        self.kafka = kafka
-        self.names = Names.fresh()
-        self.settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka, **self.names.settings}
-
-    def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
-        return subprocess.run(
-            [sys.executable, "-c", "from dedup.cli import cli; cli()", "dlq", *arguments],
-            env=kept | {"PYTHONIOENCODING": "utf-8"} | self.settings | changed,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-
-    def listed(self, *arguments: str) -> list[dict[str, Any]]:
-        done = self.run("list", "--json", *arguments)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    async def write(self, topic: str, partition: int, *records: Record) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all") as producer:
-            for key, value, headers in records:
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
-                await (await producer.send_batch(batch, topic, partition=partition))
-
-    async def read(self, topic: str) -> dict[int, list[Record]]:
-        found = await read_topic(self.kafka, topic)
-        return {p: [(r.key, r.value, list(r.headers)) for r in rs] for p, rs in found.items()}
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture
-async def dlq(kafka: str) -> Dlq:
-    """Fresh topics on which nothing stands, and no worker."""
-    made = Dlq(kafka)
-    await ensure_topics(load_settings(made.settings))
-    return made
-
-
-def reasons(reason: Reason, partition: int = 0, offset: int = 0) -> list[Header]:
-    letter = DeadLetter(reason, f"It is {reason}.")
-    return dead_letter_headers(letter, topic="products", partition=partition, offset=offset)
 
 
 def test_bytes_are_shown_so_that_they_do_nothing_to_a_terminal() -> None:
@@ -153,12 +85,6 @@ async def test_a_partial_event_is_applied_when_replayed_after_its_product_came(
     row = json.loads(states[-1][1] or b"")
     assert (row["price"], row["product_name"]) == ("77.00", "Product 5")
     assert len(dlq.listed("--reason", "key_missing")) == 2
-
-
-async def until(worker: WorkerProcess, counter: str, count: int) -> None:
-    async with asyncio.timeout(60):
-        while worker.metrics().get(counter, 0) < count:
-            await asyncio.sleep(0.1)
 
 
 async def test_the_newest_letters_are_listed_a_line_each(dlq: Dlq) -> None:

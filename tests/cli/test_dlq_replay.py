@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from dedup.dlq.replay import Resubmission, open_replayer
 from dedup.dlq.selection import Selection, find, resubmissions
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from tests.cli.test_dlq import Dlq, Record, reasons, until
+from tests.cli.dead_letters import Dlq, Record, reasons, until
 from tests.support.records import event
 from tests.support.topics import partition_of, read_topic
 from tests.support.workers import WorkerProcess
@@ -38,19 +37,6 @@ OWN: list[AnyHeader] = [
     ("dedup.errors.truncated", b"value"),
 ]
 """Headers that an event came with, which look like the worker's."""
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture
-async def dlq(kafka: str) -> Dlq:
-    made = Dlq(kafka)
-    await ensure_topics(load_settings(made.settings))
-    return made
 
 
 class _KilledError(Exception):
@@ -84,10 +70,14 @@ async def test_a_dead_letter_is_tried_corrected_applied_and_not_sent_again(
         done = dlq.run("replay", position, "--dry-run", "--json")
         assert json.loads(done.stdout)["outcome"] == "dead_letter"
         done = dlq.run("replay", *correction, "--dry-run", "--json")
-        told = json.loads(done.stdout)
-        assert (told["outcome"], told["partition"], told["position"]) == ("change", home, position)
+        shown = json.loads(done.stdout)
+        assert (shown["outcome"], shown["partition"], shown["position"]) == (
+            "change",
+            home,
+            position,
+        )
         assert {"field": "price", "known": "10.00", "event": "12.00", "differs": True}.items() <= (
-            next(c for c in told["comparisons"] if c["field"] == "price").items()
+            next(c for c in shown["comparisons"] if c["field"] == "price").items()
         )
         line = dlq.run("replay", *correction, "--dry-run").stdout
         assert "change" in line
