@@ -36,12 +36,13 @@ Exit codes:
 @click.option("--summary", "summary_only", is_flag=True, help="Print only the counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each event.")
 def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
-    """Print the decision on each event in FILE (- for stdin), one JSON event on each line.
+    """Print the decision on each event in FILE.
 
-    The worker's rules decide, with the DEDUP_* settings of the environment and no known products.
-    The key of an event is its product_id, its offset the line number. No broker is needed: limits
-    that depend on the topics are those of topics that the worker creates: a deletion is remembered
-    for 24 hours, and a row may have 2 MiB.
+    FILE (- for stdin) has one JSON event on each line. The worker's rules decide, with the DEDUP_*
+    settings of the environment and no known products. The key of an event is its product_id,
+    its offset the line number. No broker is needed: limits that depend on the topics are those
+    of topics that the worker creates: a deletion is remembered for 24 hours, and a row may have
+    2 MiB.
     """
     from dedup.inspection.decided_events import decision_json
     from dedup.inspection.event_file import decide_lines, summary

@@ -73,7 +73,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pr
 
 @click.group(epilog=_EPILOG)
 def dlq() -> None:
-    """List, show and re-submit dead letters: events that could not be applied."""
+    """List, show and re-submit dead letters.
+
+    A dead letter is an event that could not be applied.
+    """
 
 
 @dlq.command(

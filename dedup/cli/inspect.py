@@ -36,7 +36,7 @@ Exit codes:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
 def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -> None:
-    """Print the row of PRODUCT_ID, its records, and its events with the decisions on them.
+    """Print the row, records and events of PRODUCT_ID.
 
     The product is found whichever partition its producer chose; --partition reads only one, which
     is faster. The decision on an event is taken from the topics if they show it: the record it led

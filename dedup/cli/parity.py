@@ -33,11 +33,11 @@ Exit codes:
     help="The parallelism of the Flink job.",
 )
 def parity(show: int, parallelism: int) -> None:
-    """Compare src_products with the output of the Flink reference for the same events.
+    """Compare src_products with the output of Flink.
 
-    Runs the reference with the PyFlink of this machine on the events that the worker has committed,
-    into a temporary topic that is deleted afterwards, and prints the products whose rows differ,
-    with both histories. Nothing else is written, and the worker can keep running.
+    Runs the Flink reference with the PyFlink of this machine on the events that the worker has
+    committed, into a temporary topic that is deleted afterwards, and prints the products whose
+    rows differ, with both histories. Nothing else is written, and the worker can keep running.
     """
     from dedup.parity.run import compare
     from dedup.terminal.command import run

@@ -31,11 +31,11 @@ Exit codes:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
 def stats(limit: int, as_json: bool) -> None:
-    """Count the events on KAFKA_PRODUCT_TOPIC by outcome, and print current rows.
+    """Count the events by outcome, and print current rows.
 
-    The whole topic is read and the decisions are recomputed, which takes a while for a large topic;
-    the worker's page and metrics count as it works. A duplicate is an event whose content was known
-    already; other statistics count every event but one of each product.
+    All of KAFKA_PRODUCT_TOPIC is read and the decisions are recomputed, which takes a while for a
+    large topic; the worker's page and metrics count as it works. A duplicate is an event whose
+    content was known already; other statistics count every event but one of each product.
     """
     from dedup.inspection.statistics import statistics
     from dedup.terminal.command import run

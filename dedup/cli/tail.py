@@ -40,8 +40,10 @@ Exit codes:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--product", type=click.IntRange(min=1), help="Only this product_id.")
-@click.option("--outcome", multiple=True, type=click.Choice(_OUTCOMES), help="Only this outcome.")
+@click.option("--product", type=click.IntRange(min=1), help="Print only this product_id.")
+@click.option(
+    "--outcome", multiple=True, type=click.Choice(_OUTCOMES), help="Print only this outcome."
+)
 @click.option("--rows", is_flag=True, help="Print records of KAFKA_SRC_PRODUCTS_TOPIC instead.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after this many lines.")
 @click.option("--from-beginning", is_flag=True, help="Start with the first event on the topic.")
@@ -56,12 +58,13 @@ def tail(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
     until_end: bool,
     as_json: bool,
 ) -> None:
-    """Print the decision on each new event: the outcome, and the fields that differ or the reason.
+    """Print the decision on each new event.
 
-    KAFKA_PRODUCT_TOPIC is read outside the worker's group. The decisions are made with the worker's
-    rules and the states on KAFKA_SRC_PRODUCTS_TOPIC, so they are those of the worker, except that
-    the times of duplicates before the start are known to the worker only. The decisions on past
-    events (--from-beginning) are taken from what the worker left on the topics.
+    A line has the outcome, and the fields that differ or the reason. KAFKA_PRODUCT_TOPIC is read
+    outside the worker's group. The decisions are made with the worker's rules and the states on
+    KAFKA_SRC_PRODUCTS_TOPIC, so they are those of the worker, except that the times of duplicates
+    before the start are known to the worker only. The decisions on past events (--from-beginning)
+    are taken from what the worker left on the topics.
 
     With --rows it prints the new records of KAFKA_SRC_PRODUCTS_TOPIC: key, tab, value, a record on
     each line; the value `null` is a tombstone.

@@ -47,7 +47,7 @@ def create(as_json: bool) -> None:
 @topics.command()
 @_json
 def check(as_json: bool) -> None:
-    """Check that the topics exist and the worker can use them; change nothing.
+    """Check that the worker can use the topics; change nothing.
 
     The worker checks the same when it starts: partitions, cleanup.policy, max.message.bytes,
     min.insync.replicas and message.timestamp.* of KAFKA_SRC_PRODUCTS_TOPIC and KAFKA_DLQ_TOPIC.

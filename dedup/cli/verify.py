@@ -36,9 +36,10 @@ Exit codes:
 @click.command(epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
 def verify(as_json: bool) -> None:
-    """Audit KAFKA_SRC_PRODUCTS_TOPIC: settings, records, and rows against a replay of the events.
+    """Audit src_products against the events.
 
-    It reads both topics up to their current end, and changes nothing.
+    Checks the settings and records of KAFKA_SRC_PRODUCTS_TOPIC, and its rows against a replay of
+    KAFKA_PRODUCT_TOPIC. It reads both topics up to their current end, and changes nothing.
     """
     from dedup.inspection.audit import audit
     from dedup.terminal.audit import show_audit

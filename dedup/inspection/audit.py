@@ -96,9 +96,9 @@ async def audit(settings: Settings) -> Audit:
         result.settings.fault(str(error))
     source = settings.KAFKA_PRODUCT_TOPIC
     with states_on_disk() as replayed, states_on_disk() as emitted:
-        look = _RecordAudit(result, rules).look
+        check_records = _RecordAudit(result, rules).check
         async with (
-            open_recorded_output(settings, rules, emitted, look=look) as output,
+            open_recorded_output(settings, rules, emitted, on_records=check_records) as output,
             open_topic(settings, source, "KAFKA_PRODUCT_TOPIC") as events,
         ):
             result.notes = output.notes
@@ -127,7 +127,7 @@ class _RecordAudit:
         self._result = result
         self._rules = rules
 
-    def look(self, records: Sequence[StateRecord]) -> None:
+    def check(self, records: Sequence[StateRecord]) -> None:
         """Check records of one partition, in order."""
         records_check, neighbours = self._result.records, self._result.neighbours
         for partition, record, product_id, state, before in records:

@@ -97,8 +97,8 @@ class OutputIndex:
         self.dead_letters_complete = False
         """Whether the dead-letter topic still has the first record of every partition."""
 
-    def add_emissions(self, records: Sequence[StateRecord], keep: int | None = None) -> None:
-        """Index records of `src_products`; `keep` limits the stored rows to one product."""
+    def add_emissions(self, records: Sequence[StateRecord], rows_of: int | None = None) -> None:
+        """Index records of `src_products`; `rows_of` limits the stored rows to one product."""
         rows = []
         for partition, record, product_id, state, _ in records:
             if state is None:
@@ -109,7 +109,9 @@ class OutputIndex:
             if state.partition != partition:
                 continue
             rules = self._number(rules_of_record(record.headers))
-            value = b"" if keep not in (None, product_id) and state.row is not None else state.row
+            value = (
+                b"" if rows_of not in (None, product_id) and state.row is not None else state.row
+            )
             rows.append(
                 (
                     *(partition, state.offset, record.offset, product_id, state.fingerprint),

@@ -70,12 +70,12 @@ async def inspect_product(
     rules = rules_of(settings, await check_topics(settings))
     records: list[StateRecord] = []
 
-    def look(read: Sequence[StateRecord]) -> None:
+    def collect(read: Sequence[StateRecord]) -> None:
         records.extend(r for r in read if read_output_key(r.record.key) == product_id)
 
     states, events = StatesInMemory(product_id), list[DecidedEvent]()
     recorded_output = open_recorded_output(
-        settings, rules, states, look=look, keep=product_id, partition=partition
+        settings, rules, states, on_records=collect, rows_of=product_id, partition=partition
     )
     async with (
         recorded_output as output,

@@ -39,13 +39,14 @@ async def open_recorded_output(
     rules: Rules,
     states: States,
     *,
-    look: Callable[[Sequence[StateRecord]], None] = lambda _: None,
-    keep: int | None = None,
+    on_records: Callable[[Sequence[StateRecord]], None] = lambda _: None,
+    rows_of: int | None = None,
     partition: int | None = None,
 ) -> AsyncIterator[RecordedOutput]:
-    """Read the worker's output; `look` is called with all of `src_products`. Raises ReadError.
+    """Read the worker's output; `on_records` is called with the records of `src_products`.
 
-    `keep` limits the stored rows to those of one product, `partition` the reading to one partition.
+    `rows_of` limits the stored rows to those of one product, `partition` the reading to one
+    partition. Raises ReadError.
     """
     source = settings.KAFKA_PRODUCT_TOPIC
     with output_index_on_disk() as index:
@@ -57,9 +58,9 @@ async def open_recorded_output(
         async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
             spans = {p: s for p, s in output.spans.items() if partition in (None, p)}
             async for records in read_states(output, states, rules.scheme, spans):
-                index.add_emissions(records, keep)
+                index.add_emissions(records, rows_of)
                 newest |= {r.partition: r for r in records if r.state is not None}
-                look(records)
+                on_records(records)
         await _index_dead_letters(settings, index)
         resolver = DecisionResolver(rules, index, committed)
         notes = setting_differences(settings, rules, newest.values())
