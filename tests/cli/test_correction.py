@@ -1,4 +1,4 @@
-"""`--set PATH=VALUE`: what is put into an event, and what stays as it was."""
+"""`--set PATH=VALUE`: what is set in an event, and what stays as it was."""
 
 import pytest
 
@@ -50,9 +50,7 @@ def test_what_is_not_named_keeps_its_place_and_every_digit() -> None:
         (b"[1]", "x.y=1", "--set x.y: the list there has no item x"),
     ],
 )
-def test_what_can_t_be_set_is_said_in_a_sentence(
-    value: bytes | None, assignment: str, words: str
-) -> None:
+def test_what_can_t_be_set_is_explained(value: bytes | None, assignment: str, words: str) -> None:
     with pytest.raises(DlqError) as refused:
         corrected(value, assignment)
     assert words in str(refused.value)

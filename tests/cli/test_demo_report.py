@@ -1,4 +1,4 @@
-"""The demo's verdict: whatever the worker does wrong, the oracle disagrees."""
+"""The result of the demo: whatever the worker does wrong, the oracle disagrees."""
 
 import dataclasses
 import io
@@ -112,7 +112,7 @@ def test_many_disagreements_are_cut_short() -> None:
     assert len(text.splitlines()) < 40
 
 
-def test_rows_are_what_stands_after_the_last_record() -> None:
+def test_rows_are_those_after_the_last_record() -> None:
     def record(product_id: int, event_id: str | None) -> SimpleNamespace:
         value = None if event_id is None else f'{{"last_event_id":"{event_id}"}}'.encode()
         return SimpleNamespace(key=b'{"product_id":%d}' % product_id, value=value)

@@ -48,11 +48,11 @@ def other_partition(key: bytes) -> int:
 
 
 async def sent(dlq: Dlq) -> dict[int, list[Record]]:
-    """Return what stands on the source topic, the empty partitions left out."""
+    """Return the records of the source topic by partition, without empty partitions."""
     return {p: records for p, records in (await dlq.read(dlq.names.source)).items() if records}
 
 
-async def test_a_dead_letter_is_tried_corrected_applied_and_not_sent_again(
+async def test_a_dead_letter_is_corrected_applied_and_not_sent_again(
     kafka: str, tmp_path: Path
 ) -> None:
     """The dry run sends nothing and says what the worker then does."""
@@ -158,7 +158,7 @@ ROW = b'{"product_id":42,"product_name":"a","price":"1.00"}'
 
 
 @pytest.mark.parametrize("known_by", ["state", "tombstone", "event", "others", "nothing"])
-async def test_with_another_key_an_event_goes_where_that_product_is(
+async def test_with_another_key_an_event_goes_to_the_partition_of_that_product(
     dlq: Dlq, known_by: str
 ) -> None:
     """By fact: its state, else its events; else as producers place keys; else where it was."""
@@ -187,7 +187,7 @@ async def test_with_another_key_an_event_goes_where_that_product_is(
     assert after == before
 
 
-async def test_a_product_with_two_rows_gets_no_event_more(dlq: Dlq) -> None:
+async def test_no_event_is_sent_for_a_product_with_two_rows(dlq: Dlq) -> None:
     letter: Record = (b"41", event(42), reasons(Reason.KEY_MISMATCH, 3))
     await dlq.write(dlq.names.dead_letters, 0, letter)
     for partition in (0, 2):
@@ -198,7 +198,7 @@ async def test_a_product_with_two_rows_gets_no_event_more(dlq: Dlq) -> None:
     assert await sent(dlq) == {}
 
 
-async def test_a_whole_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None:
+async def test_a_complete_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None:
     await dlq.write(dlq.names.dead_letters, 0, (b"1", b"{", reasons(Reason.INVALID_JSON, 2)))
     (tmp_path / "event.json").write_bytes(b'{"a":1.0}')
     file = str(tmp_path / "event.json")
@@ -209,7 +209,7 @@ async def test_a_whole_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None
 async def test_a_replay_that_is_killed_has_sent_and_marked_nothing_it_did_not_commit(
     dlq: Dlq,
 ) -> None:
-    """And one that another has overtaken sends nothing more: no letter is sent by two."""
+    """And one that another replay has fenced sends nothing more: no event is sent twice."""
     letters = [(b"%d" % n, b"{", reasons(Reason.INVALID_JSON, 2, n)) for n in range(600)]
     await dlq.write(dlq.names.dead_letters, 0, *letters)
     settings, selection = load_settings(dlq.settings), Selection()
@@ -250,7 +250,7 @@ def cut(key: bytes, value: bytes, headers: list[AnyHeader], dlq: Dlq) -> Any:
     return tuple(fitting(key, value, headers, added, 2000))
 
 
-async def test_a_truncated_letter_is_fetched_whole_from_its_source_or_refused(dlq: Dlq) -> None:
+async def test_a_truncated_event_is_read_from_its_source_or_refused(dlq: Dlq) -> None:
     value = b'{"a":"' + b"x" * 5000 + b'"}'
     headers: list[AnyHeader] = [("trace", b"abc")]
     await dlq.write(dlq.names.source, 2, (b"1", value, headers))
@@ -272,7 +272,7 @@ async def test_a_truncated_letter_is_fetched_whole_from_its_source_or_refused(dl
     assert f"is no longer on {dlq.names.source} at 2:0" in refused.stderr
 
 
-async def test_the_event_of_another_topic_of_that_name_is_not_taken_for_the_letter_s(
+async def test_an_event_of_a_recreated_topic_is_not_taken_for_that_of_the_dead_letter(
     dlq: Dlq,
 ) -> None:
     await dlq.write(dlq.names.source, 2, (b"1", b"y" * 5000, []))

@@ -70,7 +70,7 @@ async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
             assert worker.terminate() == 0
 
 
-def test_the_producer_places_keys_as_it_is_told(
+def test_the_producer_partitions_as_its_option_says(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = asyncio.run(Topics.made(kafka))
@@ -90,7 +90,7 @@ def test_the_producer_places_keys_as_it_is_told(
 def test_no_topic_that_librdkafka_filled_is_taken_for_one_that_grew(
     partitions: int, first: int
 ) -> None:
-    """Recovery refuses topics that grew, by where products stand; CRC32 is no sign of it."""
+    """Recovery refuses topics that grew, by the partitions of products; CRC32 is no sign of it."""
     for partition in range(partitions):
         here = [i for i in range(first, first + 4_000) if by_crc32(i, partitions) == partition]
         for products in (here[:20], here[-20:], here):

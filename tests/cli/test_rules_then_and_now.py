@@ -1,4 +1,4 @@
-"""What commands tell of the past is what the worker did then, whatever the settings are now."""
+"""Commands show the decisions that the worker made, whatever the settings are now."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def test_what_workers_did_with_any_settings_has_no_fault(
 
 
 @pytest.mark.parametrize("settings", SETTINGS[-2:], ids=str)
-def test_tail_tells_each_emission_and_each_dead_letter(
+def test_tail_shows_each_emission_and_each_dead_letter(
     done: Done, settings: dict[str, str]
 ) -> None:
     lines = done.topics.run(
@@ -75,7 +75,7 @@ def test_tail_tells_each_emission_and_each_dead_letter(
     assert dead == Counter(reason.decode() for reason in reasons)
 
 
-def test_inspect_tells_each_product_s_emissions(done: Done) -> None:
+def test_inspect_shows_the_emissions_of_each_product(done: Done) -> None:
     emitted = defaultdict(list)
     for partition, records in done.states.items():
         for record in records:
@@ -177,12 +177,12 @@ async def test_an_old_state_over_a_newer_one_is_a_fault(done: Done) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
-async def test_what_compaction_removed_is_told_by_the_rules_of_then(
+async def test_decisions_without_a_record_are_recomputed_with_the_rules_of_that_time(
     done: Done, settings: dict[str, str]
 ) -> None:
     """Of the part of a partition that was cleaned, the last record of each product is left.
 
-    What is no row stands here at the offsets that it and the markers of transactions leave unused.
+    Records that are not rows fill the offsets of removed records and of transaction markers.
     """
     random = Random(1)
     filler = SimpleNamespace(key=b"filler", value=b"", timestamp=1, headers=[])
@@ -203,7 +203,7 @@ async def test_what_compaction_removed_is_told_by_the_rules_of_then(
     assert topics.faults(**settings) == {title: (fillers, 0)}
 
 
-async def test_records_that_do_not_tell_their_rules_are_judged_by_their_fingerprints(
+async def test_records_without_rules_are_checked_by_their_fingerprints(
     done: Done,
 ) -> None:
     """As those of earlier versions; of DEDUP_REFRESH_AFTER these knew nothing, so it is set."""

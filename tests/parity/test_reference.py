@@ -33,7 +33,7 @@ if [ "$1" = get ]; then printf flink-0; else cat > "$SEEN" ; echo "$@" >> "$SEEN
         "VIEW current_product_state",
     ],
 )
-def test_every_name_of_the_seed_stands_in_the_sql(name: str) -> None:
+def test_every_name_of_the_seed_is_in_the_sql(name: str) -> None:
     statements = split(SQL.read_text("utf-8"))
     assert sum(s.startswith((f"CREATE {name} ", f"CREATE {name}\n")) for s in statements) == 1
 
@@ -94,7 +94,7 @@ def test_what_was_emitted_before_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", CHANGED_RULES)
-def test_every_rule_that_is_changed_stands_in_the_sql(name: str) -> None:
+def test_every_changed_rule_is_in_the_sql(name: str) -> None:
     assert changed_sql(name) != SQL.read_text("utf-8")
 
 
@@ -193,9 +193,7 @@ def test_a_walk_has_what_tells_rules_apart() -> None:
         ({"DEDUP_PARTITION": "4"}, "DEDUP_PARTITION is not a setting"),
     ],
 )
-def test_the_command_says_in_a_sentence_what_is_wrong(
-    environ: Mapping[str, str], named: str
-) -> None:
+def test_the_command_explains_what_is_wrong(environ: Mapping[str, str], named: str) -> None:
     done = CliRunner(env=environ).invoke(cli, ["parity"])
     assert done.exit_code == 1
     assert named in done.stderr
