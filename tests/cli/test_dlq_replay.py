@@ -10,7 +10,7 @@ from zlib import crc32
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from click.testing import CliRunner
 
@@ -23,7 +23,7 @@ from dedup.dlq.selection import Selection, find, resubmissions
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.cli.dead_letters import Dlq, Record, reasons, until
+from tests.cli.dead_letters import Dlq, Record, admin_client, reasons, until
 from tests.support.records import event
 from tests.support.topics import partition_of, read_topic
 from tests.support.workers import WorkerProcess
@@ -127,7 +127,7 @@ async def test_an_event_goes_back_where_it_came_from_whatever_its_key_and_the_to
     kafka: str,
 ) -> None:
     dlq = Dlq(kafka)
-    async with _admin(kafka) as client:
+    async with admin_client(kafka) as client:
         await client.create_topics([NewTopic(dlq.names.dead_letters, 1, 1)])
     await ensure_topics(load_settings(dlq.settings))
     for number in range(12):
@@ -264,7 +264,7 @@ async def test_a_truncated_event_is_read_from_its_source_or_refused(dlq: Dlq) ->
     assert await sent(dlq) == {2: [(b"1", v, headers) for v in (value, changed, value)]}
 
     tp = TopicPartition(dlq.names.source, 2)
-    async with _admin(dlq.kafka) as client:
+    async with admin_client(dlq.kafka) as client:
         await client.delete_records({tp: RecordsToDelete(before_offset=1)})
     refused = dlq.run("replay", "0:0", "--yes")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -278,18 +278,6 @@ async def test_an_event_of_a_recreated_topic_is_not_taken_for_that_of_the_dead_l
     await dlq.write(dlq.names.source, 2, (b"1", b"y" * 5000, []))
     await dlq.write(dlq.names.dead_letters, 0, cut(b"1", b"x" * 5000, [], dlq))
     assert "was too large" in dlq.run("replay", "0:0", "--yes").stderr
-
-
-class _admin:  # noqa: N801 - a context, not a class to those who use it
-    def __init__(self, kafka: str) -> None:
-        self._client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        await self._client.start()
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
 
 
 @pytest.mark.parametrize(
