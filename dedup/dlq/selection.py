@@ -117,7 +117,7 @@ async def replay(
             async with aclosing(events):
                 return await replayer.send(events)
     except KafkaError as error:
-        why = refusal(error, settings, right="WRITE")
+        why = refusal(error, settings, permission="WRITE")
         raise DlqError(f"Nothing can be re-submitted: {why}") from error
 
 

@@ -8,7 +8,7 @@ from dedup.inspection.decided_events import DecidedEvent, decide_records
 from dedup.inspection.recorded_output import open_recorded_output, setting_differences
 from dedup.inspection.resolver import DecisionResolver
 from dedup.inspection.states import StateRecord, StatesOnDisk, load_states, states_on_disk
-from dedup.kafka.offsets import positions_of_states
+from dedup.kafka.offsets import ends_of_states
 from dedup.kafka.topic_reader import Batches, TopicReader, open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
@@ -67,7 +67,7 @@ async def _load_known_states(
 
     The second result is the newest record of each partition.
     """
-    positions = await positions_of_states(settings)
+    positions = await ends_of_states(settings)
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
         return positions, await load_states(output, states, rules.scheme)

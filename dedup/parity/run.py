@@ -34,7 +34,7 @@ class ParityError(ExplainedError):
 async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
     """Print the products that differ; return their number. Raises ParityError."""
     if (fault := await connection_fault(settings)) is not None:
-        raise ParityError(fault.sentence)
+        raise ParityError(fault.message)
     try:
         return await _compare(settings, show, parallelism)
     except (KafkaError, TimeoutError) as error:

@@ -1,7 +1,6 @@
 """Runs the action of a command with the settings of the environment."""
 
 import asyncio
-import logging
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -10,6 +9,7 @@ from typing import TypeVar
 import click
 
 from dedup.kafka.client import adjust_aiokafka
+from dedup.observability.logs import silence_client
 from dedup.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -32,6 +32,6 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
 
 
 def prepare_client() -> None:
-    """Adjust aiokafka, and mute its log: a command prints one error, not the client's retries."""
+    """Adjust aiokafka, and silence its log: a command prints one error, not each retry."""
     adjust_aiokafka()
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    silence_client()
