@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from dedup.web.group import ASKED_EVERY_S
+from dedup.web.group_queries import ASKED_EVERY_S
 from dedup.web.models import Overview, ProductDetail, ProductList
 from tests.support.records import event
 from tests.support.topics import partition_of, wait_until_done
@@ -183,7 +183,7 @@ def test_a_product_in_two_partitions_is_shown_in_both(group: Pair) -> None:
         value = event(group.twice, number=3, product_name="Lamp", price="2.00")
         verdict = get(f"{url}/api/check", value)[1]
         assert verdict["outcome"] == "duplicate"
-        assert f"known in partition {older} too" in verdict["why"]
+        assert f"also known in partition {older}." in verdict["why"]
 
 
 def test_list_and_search_walk_over_all_partitions_both_ways(group: Pair) -> None:
@@ -230,7 +230,7 @@ def test_the_overview_is_of_the_group_from_either_worker(group: Pair) -> None:
         assert len(figures) == 2
         assert sum((Counter(each.totals) for each in figures), Counter()) == +totals
         html = get(f"{url}/")[1]
-        assert "All 2 workers together, each counted since its own start" in html
+        assert "Figures of 2 workers together, each counted since its own start" in html
         row = re.search(r'duplicate</span></th>(?:<td class="n"[^>]*>[^<]*</td>){2}', html)
         assert row is not None
         assert row[0].endswith(f">{PRODUCTS}</td>")
@@ -287,8 +287,8 @@ def test_a_silent_worker_s_figures_are_said_to_be_missing(pair: Pair) -> None:
         pair.silent: True,
     }
     html = get(f"{pair.urls[0]}/")[1]
-    assert "These figures are not of the whole group." in html
-    assert "The counts lack workers." in get(f"{pair.urls[0]}/dead-letters")[1]
+    assert "These figures do not cover the whole group." in html
+    assert "The counts do not cover the whole group." in get(f"{pair.urls[0]}/dead-letters")[1]
 
 
 def test_a_silent_worker_is_asked_once_a_second_however_many_look(pair: Pair) -> None:

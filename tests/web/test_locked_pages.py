@@ -114,7 +114,7 @@ async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
             await PartitionRouter(knows_not, knows_not.settings).ask(
                 url, Overview, Ask("/api/overview")
             )
-        assert f"The worker at {url} refuses this worker's DEDUP_WEB_TOKEN" in str(refused.value)
+        assert f"The worker at {url} rejects this worker's DEDUP_WEB_TOKEN" in str(refused.value)
 
 
 async def test_a_worker_that_does_not_answer_is_named_with_the_cure(tmp_path: Path) -> None:

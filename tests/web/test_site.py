@@ -231,9 +231,9 @@ def test_the_description_is_valid_and_covers_every_json_page(site: Site) -> None
         ("/api/nothing", 404, "Not Found"),
         ("/api/products/0", 404, "from 1 to 2^63-1"),
         ("/api/products/9999999999999999999", 404, "from 1 to 2^63-1"),
-        ("/api/products?after=x", 400, "after is a product_id"),
-        ("/api/products?before=-1", 400, "before is a product_id"),
-        ("/api/products?after=9223372036854775808", 400, "after is a product_id"),
+        ("/api/products?after=x", 400, "after must be a product_id"),
+        ("/api/products?before=-1", 400, "before must be a product_id"),
+        ("/api/products?after=9223372036854775808", 400, "after must be a product_id"),
     ],
 )
 def test_a_wrong_address_is_answered_with_a_sentence(

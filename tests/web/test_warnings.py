@@ -130,7 +130,9 @@ def test_a_dry_run_says_so_on_every_page_and_counts_nothing_as_written(
     page = browser.new_page()
     for path in PAGES:
         page.goto(dry + path)
-        expect(page.locator(".banner.observing")).to_contain_text("Dry run: this worker observes.")
+        expect(page.locator(".banner.observing")).to_contain_text(
+            "Dry run: this worker only observes."
+        )
         page.goto(worker + path)
         assert page.get_by_text("Dry run").count() == 0, path
     page.goto(dry)
