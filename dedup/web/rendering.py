@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from dedup.core.decide import Outcome
 from dedup.web.chart import chart
@@ -64,6 +65,25 @@ def _words(value: str) -> str:
     return value.replace("_", " ")
 
 
+def _offset(value: int | None) -> str:
+    """Return an offset as commands accept it: without separators."""
+    return "–" if value is None else str(value)  # noqa: RUF001 - as above
+
+
+def _field(name: str) -> Markup:
+    """Return the name of a field, which may break after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def _code(text: str) -> Markup:
+    """Return a text with what is between backticks as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 _pages: Final = Environment(
     loader=PackageLoader("dedup.web"),
     autoescape=True,
@@ -72,7 +92,16 @@ _pages: Final = Environment(
     lstrip_blocks=True,
 )
 _pages.filters.update(
-    number=_number, rate=_rate, share=_share, bytes=_bytes, time=_time, clock=_clock, words=_words
+    number=_number,
+    rate=_rate,
+    share=_share,
+    bytes=_bytes,
+    time=_time,
+    clock=_clock,
+    words=_words,
+    offset=_offset,
+    field=_field,
+    code=_code,
 )
 _pages.globals.update(chart=chart, meanings=MEANINGS, observed=OBSERVED)
 
