@@ -50,7 +50,7 @@ CREATE TABLE products (
         ("DROP CONSTRAINT products_pkey", "products.product_id is not unique"),
         (
             "DROP COLUMN discount, ADD COLUMN discount numeric GENERATED ALWAYS AS (price) STORED",
-            "products.discount is generated always",
+            "products.discount is GENERATED ALWAYS",
         ),
     ],
 )
@@ -198,7 +198,7 @@ async def test_a_missing_right_is_named(kafka: str, postgres: PostgresServer) ->
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "POSTGRES_DSN is not set: Where PostgreSQL is"),
+        ({}, "POSTGRES_DSN is not set: Connection to PostgreSQL"),
         ({"POSTGRES_DSN": "s3cret"}, "POSTGRES_DSN is not accepted: expected postgresql://"),
         ({"POSTGRES_DSN": "postgresql://a:s3cret@h:1/x?no=1"}, "POSTGRES_DSN is not accepted"),
         ({"POSTGRES_DSN": "host=h", "POSTGRES_TABLE": "a b"}, "POSTGRES_TABLE=a b is not accepted"),

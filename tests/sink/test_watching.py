@@ -91,7 +91,7 @@ async def test_while_postgres_is_away_the_lag_grows_and_the_log_says_so_once(
                 await asyncio.sleep(0.1)
     lines = log.read_text().splitlines()
     assert 1 <= sum("PostgreSQL is not available" in line for line in lines) <= 3, lines
-    assert sum("PostgreSQL works again after" in line for line in lines) == 1, lines
+    assert sum("PostgreSQL is available again after" in line for line in lines) == 1, lines
 
 
 async def test_a_postgres_that_is_away_at_start_is_named_at_once(
