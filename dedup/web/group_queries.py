@@ -47,7 +47,7 @@ class GroupQueries:
             return found
         raise HTTPServiceUnavailable(
             text=f"Not every partition could be searched for product {product_id}: it is not known "
-            f"in {named_partitions(covered)}. {sentences(unanswered)} "
+            f"in {named_partitions(covered)}. {joined_reasons(unanswered)} "
             f"`dedup inspect {product_id}` reads the topics and needs no worker."
         )
 
@@ -63,7 +63,7 @@ class GroupQueries:
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._router.not_covered(covered, unanswered)
         if not answers:
-            raise HTTPServiceUnavailable(text=sentences(unanswered))
+            raise HTTPServiceUnavailable(text=joined_reasons(unanswered))
         return merge_lists(answers, unanswered, after, before, search)
 
     async def _all(
@@ -118,7 +118,7 @@ class GroupQueries:
         )
 
 
-def sentences(unanswered: Iterable[Unanswered]) -> str:
+def joined_reasons(unanswered: Iterable[Unanswered]) -> str:
     """Return the reasons for all missing answers as one text."""
     return " ".join(each.why for each in unanswered)
 
