@@ -60,16 +60,14 @@ async def test_the_table_is_what_a_random_history_leaves(
         assert table(postgres) == history.table
 
 
-async def test_what_was_aborted_never_stands_in_the_table(
-    kafka: str, postgres: PostgresServer
-) -> None:
+async def test_aborted_records_never_reach_the_table(kafka: str, postgres: PostgresServer) -> None:
     topic, history = await make_topic(kafka), RandomTopic(9)
     async with running(settings(kafka, postgres, topic)):
         await write_in_transactions(kafka, topic, history)
         await until_equal(postgres, history.table)
 
 
-async def test_records_that_are_no_rows_are_left_out_and_named(
+async def test_records_that_are_not_rows_are_skipped_and_logged(
     kafka: str, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, history = await make_topic(kafka), RandomTopic(1)
@@ -84,7 +82,7 @@ async def test_records_that_are_no_rows_are_left_out_and_named(
 async def test_kill_9_again_and_again_applies_every_state_once(
     kafka: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """Each sink is of a new group: what the group committed plays no part."""
+    """Each sink has a new group: committed offsets are not used."""
     postgres.ask(AUDIT)
     topic, history, chance = await make_topic(kafka), RandomTopic(5), random.Random(5)
     log = tmp_path / "log"
@@ -162,7 +160,7 @@ async def test_sinks_that_both_hold_every_partition_put_nothing_old_over_new(
     assert "Another sink applied these records" in (tmp_path / "a").read_text()
 
 
-async def test_a_postgres_that_crashes_is_waited_for(kafka: str) -> None:
+async def test_the_sink_reconnects_after_a_crash_of_postgres(kafka: str) -> None:
     topic, history = await make_topic(kafka), RandomTopic(7)
     with PostgresServer() as own:
         own.ask(AUDIT)
@@ -177,7 +175,7 @@ async def test_a_postgres_that_crashes_is_waited_for(kafka: str) -> None:
         assert written_twice(own) == []
 
 
-async def test_brokers_that_are_away_are_waited_for(postgres: PostgresServer) -> None:
+async def test_the_sink_retries_while_brokers_are_unavailable(postgres: PostgresServer) -> None:
     postgres.ask(AUDIT)
     history = RandomTopic(8)
     with LocalKafka() as own:
@@ -194,7 +192,7 @@ async def test_brokers_that_are_away_are_waited_for(postgres: PostgresServer) ->
     assert written_twice(postgres) == []
 
 
-async def test_sigterm_ends_it_in_order(
+async def test_sigterm_shuts_it_down_gracefully(
     kafka: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     topic, history = await make_topic(kafka), RandomTopic(3)

@@ -209,7 +209,7 @@ def walk(url: str, search: str, by: str, following: str, at: int | None) -> list
     return found
 
 
-def test_verdicts_are_by_the_known_state_wherever_it_is(group: Pair) -> None:
+def test_a_check_uses_the_known_state_of_whichever_worker_owns_it(group: Pair) -> None:
     for product_id in range(1, 21):
         same = event(product_id, number=2, product_name=name_of(product_id))
         other = event(product_id, number=2, product_name=name_of(product_id), price="3.00")
@@ -277,7 +277,7 @@ def test_what_this_worker_knows_is_shown_while_another_is_silent(pair: Pair) -> 
     assert f"{pair.silent} has not answered since" in get(f"{url}/products")[1]
 
 
-def test_a_silent_worker_s_figures_are_said_to_be_missing(pair: Pair) -> None:
+def test_a_silent_worker_s_figures_are_reported_as_missing(pair: Pair) -> None:
     view = Overview.model_validate(get(f"{pair.urls[0]}/api/overview")[1])
     assert view.group is not None
     assert (view.group.answered, view.group.products, view.group.lag_records) == (1, None, None)

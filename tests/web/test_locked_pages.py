@@ -61,7 +61,7 @@ async def test_every_response_has_the_headers_errors_too(tmp_path: Path) -> None
             assert has_headers(response), response.headers
 
 
-async def test_an_error_of_a_page_has_the_headers_and_tells_nothing() -> None:
+async def test_an_error_page_has_the_headers_and_reveals_nothing() -> None:
     async def fail(_request: Request) -> None:
         raise RuntimeError("inner workings")
 
