@@ -129,7 +129,7 @@ class Connecting:
     def _give_up_after(self, give_up_at: float) -> None:
         if monotonic() > give_up_at:
             raise SinkError(
-                f"PostgreSQL can't be connected to ({self._why}). Start it, or correct "
+                f"Can't connect to PostgreSQL ({self._why}). Start it, or correct "
                 "POSTGRES_DSN (the password can be set in PGPASSWORD)."
             )
 

@@ -8,7 +8,7 @@ from dedup.web.server import LockedWeb
 
 
 def add_pages(app: DedupApp, settings: Settings, table: StateTable) -> None:
-    """Give the app a web server that serves our pages and none of Faust's."""
+    """Install a web server in the app that serves our pages and none of Faust's."""
     web = LockedWeb(app, settings)
     Pages(app, settings, table).add_to(web.web_app)
     app.web = web  # a cached property that nothing has read yet

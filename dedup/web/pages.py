@@ -106,7 +106,7 @@ class Pages:
                 response = _json(Error(error=text or ""), error.status)
             else:
                 response = self._page(
-                    request, "error.html", error.status, reason=error.reason, text=text
+                    request, "error.html", error.status, reason=error.reason, text=text or ""
                 )
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]

@@ -182,7 +182,9 @@ async def test_a_postgres_that_is_not_there_is_named_and_no_secret_is(
     own = {"POSTGRES_DSN": f"postgresql://sink:s3cret@127.0.0.1:{free_port()}/x"}
     own |= {"KAFKA_BOOTSTRAP_SERVERS": kafka}
     own |= {"KAFKA_SRC_PRODUCTS_TOPIC": await make_topic(kafka)}
-    with pytest.raises(SinkError, match=r"connected to .*refused.*POSTGRES_DSN") as refused:
+    with pytest.raises(
+        SinkError, match=r"connect to PostgreSQL .*refused.*POSTGRES_DSN"
+    ) as refused:
         await run_sink(load_sink_settings(own))
     assert "s3cret" not in str(refused.value)
 

@@ -254,7 +254,9 @@ def test_a_product_that_may_be_with_a_silent_worker_is_not_said_to_be_unknown(pa
             assert status == 503
             assert f"The worker at {pair.silent} has not answered since " in text
             assert "set DEDUP_WEB_URL there" in text
-            assert f"`dedup inspect {product_id}` reads the topics" in text
+            command = f"dedup inspect {product_id}"
+            command = f"`{command}`" if path.startswith("/api") else f"<code>{command}</code>"
+            assert f"{command} reads the topics" in text
             assert "TimeoutError" not in text
             assert seconds < 10, "2 s, and what a busy machine adds"
     status, body, _ = timed(f"{url}/api/check", event(there, number=9))
