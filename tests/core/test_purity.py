@@ -158,7 +158,7 @@ def test_the_producer_imports_only_the_core_kafka_and_how_clients_log(path: Path
 
 def test_the_producer_loads_neither_faust_nor_a_database() -> None:
     modules = loaded("import producer.__main__")
-    assert "dedup.kafka.client" in modules
+    assert "dedup.kafka.connecting" in modules
     assert not modules & {"faust", "mode", "rocksdict", "psycopg"}
 
 
