@@ -21,7 +21,6 @@ from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
-from dedup.kafka.groups import check_group
 from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
 from dedup.kafka.topics import StatesTopic, describe_states_topic

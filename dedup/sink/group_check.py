@@ -3,8 +3,7 @@
 import logging
 from typing import Final
 
-from dedup.kafka.groups import is_of_another_type
-from dedup.kafka.topics import check_group
+from dedup.kafka.groups import check_group, is_of_another_type
 from dedup.sink.settings import SinkSettings
 
 _OTHER_MEMBERS: Final = (
