@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
+from dedup.core.batch_result import BatchResult, SourceRecord
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Decision, Position, ProcessingTime
 from dedup.core.event import Event
-from dedup.core.read import read_event
+from dedup.core.read import read_value
 from dedup.core.state import State
-from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.consumer_thread import SourceRecord
 
 RECORDS_KEPT: Final = 10_000
 """Records that the kept batches may hold together; the newest batch is kept whatever it holds."""
@@ -114,12 +113,12 @@ class DecisionLog:
         self._bytes = 0
         self._followed: OrderedDict[bytes, _Followed] = OrderedDict()
 
-    def keep(self, applied: AppliedBatch) -> None:
+    def keep(self, result: BatchResult) -> None:
         """Remember a batch, and forget the oldest ones beyond the bounds."""
-        records = applied.records
+        records = result.records
         sample = records[::_SAMPLE_EVERY]
         size = sum(len(record.value or b"") for record in sample) * len(records) // len(sample)
-        batch = _Kept(applied.partition, records, applied.before, applied.clock, size)
+        batch = _Kept(result.partition, records, result.before, result.clock, size)
         self._kept.append(batch)
         self._records += len(records)
         self._bytes += size
@@ -170,7 +169,7 @@ def _decisions(kept: _Kept, key: bytes, product_id: int, decide: Decide) -> Iter
     for record in kept.records:
         if record.key != key:
             continue
-        event = read_event(record.key, record.value)
+        event = read_value(key, product_id, record.value)
         at = Position(kept.partition, record.offset)
         decision = decide(event, state, at, kept.clock)
         yield PastDecision(event, state, decision, at, kept.clock)

@@ -14,9 +14,9 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.consumer import committed_consumer, log_end_consumer
+from dedup.kafka.unread_records import unread_records
 from dedup.observability.ages import Arrivals, believable_age
 from dedup.settings import Settings
-from dedup.streaming.consumer_thread import unread_records
 
 FIRST_RECORD_WITHIN_S: Final = 1.0
 _POLL_MS: Final = 100

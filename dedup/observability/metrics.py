@@ -3,9 +3,10 @@
 Everything is counted once per batch or every few seconds, never per event.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from itertools import islice
 from math import nan
 from typing import Any, Final
 
@@ -20,13 +21,10 @@ from prometheus_client import (
 )
 
 from dedup import __version__
+from dedup.core.batch_result import BatchResult
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Outcome
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
-from dedup.core.row import read_output_key
-from dedup.core.state import State
-from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.output import OutputRecord
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
 
@@ -148,21 +146,21 @@ class Metrics:
     def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
         return Gauge(f"dedup_{name}", help_text, labels, registry=self.registry)
 
-    def count(self, applied: AppliedBatch) -> None:
+    def count(self, result: BatchResult) -> None:
         """Add the results of one batch."""
-        for outcome, number in applied.outcomes.items():
+        for outcome, number in result.outcomes.items():
             self._events.labels(outcome).inc(number)
-        for reason, number in applied.reasons.items():
+        for reason, number in result.reasons.items():
             self._dead_letters.labels(reason).inc(number)
-        self._offset_regressions.inc(applied.offset_regressions)
-        self._batch_seconds.observe(applied.seconds)
-        if applied.oldest_age_s is not None:
-            self._end_to_end_seconds.observe(applied.oldest_age_s)
-        emitted = applied.output.states
-        compared = emitted[:COMPARED_PER_BATCH]
-        for field, number in _field_changes(compared, applied.before).items():
+        self._offset_regressions.inc(result.offset_regressions)
+        self._batch_seconds.observe(result.seconds)
+        if result.oldest_age_s is not None:
+            self._end_to_end_seconds.observe(result.oldest_age_s)
+        emitted = len(result.emitted)
+        compared = min(emitted, COMPARED_PER_BATCH)
+        for field, number in _field_changes(result, compared).items():
             if number:
-                self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
+                self._field_changes.labels(field).inc(number * emitted / compared)
 
     def dead_letters(self) -> dict[str, int]:
         """Return the dead letters counted so far, by reason."""
@@ -192,15 +190,13 @@ class Metrics:
                     gauge.remove(*sample.labels.values())
 
 
-def _field_changes(emitted: Sequence[OutputRecord], before: Mapping[int, State]) -> dict[str, int]:
-    """Count the fields in which each emission differs from the state it replaced."""
+def _field_changes(result: BatchResult, compared: int) -> dict[str, int]:
+    """Count the fields in which the first emissions differ from the states they replaced."""
     changes = dict.fromkeys(CONTENT_FIELDS, 0)
     rows: dict[int, bytes | None] = {}
-    for record in emitted:
-        product_id = read_output_key(record.key)
-        if product_id is None:
-            raise AssertionError(record)
-        known = before.get(product_id)
+    emissions = zip(result.emitted, result.output.states, strict=True)
+    for product_id, record in islice(emissions, compared):
+        known = result.before.get(product_id)
         old = rows.get(product_id, None if known is None else known.row)
         new = rows[product_id] = record.value
         if old is not None and new is not None:

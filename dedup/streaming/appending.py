@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from dedup.core.batch_result import OutputRecord
 from dedup.core.deadletter import record_bytes
 from dedup.kafka.header_keys import create_batch
-from dedup.streaming.output import OutputRecord
 
 
 async def append(

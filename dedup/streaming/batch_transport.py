@@ -44,15 +44,19 @@ logger = get_logger(__name__)
 class BatchConsumer(driver.Consumer):
     """The consumer that keeps the position chain and commits the done prefix."""
 
-    commits = True
-    """Whether offsets are committed here; not if they travel in a transaction with the output."""
-
-    on_refused: Callable[[KafkaError], None]
-    """Called when the brokers refuse to be read, such as for want of a right, or do not answer."""
-
     _thread: BatchConsumerThread
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, commits: bool, on_refused: Callable[[KafkaError], None], **kwargs: Any
+    ) -> None:
+        """Take Faust's arguments and two of this transport.
+
+        `commits`: whether offsets are committed here; not if they travel in a transaction with the
+        output. `on_refused` is called when the brokers refuse to let the source be read, such as
+        for want of a permission, or do not answer.
+        """
+        self._commits = commits
+        self._on_refused = on_refused
         self._expected: dict[TP, int] = {}
         self._undone: dict[TP, deque[RecordBatch]] = {}
         self._asked_for: set[TP] = set()
@@ -122,7 +126,7 @@ class BatchConsumer(driver.Consumer):
                 raise error
             await self._patience.wait(error)
         except KafkaError as refused:
-            self.on_refused(refused)
+            self._on_refused(refused)
             await asyncio.sleep(1.0)
 
     def _has_room(self, tp: TP) -> bool:
@@ -227,7 +231,7 @@ class BatchConsumer(driver.Consumer):
         return offset
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        if not self.commits or await super()._commit(offsets):
+        if not self._commits or await super()._commit(offsets):
             return True
         for tp in offsets.keys() & self._expected.keys():  # the next commit takes them along
             stub = RecordBatch(tp, [], offsets[tp], partial(self._batch_done, tp), done=True)

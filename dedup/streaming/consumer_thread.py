@@ -4,14 +4,13 @@ It is Faust's consumer thread, with its own loop, so that heartbeats go on while
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import (
     IllegalGenerationError,
     KafkaConnectionError,
@@ -26,10 +25,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import get_logger
 
+from dedup.core.batch_result import SourceRecord
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.consumer import ISOLATION_LEVEL
 from dedup.kafka.patience import Patience
 from dedup.kafka.stable_offsets import stable_offsets
+from dedup.kafka.unread_records import unread_records
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
@@ -39,23 +40,6 @@ sent is not in it, and starves until the others have something.
 """
 
 logger = get_logger(__name__)
-
-
-class SourceRecord(Protocol):
-    """A record as it was fetched; `timestamp` is in milliseconds since the epoch."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102 - Kafka's words, as are those below
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp_type(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
 
 
 class FetchedBatch(NamedTuple):
@@ -237,15 +221,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, offset)
 
         await self.call_thread(go)
-
-
-def unread_records(fetcher: Any, tp: Any) -> Any | None:
-    """Return what a consumer has fetched of a partition and not handed out, or None.
-
-    It is aiokafka's `PartitionRecords`: an iterator of records that keeps the fetch they are in.
-    """
-    fetched = fetcher._records.get(tp)
-    return fetched._partition_records if isinstance(fetched, FetchResult) else None
 
 
 def _spare_consumer_records(fetcher: Any, tp: TP) -> None:

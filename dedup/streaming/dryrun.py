@@ -13,13 +13,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from mode import Service, get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.offsets import positions_of_states
 from dedup.settings import Settings
-from dedup.streaming.output import Output
-from dedup.streaming.publisher import MAX_BATCH_BYTES
 from dedup.streaming.recovery import ChangelogReader
 
 logger = get_logger(__name__)
@@ -28,8 +27,6 @@ logger = get_logger(__name__)
 class DryRunPublisher(Service):
     """Drops every output."""
 
-    batch_bytes: int = MAX_BATCH_BYTES
-    letters_batch_bytes: int = MAX_BATCH_BYTES
     commits_offsets = False
 
     async def acquire(self, partitions: Collection[int]) -> None:

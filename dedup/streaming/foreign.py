@@ -11,16 +11,15 @@ Nothing is done for an event, two look-ups for a batch, and nothing is read whil
 from collections import deque
 from collections.abc import Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service, get_logger
 
 from dedup.kafka.consumer import committed_consumer
-
-if TYPE_CHECKING:
-    from dedup.streaming.application import DedupApp
+from dedup.observability.metrics import Metrics
+from dedup.settings import Settings
 
 EVERY_S: Final = 3.0
 GAPS_KEPT: Final = 20
@@ -50,9 +49,10 @@ class Gap(NamedTuple):
 class ForeignRecords(Service):
     """Counts foreign records, and warns of them once per partition and episode."""
 
-    def __init__(self, app: "DedupApp", **kwargs: Any) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._app = app
+        self._settings = settings
+        self._metrics = metrics
         self._expected: dict[int, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT)
         self._found_at: dict[int, float] = {}
@@ -89,7 +89,7 @@ class ForeignRecords(Service):
 
     async def _look(self) -> None:
         """Read the gaps, the newest first, as many as are there now."""
-        consumer = committed_consumer(self._app.settings, auto_offset_reset="earliest")
+        consumer = committed_consumer(self._settings, auto_offset_reset="earliest")
         await consumer.start()
         try:
             for _ in range(len(self._gaps)):
@@ -103,7 +103,7 @@ class ForeignRecords(Service):
     async def _read(
         self, consumer: AIOKafkaConsumer, gap: Gap
     ) -> list[ConsumerRecord[bytes | None, bytes | None]]:
-        tp = TopicPartition(self._app.settings.KAFKA_SRC_PRODUCTS_TOPIC, gap.partition)
+        tp = TopicPartition(self._settings.KAFKA_SRC_PRODUCTS_TOPIC, gap.partition)
         stop = min(gap.stop, gap.start + READ_AT_MOST)
         consumer.assign([tp])
         consumer.seek(tp, gap.start)
@@ -117,8 +117,8 @@ class ForeignRecords(Service):
     def _tell(self, gap: Gap, found: list[ConsumerRecord[bytes | None, bytes | None]]) -> None:
         if not found:
             return
-        self._app.metrics.foreign_records.inc(len(found))
-        now, settings = monotonic(), self._app.settings
+        self._metrics.foreign_records.inc(len(found))
+        now, settings = monotonic(), self._settings
         before = self._found_at.get(gap.partition)
         self._found_at[gap.partition] = now
         if before is not None and now - before < QUIET_S:

@@ -11,11 +11,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from dedup.core.batch_result import Output
 from dedup.core.row import SOURCE_HEADER
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.stable_offsets import stable_offsets
 from dedup.settings import Settings
-from dedup.streaming.output import Output
 
 
 class Ending(Enum):

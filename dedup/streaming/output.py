@@ -1,36 +1,9 @@
-"""What a batch puts on Kafka, and whoever makes it durable there."""
+"""Whoever makes the output of a batch durable, and how that can fail."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Protocol
 
-import msgspec
-
-
-class OutputRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record for `src_products` or for the dead letters, in bytes."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-@dataclass
-class Output:
-    """What a batch of one source partition puts on Kafka.
-
-    `states` go to the same partition of `src_products`, in order. `first_offset` is that of the
-    batch's first record, `source_offset` the one after the batch. The states were decided on from
-    those on `src_products` before `states_offset`.
-    """
-
-    partition: int
-    first_offset: int
-    source_offset: int
-    states_offset: int
-    timestamp_ms: int
-    states: list[OutputRecord] = field(default_factory=list)
-    dead_letters: list[OutputRecord] = field(default_factory=list)
+from dedup.core.batch_result import Output
 
 
 class PublishError(Exception):

@@ -28,13 +28,14 @@ from aiokafka.errors import (
 from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
 from dedup.streaming.appending import append, portions
-from dedup.streaming.output import FencedError, Output, PublishError
+from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.producerclient import (
     cause_of,
     pace_metadata,
@@ -90,18 +91,25 @@ logger = get_logger(__name__)
 class KafkaPublisher(Service):
     """A transaction per batch, by a producer per source partition."""
 
-    is_member: Callable[[], Awaitable[bool]] | None = None
-    """See `Attempts.is_member`."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        is_member: Callable[[], Awaitable[bool]] | None = None,
+        states_batch_bytes: int = MAX_BATCH_BYTES,
+        dead_letters_batch_bytes: int = MAX_BATCH_BYTES,
+        **kwargs: Any,
+    ) -> None:
+        """Take the settings and what the topics accept.
 
-    batch_bytes: int = MAX_BATCH_BYTES
-    """Size of a record batch; one that holds a single record may be larger."""
-
-    letters_batch_bytes: int = MAX_BATCH_BYTES
-    """The same of a batch of dead letters, if it is smaller."""
-
-    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+        `is_member`: see `Attempts.is_member`. The others are the largest record batches that the
+        output topic and the dead-letter topic accept; one with a single record may be larger.
+        """
         super().__init__(**kwargs)
         self._settings = settings
+        self.is_member = is_member
+        self._batch_bytes = min(MAX_BATCH_BYTES, states_batch_bytes)
+        self._dead_letters_batch_bytes = min(MAX_BATCH_BYTES, dead_letters_batch_bytes)
         self._producers: dict[int, AIOKafkaProducer] = {}
 
     @property
@@ -135,7 +143,7 @@ class KafkaPublisher(Service):
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             acks="all",
-            max_batch_size=self.batch_bytes,
+            max_batch_size=self._batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
         pace_metadata(producer.client)
@@ -274,7 +282,7 @@ class KafkaPublisher(Service):
             append(
                 producer,
                 TopicPartition(letters, into),
-                portions(output.dead_letters, self.letters_batch_bytes),
+                portions(output.dead_letters, self._dead_letters_batch_bytes),
                 output.timestamp_ms,
             ),
         )

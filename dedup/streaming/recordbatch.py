@@ -8,7 +8,8 @@ from typing import Any, Final
 from faust import Schema
 from faust.types import TP, AppT, Message
 
-from dedup.streaming.consumer_thread import FetchedBatch, SourceRecord
+from dedup.core.batch_result import SourceRecord
+from dedup.streaming.consumer_thread import FetchedBatch
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000

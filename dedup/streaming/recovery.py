@@ -63,13 +63,14 @@ class ChangelogReader:
         rules: Rules,
         metrics: Metrics,
         *,
+        partitions: int,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._table = table
         self._rules = rules
         self._metrics = metrics
-        self.partitions = 1
+        self._topic_partitions = partitions
         self._now = now
 
     async def restore(self, partitions: Sequence[int]) -> int:
@@ -141,13 +142,16 @@ class ChangelogReader:
         The topics had fewer partitions - the data directory remembers the number; this is for one
         that was lost -, or a Flink job placed its rows by their own keys.
         """
+        number = self._topic_partitions
         for partition in partitions:
             states = islice(self._table.data.partition(partition).items(), SAMPLE)
             product_ids = [product_id for product_id, _ in states]
-            before = partitions_before(product_ids, partition, self.partitions)
+            before = partitions_before(product_ids, partition, number)
             if before is not None:
-                raise StoreError(grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self.partitions))
-            if placed_by_json_key(product_ids, partition, self.partitions):
+                raise StoreError(
+                    grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self._topic_partitions)
+                )
+            if placed_by_json_key(product_ids, partition, number):
                 raise StoreError(misplaced(self._settings.KAFKA_SRC_PRODUCTS_TOPIC))
 
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:

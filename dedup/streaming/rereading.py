@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Mapping
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from mode import get_logger
 
+from dedup.core.batch_result import OutputRecord
 from dedup.dlq.topic import DlqError, open_dead_letters
 from dedup.settings import Settings
-from dedup.streaming.output import OutputRecord
 
 logger = get_logger(__name__)
 
 
-class WrittenLetters:
+class WrittenDeadLetters:
     """The dead letters of one source partition, as eight bytes each."""
 
     def __init__(self, identities: Collection[int]) -> None:
@@ -39,14 +39,14 @@ class WrittenLetters:
 
 async def look_back(
     settings: Settings, without: Mapping[int, bool], known: Callable[[Collection[int]], bool]
-) -> Mapping[int, WrittenLetters]:
+) -> Mapping[int, WrittenDeadLetters]:
     """Return what is written of source partitions without committed offsets; log what that means.
 
     `without` says which of them have records, `known` whether there are states of some of them.
     Raises KafkaError when the dead letters can't be read now.
     """
     afresh = sorted(partition for partition, has_records in without.items() if has_records)
-    written = await _written_letters(settings, afresh) if afresh else {}
+    written = await _written_dead_letters(settings, afresh) if afresh else {}
     count = sum(map(len, written.values()))
     if count or (afresh and known(afresh)):
         logger.warning(
@@ -71,9 +71,9 @@ async def look_back(
     return written
 
 
-async def _written_letters(
+async def _written_dead_letters(
     settings: Settings, partitions: Collection[int]
-) -> Mapping[int, WrittenLetters]:
+) -> Mapping[int, WrittenDeadLetters]:
     found: dict[int | None, array[int]] = {partition: array("q") for partition in partitions}
     try:
         async with open_dead_letters(settings) as letters:
@@ -86,7 +86,7 @@ async def _written_letters(
         if not isinstance(error.__cause__, TopicAuthorizationFailedError):
             raise KafkaConnectionError(str(error)) from error
         logger.warning("Dead letters that are written may be written twice: %s", error)
-    return {partition: WrittenLetters(found[partition]) for partition in partitions}
+    return {partition: WrittenDeadLetters(found[partition]) for partition in partitions}
 
 
 def _identity(offset: int, key: bytes | None, value: bytes | None) -> int:

@@ -26,11 +26,11 @@ from aiokafka.errors import (
 )
 from mode import get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.patience import Patience
 from dedup.settings import Settings
 from dedup.streaming.outcome import Ending, ending_by_offset, ending_by_states
-from dedup.streaming.output import Output
 
 STEP_WITHIN_S: Final = 60.0
 """How long one retry may take: to stop a producer, to start one, to ask, to publish."""

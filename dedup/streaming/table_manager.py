@@ -99,9 +99,9 @@ class Recovery(Service):
             "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
         )
         await app.deduplicator.acquire(partitions)
-        await app.changelog_reader.restore(partitions)
-        app.foreign.expect(app.changelog_reader.next_offsets(partitions))
-        await self._recognise_letters(partitions)
+        await app.parts.changelog_reader.restore(partitions)
+        app.foreign.expect(app.parts.changelog_reader.next_offsets(partitions))
+        await self._recognise_dead_letters(partitions)
         await app.on_rebalance_complete.send()
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
@@ -115,7 +115,7 @@ class Recovery(Service):
         if app.rebalancing_count == rebalance:
             self._resume()
 
-    async def _recognise_letters(self, partitions: Collection[int]) -> None:
+    async def _recognise_dead_letters(self, partitions: Collection[int]) -> None:
         """Find the dead letters that are written, where no offset says what was read."""
         app = self.app
         tps = {TP(app.settings.KAFKA_PRODUCT_TOPIC, partition) for partition in partitions}
@@ -123,9 +123,9 @@ class Recovery(Service):
         written = await look_back(
             app.settings,
             {tp.partition: has_records for tp, has_records in without.items()},
-            app.changelog_reader.knows_any,
+            app.parts.changelog_reader.knows_any,
         )
-        app.deduplicator.leave_out_letters(written)
+        app.deduplicator.skip_dead_letters(written)
 
     async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.

@@ -185,9 +185,10 @@ class Products:
 
     def _told(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
         """Return the decisions that are remembered, oldest first, and remember the next ones."""
-        trail, decide = self._app.trail, self._app.deduplicator.decide
-        trail.follow(product_id)
-        told = [each for p in partitions for each in trail.decisions(p, product_id, decide)]
+        decisions = self._app.observers.decision_log
+        decide = self._app.deduplicator.decide
+        decisions.follow(product_id)
+        told = [each for p in partitions for each in decisions.decisions(p, product_id, decide)]
         return sorted(told, key=lambda each: each.clock.now_us)
 
     def _place(self, known: Known) -> Place:

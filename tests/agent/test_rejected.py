@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.batch_result import BatchResult, Output
+from dedup.core.deadletter import Reason
 from dedup.core.decide import ProcessingTime
-from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.output import Output, OutputRecord
-from dedup.streaming.rejected import Rejected
+from dedup.observability.rejected import Rejected
 
 
 @dataclass(frozen=True)
@@ -24,23 +23,21 @@ class Record:
     headers: list[tuple[str, bytes | None]] = field(default_factory=list)
 
 
-def batch(
-    good: int, letters: list[tuple[Reason, int]], partition: int = 1, carried: bool = False
-) -> AppliedBatch:
+def batch(good: int, letters: list[tuple[Reason, int]], partition: int = 1) -> BatchResult:
     """A batch with so many good events and these dead letters, by reason and source offset."""
-    output = Output(partition, 0, 0, 0, 0)
-    for reason, offset in letters:
-        headers = dead_letter_headers(
-            DeadLetter(reason, "no"), topic="products", partition=partition, offset=offset
-        )
-        first = dead_letter_headers(
-            DeadLetter(Reason.KEY_MISSING, "before"), topic="other", partition=9, offset=99
-        )
-        output.dead_letters.append(OutputRecord(None, b"", [*(first if carried else []), *headers]))
-    reasons = Counter(reason for reason, _ in letters)
     records = [Record(n) for n in range(good + len(letters))]
-    return AppliedBatch(
-        partition, records, {}, {}, ProcessingTime(0, ""), output, {}, reasons, 0, 0.0, 0.0
+    return BatchResult(
+        partition,
+        records,
+        ProcessingTime(0, ""),
+        before={},
+        after={},
+        states={},
+        output=Output(partition, 0, 0, 0, 0),
+        emitted=[],
+        outcomes={},
+        reasons=Counter(reason for reason, _ in letters),
+        rejected=dict(letters),
     )
 
 
@@ -58,10 +55,10 @@ def letters(reason: Reason, number: int, first: int = 0) -> list[tuple[Reason, i
 
 
 def test_the_most_frequent_reason_is_told_with_its_newest_example() -> None:
-    """A later event of a rarer reason, or a header that the event came with, is not it."""
+    """A later event of a rarer reason is not it."""
     rejected = Rejected(clock=Time())
     made = letters(Reason.INVALID_JSON, 12, 100) + letters(Reason.KEY_MISMATCH, 3, 200)
-    rejected.note(batch(10, made, carried=True))
+    rejected.note(batch(10, made))
     assert rejected.warning() == (
         "15 of the last 25 events (60%) are dead letters, most of them for invalid_json, such as "
         "the event at partition 1 offset 111 of the source topic; see `dedup dlq list`."

@@ -61,7 +61,9 @@ async def test_the_trail_tells_every_decision_as_it_was(bench: Bench, seed: int)
     outcomes: Counter[str] = Counter()
     rows: dict[int, list[bytes | None]] = {}
     for product_id in range(1, 31):
-        for told in bench.app.trail.decisions(0, product_id, bench.app.deduplicator.decide):
+        for told in bench.app.observers.decision_log.decisions(
+            0, product_id, bench.app.deduplicator.decide
+        ):
             outcomes[told.decision.outcome] += 1
             if told.decision.outcome in EMITTING:
                 assert told.decision.state is not None
@@ -82,7 +84,7 @@ async def test_the_trail_is_bounded_and_keeps_the_newest(bench: Bench) -> None:
     for number in range(RECORDS_KEPT // 500 + 3):
         value = event(1, number=1, stock_quantity=number)
         await bench.feed(*[value] * 500, offset=number * 500)
-    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
+    told = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
     assert len(told) == RECORDS_KEPT
     assert told[-1].at.offset == (RECORDS_KEPT // 500 + 3) * 500 - 1
 
@@ -91,13 +93,13 @@ async def test_the_trail_is_bounded_in_bytes(bench: Bench) -> None:
     large = event(1, description="x" * 700_000)
     for number in range(40):
         await bench.feed(large, offset=number)
-    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
+    told = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
     assert 20 <= len(told) <= 24
 
 
 async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench: Bench) -> None:
     """Outcomes and reasons of its last events, long after their batches are forgotten."""
-    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    trail, decide = bench.app.observers.decision_log, bench.app.deduplicator.decide
     mine = [
         event(7, number=1, action="created"),
         event(7, number=2, price="2.00"),
@@ -124,7 +126,7 @@ async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench:
 
 async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Bench) -> None:
     """So many products, so many events of each, and no large ones."""
-    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    trail, decide = bench.app.observers.decision_log, bench.app.deduplicator.decide
     for product_id in range(1, 2 * FOLLOWED + 1):
         trail.follow(product_id)
     offset = 0

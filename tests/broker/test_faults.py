@@ -11,13 +11,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import Output, OutputRecord, PublishError
+from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done

@@ -19,11 +19,12 @@ from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
-from dedup.streaming.application import DedupApp
+from dedup.streaming.application import TABLE_NAME, DedupApp
 from dedup.streaming.recovery import RecoveryError
-from dedup.streaming.wiring import TABLE_NAME, build_app
+from dedup.worker.wiring import build_app
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
+from tests.support.topic_facts import topic_facts
 from tests.support.topics import Records, emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
@@ -51,13 +52,13 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
 class Reader:
     """The recovery of a worker, without its process: the same app, the real broker."""
 
-    def __init__(self, kafka: str, names: Names, data_dir: Path) -> None:
+    def __init__(self, kafka: str, names: Names, data_dir: Path, partitions: int) -> None:
         environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_DATA_DIR": str(data_dir)}
         self.settings = load_settings(environ | names.settings)
         self.app: DedupApp = build_app(self.settings)
         for directory in (self.app.conf.datadir, self.app.conf.appdir, self.app.conf.tabledir):
             directory.mkdir(parents=True, exist_ok=True)
-        self.app.changelog_reader.partitions = 4
+        self.app.assemble(topic_facts(partitions=partitions))
 
     @property
     def table(self) -> StateTable:
@@ -66,7 +67,7 @@ class Reader:
         return table
 
     async def restore(self) -> int:
-        return await self.app.changelog_reader.restore(range(4))
+        return await self.app.parts.changelog_reader.restore(range(4))
 
     def known(self) -> dict[int, bool]:
         """The products that are known, and whether they are there or deleted."""
@@ -74,8 +75,10 @@ class Reader:
 
 
 @asynccontextmanager
-async def reader(kafka: str, names: Names, data_dir: Path) -> AsyncIterator[Reader]:
-    made = Reader(kafka, names, data_dir)
+async def reader(
+    kafka: str, names: Names, data_dir: Path, partitions: int = 4
+) -> AsyncIterator[Reader]:
+    made = Reader(kafka, names, data_dir, partitions)
     try:
         yield made
     finally:
@@ -158,8 +161,7 @@ async def test_states_that_were_made_with_fewer_partitions_are_refused_without_a
     records = [(key(i), row(i)) for i in range(1, 201)]
     for record, product_id in zip(records, range(1, 201), strict=True):
         await produce(kafka, [record], names.states, partition_key=b"%d" % product_id)
-    async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 6
+    async with reader(kafka, names, tmp_path / "state", partitions=6) as found:
         with pytest.raises(
             StoreError, match="has 6 partitions, and the known states are those of 4"
         ):
@@ -174,7 +176,6 @@ async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
     await _make_topics(kafka, names)
     await produce(kafka, [(key(i), row(i)) for i in range(1, 201)], names.states)
     async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 4
         with pytest.raises(StoreError, match=f"The rows of {names.states} stand where the hash"):
             await found.restore()
 

@@ -63,10 +63,12 @@ async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(
     tables = built.tables
     assert isinstance(tables, StateTableManager)
     tables.recovery.completed.set()
-    monkeypatch.setattr(built.gauges, "_answered", False)
-    monkeypatch.setattr(built.gauges, "_answered_at", monotonic() - 31)
+    monkeypatch.setattr(built.observers.gauges, "_answered", False)
+    monkeypatch.setattr(built.observers.gauges, "_answered_at", monotonic() - 31)
     monkeypatch.setattr(
-        built.gauges, "answered_at", datetime(2026, 3, 1, 12, 3, 4, tzinfo=UTC).timestamp()
+        built.observers.gauges,
+        "answered_at",
+        datetime(2026, 3, 1, 12, 3, 4, tzinfo=UTC).timestamp(),
     )
     live, _, ready, failing = await answers(built)
     assert (live, ready) == (200, 503)

@@ -9,7 +9,7 @@ from faust.cli.worker import worker as worker_command
 from dedup.observability.logs import write_only_json
 from dedup.settings import SettingsError, load_settings
 from dedup.streaming.application import DedupApp
-from dedup.streaming.wiring import build_app
+from dedup.worker.wiring import build_app
 
 logger = logging.getLogger(__name__)
 
