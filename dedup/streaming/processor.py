@@ -173,9 +173,10 @@ class Deduplicator:
 
     def _decide(self, batch: RecordBatch, clock: ProcessingTime) -> BatchResult:
         """Decide on every record of a batch against the known states."""
-        tp, rules, key_format = batch.tp, self._rules, self._format.keys
+        rules, key_format, made_by = self._rules, self._format.keys, self._rules_headers
+        partition = batch.tp.partition
         named = {key: read_key(key) for key in {record.key for record in batch.records}}
-        known = self._table.read(tp.partition, [i for i in named.values() if i is not None])
+        known = self._table.read(partition, [i for i in named.values() if i is not None])
         before, states = known.copy(), dict[int, State]()
         output, emitted = self._empty_output(batch, clock), list[int]()
         outcomes, reasons = Counter[Outcome](), Counter[Reason]()
@@ -185,7 +186,7 @@ class Deduplicator:
             key = record.key
             event = read_value(key, named[key], record.value)
             product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
-            at = Position(tp.partition, record.offset)
+            at = Position(partition, record.offset)
             decision = decide(event, known.get(product_id), at, clock, rules)
             outcome, state = decision.outcome, decision.state
             outcomes[outcome] += 1
@@ -193,11 +194,11 @@ class Deduplicator:
                 reason = decision.dead_letter.reason
                 reasons[reason] += 1
                 rejected[reason] = record.offset
-                self._add_dead_letter(output, tp, record, decision.dead_letter)
+                self._add_dead_letter(output, batch.tp, record, decision.dead_letter)
             if state is not None:
                 known[product_id] = states[product_id] = state
                 if outcome in EMITTING:
-                    headers = output_headers(state) + self._rules_headers
+                    headers = output_headers(state) + made_by
                     output.states.append(
                         OutputRecord(output_key(product_id, key_format), state.row, headers)
                     )
@@ -205,7 +206,7 @@ class Deduplicator:
             if decision.offset_regression:
                 offset_regressions += 1
         return BatchResult(
-            tp.partition,
+            partition,
             batch.records,
             clock,
             before,
