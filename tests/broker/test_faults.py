@@ -252,6 +252,6 @@ async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
                     break
         await produce(kafka, [(b"1", event(number=30, price="30.00"))], names.source)
         assert worker.wait() == 1
-        assert f"{names.states} was made anew" in worker.log()
+        assert f"{names.states} was recreated" in worker.log()
         assert "Traceback" not in worker.log()
     assert await end_of(kafka, names.states) >= 1

@@ -13,13 +13,14 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+from dedup.core.state import State
 from dedup.demo.oracle import differences
 from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
-from dedup.streaming.application import TABLE_NAME, DedupApp
+from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.worker.wiring import build_app
 from producer.events import EventGenerator, Mix
@@ -62,16 +63,19 @@ class Reader:
 
     @property
     def table(self) -> StateTable:
-        table = self.app.tables[TABLE_NAME]
-        assert isinstance(table, StateTable)
-        return table
+        return self.app.table
 
     async def restore(self) -> int:
         return await self.app.parts.changelog_reader.restore(range(4))
 
     def known(self) -> dict[int, bool]:
         """The products that are known, and whether they are there or deleted."""
-        return {i: state.row is not None for i, state in self.table.items()}
+        return {i: state.row is not None for i, state in self.states().items()}
+
+    def states(self) -> dict[int, State]:
+        """What is known, in all partitions."""
+        data = self.table.data
+        return {i: state for p in range(4) for i, state in data.partition(p).items()}
 
 
 @asynccontextmanager
@@ -125,7 +129,7 @@ async def test_a_deleted_head_is_not_waited_for_and_an_older_database_is_rebuilt
             (partition,) = {p for p, r in (await read_topic(kafka, names.states)).items() if r}
             await _delete_before(client, names.states, partition, 4)
             assert await found.restore() == 1
-            assert b'"5.00"' in (found.table[1].row or b"")
+            assert b'"5.00"' in (found.states()[1].row or b"")
 
 
 async def _delete_before(
