@@ -19,6 +19,7 @@ from faust.web.base import Web
 from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import refusal
 from dedup.kafka.topics import TopicFacts
 from dedup.observability.decision_log import DecisionLog
@@ -34,11 +35,10 @@ from dedup.state.table import StateTable
 from dedup.streaming.batch_transport import BatchConsumer, BatchTransport
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.gc_policy import GarbageCollection
-from dedup.streaming.membership import Membership, MembershipError
-from dedup.streaming.output import FencedError, PublishError
+from dedup.streaming.membership import Membership
+from dedup.streaming.output import FencedError
 from dedup.streaming.parts import Parts
 from dedup.streaming.processor import Deduplicator
-from dedup.streaming.recovery import RecoveryError
 
 TABLE_NAME: Final = "products"
 FINISH_WITHIN_S: Final = 10.0
@@ -47,7 +47,7 @@ FINISH_WITHIN_S: Final = 10.0
 logger = get_logger(__name__)
 
 
-class WorkerError(Exception):
+class WorkerError(ExplainedError):
     """The worker can't go on; the text names the thing and the cure, for whoever operates it."""
 
 
@@ -72,8 +72,8 @@ class DedupApp(faust.App):
     ) -> None:
         """Take the settings, what is to be done at the start, and Faust's own settings.
 
-        `look_at_topics` raises WorkerError to refuse the topics. `build_parts` is called once, with
-        what it returned, before anything is read.
+        `look_at_topics` raises ExplainedError to refuse the topics. `build_parts` is called once,
+        with what it returned, before anything is read.
         """
         super().__init__(settings.DEDUP_APP_ID, **faust_settings)
         self.settings = settings
@@ -111,7 +111,7 @@ class DedupApp(faust.App):
         return self.parts.deduplicator
 
     async def prepare(self) -> None:
-        """Look at the topics and build what depends on them. Raises WorkerError, StoreError."""
+        """Look at the topics and build what depends on them. Raises ExplainedError."""
         facts = await self._look_at_topics()
         if self.data_directory is not None:
             source, states = (
@@ -195,7 +195,7 @@ class DedupApp(faust.App):
         self.data_directory = directory
         try:
             await self.prepare()
-        except (WorkerError, StoreError) as error:
+        except ExplainedError as error:
             self.fail(error)
             return
         for service in self.worker_services():
@@ -233,7 +233,7 @@ class DedupApp(faust.App):
         if self.failure is not None:
             return
         self.failure = error
-        expected = isinstance(error, _EXPECTED)
+        expected = isinstance(error, ExplainedError)
         logger.critical("%s", sentence(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
@@ -276,10 +276,6 @@ def _state_table(app: DedupApp, settings: Settings) -> StateTable:
     table = StateTable(app, name=TABLE_NAME, changelog_topic=changelog, help="Known states.")
     app.tables.add(table)
     return table
-
-
-_EXPECTED = (WorkerError, StoreError, PublishError, RecoveryError, MembershipError)
-"""Errors whose text is a sentence."""
 
 
 def sentence(error: BaseException) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Protocol
 
 from dedup.core.batch_result import Output
+from dedup.core.errors import ExplainedError
 
 
-class PublishError(Exception):
+class PublishError(ExplainedError):
     """The output can't be made durable; the text says why and what to do."""
 
 

@@ -9,16 +9,16 @@ from typing import Any, Final
 import faust
 from faust.types.auth import CredentialsT
 
-from dedup.kafka.admin import BrokersAwayError, TopicError
+from dedup.kafka.admin import BrokersAwayError
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.patience import Patience
-from dedup.kafka.reconnecting import reconnect_with_pauses
-from dedup.kafka.topic_reader import BrokersSilentError, ReadError
+from dedup.kafka.topic_reader import BrokersSilentError
 from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.observability.logs import logging_config
 from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.state.table import STORE_URL
-from dedup.streaming.application import DedupApp, WorkerError
+from dedup.streaming.application import DedupApp
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.output import Publisher
 from dedup.streaming.parts import Parts
@@ -49,18 +49,12 @@ def build_app(
 
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
-    reconnect_with_pauses()
+    adjust_aiokafka()
     production, settings = settings, settings.effective()
-
-    async def look_at_topics() -> TopicFacts:
-        try:
-            return await _patiently(partial(_look_at_topics, settings, production))
-        except (TopicError, ReadError) as error:
-            raise WorkerError(str(error)) from error
 
     app = DedupApp(
         settings,
-        look_at_topics=look_at_topics,
+        look_at_topics=partial(_patiently, partial(_look_at_topics, settings, production)),
         build_parts=partial(_build_parts, publisher=publisher, now=now),
         new_web=new_web,
         **_faust_settings(settings),
