@@ -1,11 +1,11 @@
 """The last decisions of a worker, recomputed when somebody asks.
 
-Kept are the last batches as they came, with the states before them: a reference for each batch, and
-nothing for each event. To tell the decisions on a product, its records are picked from those
-batches and decided on once more - the decision is pure, so it is the same one.
+It keeps the last batches as they were read, with the states before them: a reference for each
+batch, and nothing for each event. To show the decisions on a product, its records are picked from
+those batches and decided on again - the decision is pure, so it is the same one.
 
 Under load the last batches are a fraction of a second. A product that somebody asks for is followed
-from then on: its records are kept on their own, with the state before each batch of them.
+from then on: its records are kept separately, with the state before each batch of them.
 """
 
 import sys
@@ -52,7 +52,7 @@ class Decide(Protocol):
 
 
 class PastDecision(NamedTuple):
-    """One decision: the event, what was known before it, where it stood and what became of it."""
+    """One decision: the event, the state before it, its position, and the outcome."""
 
     event: Event | DeadLetter
     before: State | None
@@ -105,7 +105,7 @@ class _Followed:
 
 
 class DecisionLog:
-    """The last batches of a worker, and the last records of the products somebody looks at."""
+    """The last batches of a worker, and the last records of the products that are followed."""
 
     def __init__(self) -> None:
         self._kept: deque[_Kept] = deque()
@@ -114,7 +114,7 @@ class DecisionLog:
         self._followed: OrderedDict[bytes, _Followed] = OrderedDict()
 
     def keep(self, result: BatchResult) -> None:
-        """Remember a batch, and forget the oldest ones beyond the bounds."""
+        """Keep a batch, and drop the oldest ones beyond the bounds."""
         records = result.records
         sample = records[::_SAMPLE_EVERY]
         size = sum(len(record.value or b"") for record in sample) * len(records) // len(sample)
@@ -130,7 +130,7 @@ class DecisionLog:
             self._keep_followed(batch)
 
     def _keep_followed(self, batch: _Kept) -> None:
-        """Keep the records of the products somebody looks at; one pass, and only while one does."""
+        """Keep the records of followed products; one pass, and only while there are any."""
         oldest = next(iter(self._followed))
         if monotonic() - self._followed[oldest].asked_at > FOLLOWED_FOR_S:
             del self._followed[oldest]
@@ -154,7 +154,7 @@ class DecisionLog:
             self._followed.move_to_end(key)
 
     def decisions(self, partition: int, product_id: int, decide: Decide) -> Iterator[PastDecision]:
-        """Tell the decisions on a product again, oldest first."""
+        """Recompute the decisions on a product, oldest first."""
         key = b"%d" % product_id
         kept = [each for each in self._kept if each.partition == partition]
         if (followed := self._followed.get(key)) is not None:

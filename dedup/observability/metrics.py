@@ -1,4 +1,4 @@
-"""What the worker measures. One registry per app; names and labels are a closed set.
+"""The metrics of the worker. One registry per app; names and labels are a closed set.
 
 Everything is counted once per batch or every few seconds, never per event.
 """
@@ -26,12 +26,12 @@ from dedup.core.deadletter import Reason
 from dedup.core.decide import Outcome
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
+disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of no use here
 
 COMPARED_PER_BATCH: Final = 64
 """Emissions of a batch whose fields are compared with what was known before.
 
-The count of a larger batch is scaled up from them: to compare all would cost a fifth of the work.
+The count of a larger batch is extrapolated: to compare all would cost a fifth of the work.
 """
 
 _BATCH_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -51,7 +51,7 @@ class Metrics:
         self._field_changes = self._counter(
             "field_changes",
             "Content fields that changed in emitted changes of known products; exact in batches "
-            f"of up to {COMPARED_PER_BATCH} emissions, scaled up from as many in larger ones.",
+            f"of up to {COMPARED_PER_BATCH} emissions, extrapolated from as many in larger ones.",
             "field",
         )
         self._offset_regressions = self._counter(
@@ -60,44 +60,44 @@ class Metrics:
         )
         self.foreign_records = self._counter(
             "foreign_records",
-            "Committed records found on src_products between this worker's own: somebody else "
-            "writes there. Of long stretches the first part is read and counted.",
+            "Committed records found on src_products between this worker's own: another program "
+            "writes to it. Of long gaps only the first part is read and counted.",
         )
         self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
         self._batch_seconds = Histogram(
             "dedup_batch_seconds",
-            "Time from taking a batch up to its effects being durable.",
+            "Time from the start of a batch until its effects are durable.",
             buckets=_BATCH_BUCKETS,
             registry=self.registry,
         )
         self._end_to_end_seconds = Histogram(
             "dedup_end_to_end_seconds",
-            "Time from an event's timestamp on the source topic to its effects being durable, of "
-            "the oldest event in each batch; without those whose timestamp can't be true.",
+            "Time from an event's timestamp on the source topic until its effects are durable, for "
+            "the oldest event of each batch; events with an implausible timestamp are excluded.",
             buckets=_END_TO_END_BUCKETS,
             registry=self.registry,
         )
         self.lag_records = self._gauge(
             "consumer_lag_records",
-            "Records of the source topic that can be read and are not yet committed.",
+            "Records of the source topic that can be read and are not committed yet.",
             *_SOURCE,
         )
         self.lag_seconds = self._gauge(
             "consumer_lag_seconds",
-            "Time that the first record not yet committed has waited, as seen by this worker; by "
-            "its timestamp if it was there before the worker looked.",
+            "Time that the first record not committed yet has waited, as seen by this worker; by "
+            "its timestamp if it is older than the worker's first read.",
             *_SOURCE,
         )
         self.held_back_seconds = self._gauge(
             "held_back_seconds",
-            "Time that the same open transaction of a producer has kept the records in and behind "
-            "it from being read; 0 without one.",
+            "Time for which the same open transaction of a producer has kept the records in and "
+            "behind it from being read; 0 without one.",
             *_SOURCE,
         )
         self.last_commit = self._gauge(
             "last_commit_timestamp_seconds",
-            "Unix time at which the committed offset was last seen to move; at first, of the "
-            "worker's first look at it.",
+            "Unix time at which the committed offset was last seen to change; at first, of the "
+            "worker's first read of it.",
             *_SOURCE,
         )
         self.products = self._gauge(
@@ -113,22 +113,21 @@ class Metrics:
         )
         self.recovery_remaining = self._gauge(
             "recovery_remaining_records",
-            "Records of src_products still to be read before the partition is worked on.",
+            "Records of src_products still to be read before the partition is processed.",
             "partition",
         )
         self.group_member = self._gauge(
             "group_member",
-            "1 while the worker is a member of its consumer group that owns partitions, or need "
-            "not, for others own them all; 0 while it is not.",
+            "1 while the worker is a member of its consumer group and owns partitions, or others "
+            "own them all; else 0.",
         )
         self.dry_run = self._gauge(
             "dry_run",
-            "1 if the worker only observes: what it counts as emitted or as dead letters is "
-            "written nowhere.",
+            "1 in a dry run: what is counted as emitted or as dead letters is not written.",
         )
         self.brokers_answered = self._gauge(
             "brokers_answered_timestamp_seconds",
-            "Unix time at which the brokers last answered: the lag is as of then.",
+            "Unix time at which the brokers last answered; the lag is as of then.",
         )
         self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
@@ -174,7 +173,7 @@ class Metrics:
         return {int(s.labels["partition"]): int(s.value) for s in family.samples}
 
     def forget_partitions_but(self, owned: Iterable[int]) -> None:
-        """Drop what was said of partitions that another worker has now."""
+        """Drop the series of partitions that another worker owns now."""
         kept = {str(partition) for partition in owned}
         for gauge in (
             self.state_bytes,
@@ -227,6 +226,6 @@ def _normal(field: str, value: Any) -> Any:
     if value is None:
         return _DEFAULTS.get(field)
     if field in _PRICES:
-        with suppress(ArithmeticError):  # a stranger's row: counting stops no worker
+        with suppress(ArithmeticError):  # another program's row: counting stops no worker
             return f"{Decimal(str(value)):.2f}"
     return value

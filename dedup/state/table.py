@@ -3,7 +3,7 @@
 Faust needs it as a table of the app: it starts and stops the store, assigns the partitions of its
 changelog, and lists it (`faust tables`). It is no mapping, although Faust's tables are: the states
 of a partition are read and written as a whole batch, after the batch's records are durable on the
-changelog. Setting or deleting an item, of which Faust would tell the changelog, raises TypeError.
+changelog. Setting or deleting an item, which Faust would send to the changelog, raises TypeError.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,7 +55,7 @@ class StateStore(Store[int, State]):
     def open_or_rebuild(self, partition: int) -> PartitionStore:
         """Return the store of a partition; an empty one in place of a damaged one.
 
-        For recovery alone: whoever decides on events must not find an empty store unawares.
+        For recovery alone: no event may be decided on with a store that is empty by mistake.
         """
         try:
             return self.partition(partition)

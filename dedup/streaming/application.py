@@ -1,4 +1,4 @@
-"""The Faust app of this project: its transport, its services, and how it ends when it can't go on.
+"""The Faust app of this project: its transport, its services, and how it stops after a failure.
 
 Faust's extension points are used for all of it: `_new_transport`, the `TableManager` and `Worker`
 settings, and the services an app starts with.
@@ -48,7 +48,7 @@ logger = get_logger(__name__)
 
 
 class WorkerError(ExplainedError):
-    """The worker can't go on; the text names the thing and the cure, for whoever operates it."""
+    """The worker can't continue; the text names the cause and the cure, for its operator."""
 
 
 class DedupApp(faust.App):
@@ -95,9 +95,9 @@ class DedupApp(faust.App):
 
     @property
     def parts(self) -> Parts:
-        """What depends on the topics. Not before they were looked at."""
+        """What depends on the topics; not before these are known."""
         if self._parts is None:
-            raise AssertionError("the topics were not looked at yet")
+            raise AssertionError("the topics are not known yet")
         return self._parts
 
     @property
@@ -154,7 +154,7 @@ class DedupApp(faust.App):
         return await cast("BatchConsumer", self.consumer).is_member()
 
     def on_init_dependencies(self) -> Iterable[ServiceT]:
-        """Return no service: they are added once the topics were looked at."""
+        """Return no service: they are added once the topics are known."""
         return ()
 
     def worker_services(self) -> Iterable[ServiceT]:
@@ -214,15 +214,15 @@ class DedupApp(faust.App):
             if done:
                 return finishing.result()
             logger.warning(  # such as while the brokers are away
-                "The batches in work are not done in %.0f s: the next owner does them.",
+                "The batches in progress took more than %.0f s: the next owner processes them.",
                 FINISH_WITHIN_S,
             )
-            # The client waits for its coordinator to let it go, however long that takes.
+            # The client waits for its coordinator to let it leave, however long that takes.
             ending = threading.Timer(FINISH_WITHIN_S, os._exit, (0,))
             ending.daemon = True
             ending.start()
         if self._consumer is not None:
-            # What is undone stays undone: waiting for it or committing past it would be wrong.
+            # What is not done stays so: to wait for it or to commit past it would be wrong.
             self._consumer.stop_flow()
             self.flow_control.suspend()
             await self._stop_fetcher()
@@ -239,18 +239,18 @@ class DedupApp(faust.App):
         cast("Service", root.data if root is not None else self)._crash(error)
 
     def _on_refused(self, error: KafkaError) -> None:
-        """Stop: the brokers do not let the events be read."""
+        """Stop: the brokers refuse to let the source be read."""
         why = refusal(error, self.settings, right="READ")
         self.fail(WorkerError(f"{self.settings.KAFKA_PRODUCT_TOPIC} can't be read: {why}"))
 
     def on_fenced(self, error: FencedError) -> None:
-        """Wait for the rebalance that took the partition; stop if there was none."""
+        """Wait for the rebalance that moved the partition; stop if none follows."""
         logger.warning("%s", error)
         if not self.rebalancing:
             self.add_future(self._expect_rebalance(error))
 
     async def _expect_rebalance(self, error: FencedError) -> None:
-        """Stop the worker if it stays the owner of what somebody else has taken over."""
+        """Stop the worker if it stays the owner of a partition that was acquired elsewhere."""
         rebalance = self.rebalancing_count
         fault = WorkerError(
             f"{error} No rebalance followed: something outside the group {self.conf.id} uses its "
@@ -258,7 +258,7 @@ class DedupApp(faust.App):
         )
         while self.rebalancing_count == rebalance and self.failure is None:
             await self.sleep(self.conf.broker_session_timeout + self.conf.broker_rebalance_timeout)
-            with suppress(KafkaError):  # the brokers are away; they may tell later
+            with suppress(KafkaError):  # the brokers are away; they may answer later
                 if await self.is_member() and self.rebalancing_count == rebalance:
                     self.fail(fault)
 
@@ -279,7 +279,7 @@ def _state_table(app: DedupApp, settings: Settings) -> StateTable:
 
 
 def sentence(error: BaseException) -> str:
-    """Say in one sentence what went wrong."""
+    """Return in one sentence what went wrong."""
     if isinstance(error, KafkaError):
-        return f"Kafka refused: {error!r}. The worker stops; start it again once that is mended."
+        return f"Kafka refused: {error!r}. The worker stops; restart it once that is fixed."
     return str(error) or repr(error)

@@ -1,9 +1,9 @@
 """The dry run: what a worker needs in place of its publisher and its recovery to observe only.
 
-Guarantees: nothing is written to `src_products` or the dead letters, and no offset but of the dry
-run's own group is committed. Each start begins anew where the production's known states end: they
-are read from `src_products` into a RocksDB of the dry run's own, which from then on holds what the
-dry run decided.
+Guarantees: nothing is written to `src_products` or to the dead-letter topic, and no offset is
+committed but those of the dry run's own group. Each start begins where the known states of
+production end: they are read from `src_products` into a RocksDB of the dry run's own, which from
+then on has the states that the dry run decided on.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,7 +30,7 @@ class DryRunPublisher(Service):
     commits_offsets = False
 
     async def acquire(self, partitions: Collection[int]) -> None:
-        """Fence nobody off: the production goes on."""
+        """Fence nobody: production continues."""
 
     async def publish(self, output: Output) -> int | None:
         """Do nothing."""
@@ -58,9 +58,9 @@ class SeedReader(ChangelogReader):
 
 
 async def observe_from_known_states(production: Settings, dry_run: Settings) -> None:
-    """Put the dry run's group where the known states end. Raises ReadError, TopicError.
+    """Commit, for the dry run's group, the offsets at which the known states end.
 
-    A group that another dry run is in stays where it is.
+    Raises ReadError, TopicError. The group of another dry run that is running stays where it is.
     """
     positions = await positions_of_states(production)
     source = dry_run.KAFKA_PRODUCT_TOPIC
@@ -71,11 +71,11 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
             consumer.assign(list(offsets))
             await consumer.commit(offsets)
     except CommitFailedError:
-        logger.info("Dry run: the group %s is at work already and is joined.", group)
+        logger.info("Dry run: the group %s is running already and is joined.", group)
     except KafkaError as error:
         why = refusal(error, dry_run, right="READ")
         kind = BrokersAwayError if brokers_away(error) else TopicError
-        raise kind(f"The dry run can't begin: {why}") from error
+        raise kind(f"The dry run can't start: {why}") from error
     logger.info(
         "Dry run: nothing is written. %s is observed as the group %s from %s on.",
         source,

@@ -19,16 +19,16 @@ class Publisher(Protocol):
     """Whatever makes an output durable."""
 
     async def acquire(self, partitions: Collection[int]) -> None:
-        """Take over these source partitions and release all others.
+        """Acquire these source partitions and release all others.
 
         Returns when nothing that another worker sends for them can become durable any more, as far
-        as this publisher promises that. Raises KafkaError when the brokers are away: call it again
-        then. Raises PublishError when they refuse.
+        as this publisher promises that. Raises KafkaError when the brokers are away: retry then.
+        Raises PublishError when they refuse.
         """
 
     async def publish(self, output: Output) -> int | None:
         """Return once the output is durable.
 
-        Gives the offset on `src_products` after the last state, None when there was none. Raises
+        Returns the offset on `src_products` after the last state, None when there was none. Raises
         PublishError when the output can't be made durable.
         """

@@ -385,7 +385,9 @@ async def test_a_batch_that_is_not_done_for_very_long_is_reported(
     assert caplog.messages == []
     rig.consumer.verify_event_path(monotonic() + patience, TP0)
     (message,) = caplog.messages
-    assert "products-0: the batch before offset 3 has been in work for more than 300 s" in message
+    assert (
+        "products-0: the batch before offset 3 has been in progress for more than 300 s" in message
+    )
     batch.mark_done()
     rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
     assert len(caplog.messages) == 1

@@ -86,7 +86,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 async def test_a_damaged_database_is_never_taken_for_a_whole_one(
     bench: Bench, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What recovery goes on from is a prefix: every state up to the offset it stands at."""
+    """What recovery continues from is a prefix: every state up to its offset."""
     path = bench.table.data._path(0)
     path.parent.mkdir(parents=True, exist_ok=True)
     fill(path)
@@ -120,7 +120,7 @@ async def test_damage_found_in_work_stops_the_worker_and_the_next_start_rebuilds
     scratch(only(path, "*.sst"))
     bench.publisher.appended = 4_000  # the topic goes on where the states end
 
-    with pytest.raises(DamagedError, match=f"{path} is damaged .*Start the worker again"):
+    with pytest.raises(DamagedError, match=f"{path} is damaged .*Restart the worker"):
         await feed_all(bench, 3_000)
     bench.table.data.close_others(())
 
@@ -241,7 +241,8 @@ def test_more_partitions_than_the_states_were_made_with_are_refused(tmp_path: Pa
 
     for _ in range(2):
         with pytest.raises(
-            StoreError, match=r"products has 6 partitions, and .* of 4\. Kafka puts"
+            StoreError,
+            match=r"products has 6 partitions, and .* of 4\. When a topic grows, Kafka moves",
         ):
             directory(tmp_path).belong_to(replace(ORIGIN, partitions=6))
 

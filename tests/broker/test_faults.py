@@ -226,7 +226,7 @@ async def test_an_output_topic_that_was_deleted_is_named(
     async with _publisher(kafka, names) as publisher, _admin(kafka) as client:
         await publisher.publish(_output(1))
         await client.delete_topics([names.states])
-        with pytest.raises(PublishError, match=f"{names.states} was deleted. Make it anew"):
+        with pytest.raises(PublishError, match=f"{names.states} was deleted. Recreate it"):
             await publisher.publish(_output(2))
 
 

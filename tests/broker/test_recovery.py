@@ -180,7 +180,9 @@ async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
     await _make_topics(kafka, names)
     await produce(kafka, [(key(i), row(i)) for i in range(1, 201)], names.states)
     async with reader(kafka, names, tmp_path / "state") as found:
-        with pytest.raises(StoreError, match=f"The rows of {names.states} stand where the hash"):
+        with pytest.raises(
+            StoreError, match=f"The rows of {names.states} are partitioned by the hash"
+        ):
             await found.restore()
 
 
