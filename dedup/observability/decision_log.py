@@ -1,11 +1,11 @@
-"""The last decisions of a worker, recomputed when somebody asks.
+"""The last decisions of a worker, recomputed on request.
 
 It keeps the last batches as they were read, with the states before them: a reference for each
 batch, and nothing for each event. To show the decisions on a product, its records are picked from
 those batches and decided on again - the decision is pure, so it is the same one.
 
-Under load the last batches are a fraction of a second. A product that somebody asks for is followed
-from then on: its records are kept separately, with the state before each batch of them.
+Under load the last batches are a fraction of a second. A product that is requested is followed from
+then on: its records are kept separately, with the state before each batch of them.
 """
 
 import sys

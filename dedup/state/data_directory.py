@@ -132,7 +132,7 @@ def partitions_before(product_ids: Sequence[int], partition: int, partitions: in
 
 
 def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: int) -> bool:
-    """Whether these products are where Kafka's partitioner puts their JSON keys.
+    """Return whether these products are where Kafka's partitioner puts their JSON keys.
 
     A Flink job puts its rows there when it does not know the partitions of the events. False for
     too few products to decide, and for one partition, where it makes no difference.

@@ -261,7 +261,7 @@ def destroy(path: Path) -> None:
 
 
 def _complete(table: Path) -> bool:
-    """Whether a table file was written to its end."""
+    """Return whether a table file was written to its end."""
     with table.open("rb") as file:
         file.seek(max(0, table.stat().st_size - len(_TABLE_END)))
         return file.read() == _TABLE_END

@@ -42,7 +42,7 @@ from dedup.streaming.processor import Deduplicator
 
 TABLE_NAME: Final = "products"
 FINISH_WITHIN_S: Final = 10.0
-"""How long the batches in work may take when the worker is asked to stop."""
+"""How long the batches in progress may take when the worker is asked to stop."""
 
 logger = get_logger(__name__)
 
@@ -112,12 +112,9 @@ class DedupApp(faust.App):
 
     async def prepare(self) -> None:
         """Look at the topics and build what depends on them. Raises ExplainedError."""
-        facts = await self._look_at_topics()
+        facts, settings = await self._look_at_topics(), self.settings
         if self.data_directory is not None:
-            source, states = (
-                self.settings.KAFKA_PRODUCT_TOPIC,
-                self.settings.KAFKA_SRC_PRODUCTS_TOPIC,
-            )
+            source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
             origin = Origin(facts.cluster_id, source, states, facts.partitions)
             self.data_directory.belong_to(origin)
         for warning in facts.warnings:
@@ -147,7 +144,7 @@ class DedupApp(faust.App):
         )
 
     async def is_member(self) -> bool:
-        """Whether the group still takes this worker for the owner of its partitions.
+        """Return whether the group still regards this worker as the owner of its partitions.
 
         Raises KafkaError when the group can't be asked.
         """
@@ -234,7 +231,7 @@ class DedupApp(faust.App):
             return
         self.failure = error
         expected = isinstance(error, ExplainedError)
-        logger.critical("%s", sentence(error), exc_info=None if expected else error)
+        logger.critical("%s", explanation(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
 
@@ -278,8 +275,8 @@ def _state_table(app: DedupApp, settings: Settings) -> StateTable:
     return table
 
 
-def sentence(error: BaseException) -> str:
-    """Return in one sentence what went wrong."""
+def explanation(error: BaseException) -> str:
+    """Return what went wrong, for the operator."""
     if isinstance(error, KafkaError):
         return f"Kafka refused: {error!r}. The worker stops; restart it once that is fixed."
     return str(error) or repr(error)

@@ -68,7 +68,7 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def is_member(self) -> bool:
-        """Whether the group still takes this worker for the owner of what it was assigned.
+        """Return whether the group still regards this worker as the owner of its partitions.
 
         Raises KafkaError when the group can't be asked.
         """
@@ -182,7 +182,7 @@ class BatchConsumer(driver.Consumer):
         return batch
 
     async def _is_recreated(self, tp: TP, expected: int) -> bool:
-        """Whether the topic was recreated: it ends before the offset it was read to."""
+        """Return whether the topic was recreated: it ends before the offset it was read to."""
         end = (await self._thread.highwaters(tp))[tp]
         if end >= expected:
             return False

@@ -1,4 +1,4 @@
-"""Finds records on `src_products` that somebody else wrote: another group, a Flink job.
+"""Finds records on `src_products` that another program wrote: another group, a Flink job.
 
 Between two writes of a partition's owner there is one transaction marker and nothing else. Where
 the second write starts at a later offset, that gap is read a little later, committed records only:

@@ -151,7 +151,7 @@ class Membership(Service):
 
 
 def _is_member(coordinator: Any) -> bool:
-    """Whether the group has accepted the client, and its heartbeats continue."""
+    """Return whether the group has accepted the client, and its heartbeats continue."""
     heartbeats = coordinator._heartbeat_task
     return coordinator.generation > 0 and heartbeats is not None and not heartbeats.done()
 

@@ -72,7 +72,7 @@ async def _committed_since(settings: Settings, output: Output) -> list[Any]:
         await consumer.start()
         consumer.assign([tp])
         begin = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await log_ends(settings, [tp]))[tp]  # also what a stranger's transaction hides
+        end = (await log_ends(settings, [tp]))[tp]  # also what another program's transaction hides
         consumer.seek(tp, max(begin, output.states_offset))
         while await consumer.position(tp) < end:
             for found in (await consumer.getmany(tp, timeout_ms=200)).values():

@@ -133,7 +133,7 @@ class Deduplicator:
             task.exception()  # seen: the actor reports it, or the partition is another worker's
 
     async def acquire(self, partitions: Collection[int]) -> None:
-        """Finish the batches in work, then own these partitions and no others.
+        """Finish the batches in progress, then own these partitions and no others.
 
         An error in a batch is reported where it ran.
         """

@@ -108,7 +108,7 @@ class KafkaPublisher(Service):
 
     @property
     def commits_offsets(self) -> bool:
-        """Whether `publish` also commits the source offset."""
+        """Return whether `publish` also commits the source offset."""
         return self._settings.DEDUP_GUARANTEE == "exactly_once"
 
     async def on_stop(self) -> None:

@@ -44,7 +44,7 @@ class RecordBatch:
 
     @property
     def grows(self) -> bool:
-        """Whether the next records of the partition can become part of this batch."""
+        """Return whether the next records of the partition can become part of this batch."""
         small = self.size_bytes < GROWS_BELOW_BYTES and len(self.records) < GROWS_BELOW_RECORDS
         return small and not (self.begun or self.done)
 

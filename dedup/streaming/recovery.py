@@ -105,7 +105,7 @@ class ChangelogReader:
         return {p: progress.next_offset for p, progress in found.items() if progress is not None}
 
     def knows_any(self, partitions: Collection[int]) -> bool:
-        """Whether anything is known of a product of these partitions, which are restored."""
+        """Return whether anything is known of a product of these partitions, which are restored."""
         stores = map(self._table.data.partition, partitions)
         return any(True for store in stores for _ in islice(store.items(), 1))
 

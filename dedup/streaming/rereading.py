@@ -31,7 +31,7 @@ class WrittenDeadLetters:
         return len(self._identities)
 
     def has(self, offset: int, letter: OutputRecord) -> bool:
-        """Whether the dead letter of an event at a source offset is among them."""
+        """Return whether the dead letter of an event at a source offset is among them."""
         identity = _identity(offset, letter.key, letter.value)
         at = bisect_left(self._identities, identity)
         return at < len(self._identities) and self._identities[at] == identity

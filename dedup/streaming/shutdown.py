@@ -14,7 +14,7 @@ from mode import get_logger
 from mode.utils.logging import level_number
 
 from dedup.observability.logs import logging_config
-from dedup.streaming.application import DedupApp, WorkerError, sentence
+from dedup.streaming.application import DedupApp, WorkerError, explanation
 
 logger = get_logger(__name__)
 
@@ -76,7 +76,7 @@ class DedupWorker(Worker):
     def _end_with(self, why: BaseException | None) -> None:
         """Log why the worker ends, and nothing after it."""
         if why is not None:
-            logger.critical("%s", sentence(why))
+            logger.critical("%s", explanation(why))
         logging.disable()
 
 

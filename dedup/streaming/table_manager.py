@@ -17,7 +17,7 @@ from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import missing_topics
 from dedup.state.data_directory import grown
-from dedup.streaming.application import DedupApp, WorkerError, sentence
+from dedup.streaming.application import DedupApp, WorkerError, explanation
 from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.rereading import look_back
 
@@ -82,7 +82,7 @@ class Recovery(Service):
                     found = await diagnose(settings, topics)
                     raise WorkerError(
                         f"The partitions could not be acquired for {GIVE_UP_AFTER_S:.0f} s: "
-                        f"{found or sentence(error)}"
+                        f"{found or explanation(error)}"
                     ) from error
             else:
                 return patience.over()

@@ -12,7 +12,7 @@ from dedup.core.event import time_text
 from dedup.core.explain import instant
 from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
-from dedup.streaming.application import DedupApp, sentence
+from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
@@ -103,7 +103,7 @@ class Overviews:
     def alive(self) -> Health:
         """Tell whether the worker goes on; if not, an orchestrator should start it again."""
         failure = self._app.failure
-        failing = {} if failure is None else {"worker": sentence(failure)}
+        failing = {} if failure is None else {"worker": explanation(failure)}
         if (complaint := self._app.membership.complaint()) is not None:
             failing["group"] = complaint
         dry_run = self._app.settings.DEDUP_DRY_RUN
