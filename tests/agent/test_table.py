@@ -62,7 +62,7 @@ def test_items_come_by_product_id_from_any_one_on(path: Path) -> None:
     store.close()
 
 
-def test_old_markers_are_forgotten_and_products_that_came_back_are_not(path: Path) -> None:
+def test_old_deletion_markers_are_removed_and_products_that_came_back_are_not(path: Path) -> None:
     store = PartitionStore(path, Memory())
     store.write({1: DELETED, 2: DELETED}, next_offset=1, now_us=1)
     store.write({2: ROW}, next_offset=2, now_us=2)
