@@ -63,7 +63,7 @@ def check() -> None:
     `dedup topics check` asks the brokers too.
     """
     from dedup.cli.environment import fail, settings_or_exit  # noqa: PLC0415 - as above
-    from dedup.settings import SettingsError  # noqa: PLC0415 - as above
+    from dedup.core.errors import SettingsError  # noqa: PLC0415 - as above
 
     try:
         settings_or_exit().ssl_context()

@@ -1,7 +1,6 @@
 """`dedup demo`: everything this project does, on this machine, in a minute, with proof."""
 
 import io
-import logging
 import sys
 from typing import Final
 
@@ -49,10 +48,13 @@ def demo(events: int, products: int, seed: int, follow: bool) -> None:
     """
     if events == 0 and not follow:
         raise click.UsageError("--events 0 shows nothing without --follow.")
-    _prepare_output()
+    _make_output_robust()
     # Only now: what a run needs takes longer to import than --help may.
     from dedup.core.errors import ExplainedError  # noqa: PLC0415
     from dedup.demo.run import Demo, Plan  # noqa: PLC0415
+    from dedup.observability.logs import silence_client  # noqa: PLC0415
+
+    silence_client()
 
     try:
         agreed = Demo(Plan(events, products, seed, follow)).run()
@@ -63,10 +65,8 @@ def demo(events: int, products: int, seed: int, follow: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _prepare_output() -> None:
+def _make_output_robust() -> None:
     # A terminal that can't show an emoji must not end the run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())

@@ -1,7 +1,6 @@
 """Runs what a command does with the settings of the environment, or ends with a sentence."""
 
 import asyncio
-import logging
 import os
 import sqlite3
 import sys
@@ -10,9 +9,10 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from dedup.core.errors import ExplainedError
+from dedup.core.errors import ExplainedError, SettingsError
 from dedup.kafka.client import adjust_aiokafka
-from dedup.settings import Settings, SettingsError, load_settings
+from dedup.observability.logs import silence_client
+from dedup.settings import Settings, load_settings
 
 T = TypeVar("T")
 
@@ -33,8 +33,7 @@ def settings_or_exit() -> Settings:
 
 def run(action: Callable[[Settings], Awaitable[T]]) -> T:
     """Do it with the settings of the environment, or exit with 1 and a sentence."""
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    silence_client()
     adjust_aiokafka()
     settings = settings_or_exit()
 

@@ -1,7 +1,6 @@
 """`dedup parity`: the worker's output on your own topics, held against Flink's."""
 
 import asyncio
-import logging
 import os
 import sys
 from typing import Final
@@ -43,10 +42,11 @@ def parity(show: int, parallelism: int) -> None:
     differ, with both histories. Nothing else is written; the worker may run on.
     """
     from dedup.core.errors import ExplainedError  # noqa: PLC0415 - --help needs none of it
+    from dedup.observability.logs import silence_client  # noqa: PLC0415
     from dedup.parity.run import compare  # noqa: PLC0415
     from dedup.settings import load_settings  # noqa: PLC0415
 
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    silence_client()
     try:
         settings = load_settings(os.environ)
         differing = asyncio.run(compare(settings, show=show, parallelism=parallelism))

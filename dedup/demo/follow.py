@@ -12,7 +12,7 @@ from dedup.settings import Settings
 from producer.events import GeneratedEvent
 from producer.kafka import EventSender
 from producer.lines import event_lines
-from producer.settings import KafkaSettings
+from producer.settings import ProducerSettings
 
 _PAUSE_SECONDS: Final = (1.0, 3.0)
 _LOOK_EVERY_S: Final = 0.2
@@ -38,7 +38,7 @@ def where_to_look(console: Console, settings: Settings, worker: DemoWorker) -> N
 
 
 async def go_on(
-    kafka: KafkaSettings,
+    kafka: ProducerSettings,
     events: Iterator[GeneratedEvent],
     console: Console,
     check: Callable[[], None],

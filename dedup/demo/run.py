@@ -28,7 +28,7 @@ from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
-from producer.settings import KafkaSettings
+from producer.settings import ProducerSettings
 from producer.settings import load_settings as load_producer_settings
 
 _EVENTS_APART: Final = timedelta(milliseconds=1)
@@ -133,7 +133,7 @@ class Demo:
             self._follow(worker, settings, kafka)
         return agreed
 
-    def _set_up(self, directory: Path) -> tuple[DemoWorker, Settings, KafkaSettings]:
+    def _set_up(self, directory: Path) -> tuple[DemoWorker, Settings, ProducerSettings]:
         """Start the broker and make the topics; the worker is not started yet."""
         name = f"Kafka {kafka_version()}"
         fetched = cache_dir().exists()
@@ -149,7 +149,7 @@ class Demo:
         kafka = load_producer_settings({"KAFKA_BOOTSTRAP_SERVERS": servers})
         return self._worker, settings, kafka
 
-    def _produce(self, kafka: KafkaSettings) -> None:
+    def _produce(self, kafka: ProducerSettings) -> None:
         """Send the events; the oracle sees each as it goes."""
 
         def watched() -> Iterator[GeneratedEvent]:
@@ -213,7 +213,7 @@ class Demo:
                 raise worker.stalled(_STALLED_AFTER_S)
             time.sleep(_POLL_S)
 
-    def _follow(self, worker: DemoWorker, settings: Settings, kafka: KafkaSettings) -> None:
+    def _follow(self, worker: DemoWorker, settings: Settings, kafka: ProducerSettings) -> None:
         self._live = True
         where_to_look(self._out, settings, worker)
         try:

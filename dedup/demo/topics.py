@@ -1,4 +1,4 @@
-"""What stands on the demo's topics, and how much of it the worker has committed."""
+"""What is on the demo's topics, and how much of it the worker has committed."""
 
 import asyncio
 from typing import Any, Final
@@ -6,20 +6,20 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 
 from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.offsets import committed_by
+from dedup.kafka.topic_reader import read_to
 from dedup.settings import Settings
 
 _FETCH_BYTES: Final = 8 * 1024 * 1024
-_NOTHING_FOR_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.05
 
 
 async def read_topic(settings: Settings, topic: str) -> list[Any]:
-    """Read all committed records that stand on a topic now, each partition's in order.
+    """Return all committed records that are on a topic now, each partition's in order.
 
-    Raises TimeoutError when nothing more comes although the end is not reached.
+    Raises TimeoutError when nothing more comes before the end is reached.
     """
     tps = [TopicPartition(topic, partition) for partition in range(settings.DEDUP_PARTITIONS)]
-    records: list[Any] = []
     async with committed_consumer(
         settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
     ) as consumer:
@@ -27,12 +27,7 @@ async def read_topic(settings: Settings, topic: str) -> list[Any]:
         ends = await consumer.end_offsets(tps)
         for tp in tps:
             consumer.seek(tp, 0)
-        async with asyncio.timeout(_NOTHING_FOR_S) as limit:
-            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-                for found in (await consumer.getmany(timeout_ms=200)).values():
-                    records += found
-                    limit.reschedule(asyncio.get_running_loop().time() + _NOTHING_FOR_S)
-    return records
+        return [record async for _, found in read_to(consumer, ends) for record in found]
 
 
 async def wait_until_committed(settings: Settings, within_s: float) -> None:
@@ -47,7 +42,8 @@ async def wait_until_committed(settings: Settings, within_s: float) -> None:
         committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer,
     ):
         ends = await consumer.end_offsets(tps)
-        while any(  # noqa: ASYNC110 - a broker tells nobody
-            [(await consumer.committed(tp) or 0) < ends[tp] for tp in tps]
-        ):
+        while True:
+            committed = await committed_by(consumer, tps)
+            if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                return
             await asyncio.sleep(_LOOK_EVERY_S)

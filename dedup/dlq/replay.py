@@ -20,6 +20,7 @@ from dedup.dlq.record import DeadLetterRecord, replayed_headers
 from dedup.dlq.topic import replay_id
 from dedup.kafka.broker_errors import refusal
 from dedup.kafka.client import adjust_aiokafka
+from dedup.kafka.closing import close_producer
 from dedup.kafka.header_keys import create_batch, has_raw_key
 from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
@@ -80,7 +81,7 @@ class Replayer:
         except ProducerFenced as error:
             raise self._failed("another `dedup dlq replay` has begun and goes on alone.") from error
         except KafkaError as error:
-            raise self._failed(refusal(error, self._settings, right="WRITE")) from error
+            raise self._failed(refusal(error, self._settings, permission="WRITE")) from error
         except TimeoutError as error:
             why = f"the brokers acknowledged nothing for {ACKNOWLEDGE_WITHIN_S:.0f} s."
             raise self._failed(why) from error
@@ -135,10 +136,7 @@ async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
             raise KafkaTimeoutError(f"no producer id in {ACKNOWLEDGE_WITHIN_S:.0f} s") from error
         yield producer
     finally:
-        # stop() waits for every batch, and an idempotent producer retries them for ever.
-        with suppress(TimeoutError, KafkaError):
-            async with asyncio.timeout(CLOSE_WITHIN_S):
-                await producer.stop()
+        await close_producer(producer, CLOSE_WITHIN_S)
 
 
 @asynccontextmanager

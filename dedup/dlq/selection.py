@@ -118,7 +118,7 @@ async def replay(settings: Settings, choice: Choice, found: Found, mending: Mend
             async with aclosing(prepared(settings, choice, found, mending, done)) as events:
                 return await replayer.send(events)
     except KafkaError as error:
-        why = refusal(error, settings, right="WRITE")
+        why = refusal(error, settings, permission="WRITE")
         raise DlqError(f"Nothing can be re-submitted: {why}") from error
 
 

@@ -51,11 +51,11 @@ class DeadLetters:
 async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
     """Open the dead-letter topic. Raises DlqError; so does what Kafka refuses inside the block."""
     topic = settings.KAFKA_DLQ_TOPIC
-    rights = (
+    permissions = (
         f", and to replay also to write {topic} and {settings.KAFKA_PRODUCT_TOPIC} with the "
         f"transactional id {replay_id(settings)}"
     )
-    async with open_topic(settings, topic, "KAFKA_DLQ_TOPIC", rights=rights) as reader:
+    async with open_topic(settings, topic, "KAFKA_DLQ_TOPIC", permissions=permissions) as reader:
         yield DeadLetters(reader)
 
 

@@ -6,11 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
-from msgspec.structs import replace
-
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.row import read_output_key, state_from_record
-from dedup.core.state import NO_EVENT_TIME, State
+from dedup.core.state import State, with_known_time
 from dedup.kafka.topic_reader import Spans, TopicReader
 from dedup.state.memory import Memory
 from dedup.state.store import PartitionStore
@@ -102,9 +100,7 @@ def state_of_record(
     state = state_from_record(record.value, record.headers, record.timestamp, scheme)
     if product_id is None or state is None:
         return None
-    if state.event_time == NO_EVENT_TIME and known is not None:
-        state = replace(state, event_time=known.event_time)
-    return product_id, state
+    return product_id, with_known_time(state, known)
 
 
 class Read(NamedTuple):

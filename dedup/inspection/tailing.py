@@ -9,7 +9,7 @@ from dedup.inspection.gathering import differences, gathered
 from dedup.inspection.states import Read, StatesOnDisk, load, states_on_disk
 from dedup.inspection.telling import Teller
 from dedup.inspection.verdicts import Verdict, judge
-from dedup.kafka.offsets import positions_of_states
+from dedup.kafka.offsets import ends_of_states
 from dedup.kafka.topic_reader import Batches, TopicReader, open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
@@ -69,7 +69,7 @@ async def _known(
 
     With them the newest record of each partition.
     """
-    positions = await positions_of_states(settings)
+    positions = await ends_of_states(settings)
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
         return positions, await load(output, states, rules.scheme)

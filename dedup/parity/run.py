@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import click
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
@@ -16,7 +15,7 @@ from dedup.core.errors import ExplainedError
 from dedup.core.row import SOURCE_HEADER
 from dedup.demo.topics import read_topic
 from dedup.kafka.connecting import connection_fault
-from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.topics import check_topics
 from dedup.parity.compare import Difference, Story, differences, stories
 from dedup.parity.engine import run_flink
@@ -43,7 +42,7 @@ async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
 async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     partitions = (await check_topics(settings)).partitions
     settings = settings.model_copy(update={"DEDUP_PARTITIONS": partitions})
-    until = await _committed(settings, partitions)
+    until = await committed_offsets(settings, partitions)
     if not any(until.values()):
         raise ParityError(
             f"The group {settings.DEDUP_APP_ID} has committed nothing of "
@@ -69,16 +68,6 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
         f"{settings.KAFKA_SRC_PRODUCTS_TOPIC}: {len(found) or 'none'} of them differ."
     )
     return len(found)
-
-
-async def _committed(settings: Settings, partitions: int) -> Offsets:
-    """Return what the worker's group has done of each partition of the source."""
-    async with committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer:
-        topic = settings.KAFKA_PRODUCT_TOPIC
-        return {
-            partition: await consumer.committed(TopicPartition(topic, partition)) or 0
-            for partition in range(partitions)
-        }
 
 
 def _counts(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dedup.cli.configuration import sink_table
+from dedup.core.errors import SettingsError
 from dedup.kafka.admin import TopicError
 from dedup.localkafka.ports import free_port
-from dedup.settings import SettingsError
 from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError
 from dedup.sink.consuming import run_sink
