@@ -36,7 +36,7 @@ async def open_producer(settings: ProducerSettings) -> AIOKafkaProducer:
     ProducerError, TopicError, SettingsError.
     """
     if (fault := await connection_fault(settings)) is not None:
-        raise ProducerError(fault.sentence)
+        raise ProducerError(fault.message)
     try:
         async with asyncio.timeout(CONNECT_WITHIN_S):
             await ensure_source_topic(settings)

@@ -9,11 +9,13 @@ from aiokafka.errors import KafkaError
 CLOSE_WITHIN_S: Final = 5.0
 
 
-async def close_producer(producer: AIOKafkaProducer, within_s: float = CLOSE_WITHIN_S) -> None:
+async def close_producer(producer: AIOKafkaProducer, within_s: float | None = None) -> None:
     """Close a producer in bounded time, whether its batches can still be delivered or not.
 
-    `stop()` waits for every batch, and an idempotent producer retries them for ever.
+    `stop()` waits for every batch, and an idempotent producer retries them for ever. Without a
+    limit of its own, `CLOSE_WITHIN_S` holds.
     """
+    within_s = CLOSE_WITHIN_S if within_s is None else within_s
     try:
         async with timeout(within_s):
             await producer.stop()

@@ -38,7 +38,7 @@ _CLOSED: Final = (KafkaConnectionError, ConnectionResetError, BrokenPipeError)
 class ConnectionFault(NamedTuple):
     """Why no broker could be used. No retry helps with a lasting fault."""
 
-    sentence: str
+    message: str
     lasting: bool
     why: str
     """The reason alone, without a setting or a cure."""
@@ -51,7 +51,7 @@ async def explain_connection(settings: KafkaSettings) -> str | None:
     the connection.
     """
     fault = await connection_fault(settings)
-    return fault.sentence if fault is not None and fault.lasting else None
+    return fault.message if fault is not None and fault.lasting else None
 
 
 async def connection_fault(settings: KafkaSettings) -> ConnectionFault | None:
@@ -151,40 +151,40 @@ def _explained(error: Exception, broker: str, settings: KafkaSettings) -> Connec
     mechanism = settings.KAFKA_SASL_MECHANISM
     match error:
         case SaslAuthenticationFailed() | AuthenticationFailedError():
-            sentence = (
+            message = (
                 f"The broker {broker} did not accept KAFKA_USER={settings.KAFKA_USER} with its "
                 f"KAFKA_PASSWORD by KAFKA_SASL_MECHANISM={mechanism}: correct these settings."
             )
         case UnsupportedSaslMechanismError():
-            sentence = (
+            message = (
                 f"The broker {broker} does not offer KAFKA_SASL_MECHANISM={mechanism}: set one "
                 "of its sasl.enabled.mechanisms."
             )
         case IllegalSaslStateError():
-            sentence = (
+            message = (
                 f"The broker {broker} does not use SASL: KAFKA_SECURITY_PROTOCOL={protocol} must "
                 f"be {protocol.removeprefix('SASL_')} there."
             )
         case ssl.SSLCertVerificationError():
-            sentence = (
+            message = (
                 f"The certificate of the broker {broker} can't be trusted "
                 f"({error.verify_message.rstrip('.')}): set KAFKA_CERT to the file of the CA that "
                 "signed it, and name brokers in KAFKA_BOOTSTRAP_SERVERS as their certificates do."
             )
         case ssl.SSLError():
-            sentence = (
+            message = (
                 f"The broker {broker} does not answer in TLS ({error.reason}): "
                 f"correct KAFKA_SECURITY_PROTOCOL={protocol} or the port."
             )
         case _ if isinstance(error, _CLOSED):
-            sentence = (
+            message = (
                 f"The broker {broker} closes the connection without an answer: correct "
                 f"KAFKA_SECURITY_PROTOCOL={protocol} to what that port speaks."
             )
         case _:
             return _unreached(error, broker)
     why = f"it refuses the client ({type(error).__name__})"
-    return ConnectionFault(sentence, lasting=True, why=why)
+    return ConnectionFault(message, lasting=True, why=why)
 
 
 def _unreached(error: Exception, broker: str) -> ConnectionFault:
@@ -197,8 +197,8 @@ def _unreached(error: Exception, broker: str) -> ConnectionFault:
             why = "nothing listens there"
         case _:
             why = str(error) or type(error).__name__
-    sentence = (
+    message = (
         f"No broker answers at {broker} ({why}). Start Kafka there, or set "
         "KAFKA_BOOTSTRAP_SERVERS to what it listens on."
     )
-    return ConnectionFault(sentence, lasting=False, why=why)
+    return ConnectionFault(message, lasting=False, why=why)

@@ -39,7 +39,7 @@ async def diagnose(settings: KafkaSettings, topics: Sequence[str] = ()) -> str |
     """
     fault = await connection_fault(settings)
     if fault is not None:
-        return fault.sentence
+        return fault.message
     arguments = settings.kafka_client()
     servers = collect_hosts(arguments.pop("bootstrap_servers"), randomize=False)
     for host, port, _ in servers:

@@ -135,7 +135,7 @@ async def open_topic(
     """
     fault = await connection_fault(settings)
     if fault is not None:
-        raise (ReadError if fault.lasting else BrokersSilentError)(fault.sentence)
+        raise (ReadError if fault.lasting else BrokersSilentError)(fault.message)
     try:
         count = await partition_count(settings, topic, setting)
         consumer = committed_consumer(

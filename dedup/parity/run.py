@@ -26,13 +26,13 @@ Offsets = dict[int, int]
 
 
 class ParityError(ExplainedError):
-    """The topics can't be compared; the text is a sentence."""
+    """The topics can't be compared; the text says why."""
 
 
 async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
     """Compare and print; give the number of products that differ. Raises ParityError."""
     if (fault := await connection_fault(settings)) is not None:
-        raise ParityError(fault.sentence)
+        raise ParityError(fault.message)
     try:
         return await _compare(settings, show, parallelism)
     except (KafkaError, TimeoutError) as error:

@@ -170,7 +170,7 @@ async def test_what_waiting_may_mend_is_no_refusal(server: str) -> None:
     settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": server.format(free_port())})
     fault = await connection_fault(settings)
     assert fault is not None
-    assert fault.sentence.startswith(f"No broker answers at {settings.KAFKA_BOOTSTRAP_SERVERS}")
+    assert fault.message.startswith(f"No broker answers at {settings.KAFKA_BOOTSTRAP_SERVERS}")
     assert not fault.lasting
     assert await explain_connection(settings) is None
 
