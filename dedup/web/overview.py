@@ -12,7 +12,7 @@ from dedup.core.event import time_text
 from dedup.core.explain import instant
 from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
-from dedup.streaming.application import DedupApp, sentence
+from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
@@ -37,11 +37,12 @@ class Overviews:
 
     def overview(self) -> Overview:
         """Return the overview of this worker."""
-        history = self._app.history
+        history = self._app.observers.history
         events, emitted = history.rates()
         intervals = history.intervals(INTERVAL_S)
         recent = _summed(intervals)
-        lags = self._app.gauges.lags.values()
+        gauges = self._app.observers.gauges
+        lags = gauges.lags.values()
         seen = sum(recent.values())
         ready = self.ready()
         state = next(iter(ready.failing.values()), "ready")
@@ -62,7 +63,7 @@ class Overviews:
             products=self._table.data.products,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds for lag in lags), default=None),
-            lag_as_of=instant(round(self._app.gauges.answered_at * 1e6)) if lags else None,
+            lag_as_of=instant(round(gauges.answered_at * 1e6)) if lags else None,
             totals=_summed([history.totals]),
             recent=recent,
             dead_letters=self._app.metrics.dead_letters(),
@@ -85,7 +86,7 @@ class Overviews:
 
     def _partition(self, partition: int) -> Partition:
         store = self._table.data.partition(partition)
-        lag = self._app.gauges.lags.get(partition)
+        lag = self._app.observers.gauges.lags.get(partition)
         remaining = self._app.metrics.recovery_left().get(partition, 0)
         return Partition(
             partition=partition,
@@ -102,7 +103,7 @@ class Overviews:
     def alive(self) -> Health:
         """Return whether the worker is alive; if not, an orchestrator should restart it."""
         failure = self._app.failure
-        failing = {} if failure is None else {"worker": sentence(failure)}
+        failing = {} if failure is None else {"worker": explanation(failure)}
         if (complaint := self._app.membership.complaint()) is not None:
             failing["group"] = complaint
         dry_run = self._app.settings.DEDUP_DRY_RUN
@@ -119,15 +120,15 @@ class Overviews:
             left = sum(self._app.metrics.recovery_left().values())
             failing["recovery"] = f"The state is being recovered: {left:,} records left."
         warnings: dict[str, str] = {}
-        silent = self._app.gauges.silent_for()
+        silent = self._app.observers.gauges.silent_for()
         if silent:
             found = failing if silent > BROKERS_SILENT_S else warnings
-            since = datetime.fromtimestamp(self._app.gauges.answered_at, UTC)
+            since = datetime.fromtimestamp(self._app.observers.gauges.answered_at, UTC)
             found["brokers"] = (
                 f"The brokers have not answered since {since:%Y-%m-%d %H:%M:%S} UTC, for "
                 f"{silent:.0f} s. The lag shown is as of then."
             )
-        rejected = self._app.rejected.warning()
+        rejected = self._app.observers.rejected.warning()
         if rejected is not None:
             warnings["dead_letters"] = rejected
         dry_run = self._app.settings.DEDUP_DRY_RUN

@@ -185,7 +185,7 @@ class Products:
 
     def _past_decisions(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
         """Return the decisions in memory, oldest first, and keep the next ones in memory."""
-        log, decide = self._app.trail, self._app.deduplicator.decide
+        log, decide = self._app.observers.decision_log, self._app.deduplicator.decide
         log.follow(product_id)
         found = [each for p in partitions for each in log.decisions(p, product_id, decide)]
         return sorted(found, key=lambda each: each.clock.now_us)

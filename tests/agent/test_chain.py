@@ -135,7 +135,7 @@ async def test_a_chunk_delivered_already_is_not_delivered_twice(rig: Rig) -> Non
     assert rig.thread.gone_to == [(TP0, 3)]
 
 
-async def test_a_topic_made_anew_is_read_from_its_beginning(rig: Rig) -> None:
+async def test_a_recreated_topic_is_read_from_its_beginning(rig: Rig) -> None:
     """The client goes there by itself; going back to an offset beyond the end would never end."""
     await rig.batch(TP0, chunk(0, 30))
     rig.thread.ends[TP0] = 2
@@ -160,7 +160,7 @@ async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
     assert rig.thread.gone_to == []
 
 
-async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
+async def test_a_chunk_of_transaction_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
     """It goes through the agent: with exactly_once, that is what commits its offset."""
     empty = await rig.batch(TP0, FetchedBatch([], 0, 2))
     assert empty.records == []
@@ -169,7 +169,7 @@ async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) ->
     assert rig.committable(TP0) == 2
 
 
-async def test_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
+async def test_transaction_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
     ((_, message),) = await rig.get({TP0: chunk(0, 2)})
     assert await rig.get({TP0: FetchedBatch([], 2, 5)}) == []
     growing = message.value
@@ -299,7 +299,7 @@ async def test_a_batch_can_be_done_after_the_fetching_thread_has_ended(bench: Be
 async def test_what_faust_notes_of_each_message_is_let_go_of_at_the_commit(rig: Rig) -> None:
     """Its own commit would: two entries for each batch, for ever."""
     await rig.batch(TP0, chunk(0, 3))
-    rig.consumer._acked[TP0].append(2)  # as Faust's stream does when it goes on to the next message
+    rig.consumer._acked[TP0].append(2)  # as Faust's stream does before the next message
     rig.consumer._acked_index[TP0].add(2)
 
     rig.committable(TP0)
@@ -335,7 +335,7 @@ async def test_the_wait_for_room_is_one_wait_though_done_batches_are_uncommitted
 
 
 async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(rig: Rig) -> None:
-    """Batches queued when partitions are revoked are forgotten; the commit is where it goes on."""
+    """Batches queued when partitions are revoked are forgotten; it continues at the commit."""
     done = await rig.batch(TP0, chunk(0, 3))
     done.mark_done()
     rig.thread.committed = {TP0: rig.committable(TP0)}
@@ -363,7 +363,7 @@ async def test_while_revoked_nothing_is_delivered_though_batches_are_queued(rig:
     assert rig.committable(TP0) is None
 
 
-async def test_where_nothing_is_committed_the_chain_begins_where_the_log_begins(rig: Rig) -> None:
+async def test_where_nothing_is_committed_reading_begins_where_the_log_begins(rig: Rig) -> None:
     rig.thread.rewind = _from_the_beginning  # type: ignore[method-assign]
     await rig.consumer.perform_seek()
 
@@ -385,7 +385,9 @@ async def test_a_batch_that_is_not_done_for_very_long_is_reported(
     assert caplog.messages == []
     rig.consumer.verify_event_path(monotonic() + patience, TP0)
     (message,) = caplog.messages
-    assert "products-0: the batch before offset 3 has been in work for more than 300 s" in message
+    assert (
+        "products-0: the batch before offset 3 has been in progress for more than 300 s" in message
+    )
     batch.mark_done()
     rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
     assert len(caplog.messages) == 1

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from aiokafka.partitioner import murmur2
 
-from dedup.core.decide import Rules
 from dedup.core.state import State
+from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.data_directory import DataDirectory, Origin, partitions_before, placed_by_json_key
 from dedup.state.memory import Memory
 from dedup.state.store import PartitionStore, destroy
 from dedup.state.store_errors import DamagedError, StoreError
-from dedup.streaming.processor import Deduplicator
-from tests.agent.conftest import Bench
+from tests.agent.conftest import Bench, new_bench
 from tests.support.records import event
+from tests.support.topic_facts import topic_facts
 
 ORIGIN = Origin("cluster", "products", "src_products", 4)
 
@@ -86,7 +86,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 async def test_a_damaged_database_is_never_taken_for_a_whole_one(
     bench: Bench, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What recovery goes on from is a prefix: every state up to the offset it stands at."""
+    """What recovery continues from is a prefix: every state up to its offset."""
     path = bench.table.data._path(0)
     path.parent.mkdir(parents=True, exist_ok=True)
     fill(path)
@@ -120,7 +120,7 @@ async def test_damage_found_in_work_stops_the_worker_and_the_next_start_rebuilds
     scratch(only(path, "*.sst"))
     bench.publisher.appended = 4_000  # the topic goes on where the states end
 
-    with pytest.raises(DamagedError, match=f"{path} is damaged .*Start the worker again"):
+    with pytest.raises(DamagedError, match=f"{path} is damaged .*Restart the worker"):
         await feed_all(bench, 3_000)
     bench.table.data.close_others(())
 
@@ -156,6 +156,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from dedup.core.state import State
+from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.store import PartitionStore
 from dedup.state.memory import Memory
 store = PartitionStore(Path(sys.argv[1]), Memory())
@@ -240,7 +241,8 @@ def test_more_partitions_than_the_states_were_made_with_are_refused(tmp_path: Pa
 
     for _ in range(2):
         with pytest.raises(
-            StoreError, match=r"products has 6 partitions, and .* of 4\. Kafka puts"
+            StoreError,
+            match=r"products has 6 partitions, and .* of 4\. When a topic grows",
         ):
             directory(tmp_path).belong_to(replace(ORIGIN, partitions=6))
 
@@ -294,16 +296,16 @@ async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> 
 
 
 async def test_a_row_that_the_topic_does_not_take_is_a_dead_letter_and_changes_nothing(
-    bench: Bench,
+    tmp_path: Path,
 ) -> None:
-    bench.app.deduplicator = Deduplicator(
-        Rules(largest_row_bytes=1_500), bench.table, bench.publisher, bench.app.watch
-    )
-    output = await bench.feed(
-        event(number=1),
-        event(number=2, description="x" * 3_000),
-        event(number=3, stock_quantity=5),
-    )
+    environ = {"DEDUP_DATA_DIR": str(tmp_path / "data")}
+    facts = topic_facts(states_batch_bytes=1_500 + BESIDE_THE_ROW_BYTES)
+    async with new_bench(environ, facts) as bench:
+        output = await bench.feed(
+            event(number=1),
+            event(number=2, description="x" * 3_000),
+            event(number=3, stock_quantity=5),
+        )
 
     assert len(output.states) == 2
     assert b'"description":null' in (output.states[1].value or b"")

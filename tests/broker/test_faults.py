@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka import closing
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
@@ -18,7 +19,7 @@ from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import Output, OutputRecord, PublishError
+from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
@@ -226,7 +227,7 @@ async def test_an_output_topic_that_was_deleted_is_named(
     async with _publisher(kafka, names) as publisher, _admin(kafka) as client:
         await publisher.publish(_output(1))
         await client.delete_topics([names.states])
-        with pytest.raises(PublishError, match=f"{names.states} was deleted. Make it anew"):
+        with pytest.raises(PublishError, match=f"{names.states} was deleted. Recreate it"):
             await publisher.publish(_output(2))
 
 
@@ -252,6 +253,6 @@ async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
                     break
         await produce(kafka, [(b"1", event(number=30, price="30.00"))], names.source)
         assert worker.wait() == 1
-        assert f"{names.states} was made anew" in worker.log()
+        assert f"{names.states} was recreated" in worker.log()
         assert "Traceback" not in worker.log()
     assert await end_of(kafka, names.states) >= 1

@@ -220,7 +220,7 @@ def test_the_last_line_says_why_a_worker_ended(kafka: str, tmp_path: Path, log_f
 
     for ended, sentence in (
         (second, "is locked by another worker"),
-        (third, f"127.0.0.1:{port} is taken by another program"),
+        (third, f"127.0.0.1:{port} is in use by another program"),
         (fourth, "DEDUP_ORDER"),
     ):
         last = ended.log().splitlines()[-1]

@@ -9,7 +9,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,13 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import FencedError, Output, OutputRecord, PublishError
+from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from tests.broker.faulty import (
     OF_A_TRANSACTION,
@@ -92,14 +93,16 @@ async def no() -> bool:
 
 @asynccontextmanager
 async def a_publisher(
-    kafka: str, names: Names, guarantee: str = "exactly_once"
+    kafka: str,
+    names: Names,
+    guarantee: str = "exactly_once",
+    is_member: Callable[[], Awaitable[bool]] = yes,
 ) -> AsyncIterator[KafkaPublisher]:
     """The publisher of a worker that its group takes for the owner of partition 0."""
     environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_GUARANTEE": guarantee, **names.settings}
     settings = load_settings(environ)
     await ensure_topics(settings)
-    made = KafkaPublisher(settings)
-    made.is_member = yes
+    made = KafkaPublisher(settings, is_member=is_member)
     await made.acquire([0])
     try:
         yield made
@@ -273,8 +276,10 @@ async def test_a_broker_that_restarts_in_a_transaction_is_waited_for(
 async def test_a_worker_that_lost_its_partition_stops_no_other_one(kafka: str) -> None:
     """Whatever fails: a new producer of the old owner would fence the new one."""
     names = Names.fresh()
-    async with a_publisher(kafka, names) as old, a_publisher(kafka, names) as new:
-        old.is_member = no
+    async with (
+        a_publisher(kafka, names, is_member=no) as old,
+        a_publisher(kafka, names) as new,
+    ):
         with pytest.raises(FencedError, match="was taken over by another worker"):
             await old.publish(output(0))
         await new.publish(output(0))

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+from dedup.core.state import State
 from dedup.demo.oracle import differences
 from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
@@ -21,9 +22,10 @@ from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
-from dedup.streaming.wiring import TABLE_NAME, build_app
+from dedup.worker.wiring import build_app
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
+from tests.support.topic_facts import topic_facts
 from tests.support.topics import Records, emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
@@ -51,31 +53,36 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
 class Reader:
     """The recovery of a worker, without its process: the same app, the real broker."""
 
-    def __init__(self, kafka: str, names: Names, data_dir: Path) -> None:
+    def __init__(self, kafka: str, names: Names, data_dir: Path, partitions: int) -> None:
         environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_DATA_DIR": str(data_dir)}
         self.settings = load_settings(environ | names.settings)
         self.app: DedupApp = build_app(self.settings)
         for directory in (self.app.conf.datadir, self.app.conf.appdir, self.app.conf.tabledir):
             directory.mkdir(parents=True, exist_ok=True)
-        self.app.changelog_reader.partitions = 4
+        self.app.assemble(topic_facts(partitions=partitions))
 
     @property
     def table(self) -> StateTable:
-        table = self.app.tables[TABLE_NAME]
-        assert isinstance(table, StateTable)
-        return table
+        return self.app.table
 
     async def restore(self) -> int:
-        return await self.app.changelog_reader.restore(range(4))
+        return await self.app.parts.changelog_reader.restore(range(4))
 
     def known(self) -> dict[int, bool]:
         """The products that are known, and whether they are there or deleted."""
-        return {i: state.row is not None for i, state in self.table.items()}
+        return {i: state.row is not None for i, state in self.states().items()}
+
+    def states(self) -> dict[int, State]:
+        """What is known, in all partitions."""
+        data = self.table.data
+        return {i: state for p in range(4) for i, state in data.partition(p).items()}
 
 
 @asynccontextmanager
-async def reader(kafka: str, names: Names, data_dir: Path) -> AsyncIterator[Reader]:
-    made = Reader(kafka, names, data_dir)
+async def reader(
+    kafka: str, names: Names, data_dir: Path, partitions: int = 4
+) -> AsyncIterator[Reader]:
+    made = Reader(kafka, names, data_dir, partitions)
     try:
         yield made
     finally:
@@ -122,7 +129,7 @@ async def test_a_deleted_head_is_not_waited_for_and_an_older_database_is_rebuilt
             (partition,) = {p for p, r in (await read_topic(kafka, names.states)).items() if r}
             await _delete_before(client, names.states, partition, 4)
             assert await found.restore() == 1
-            assert b'"5.00"' in (found.table[1].row or b"")
+            assert b'"5.00"' in (found.states()[1].row or b"")
 
 
 async def _delete_before(
@@ -158,8 +165,7 @@ async def test_states_that_were_made_with_fewer_partitions_are_refused_without_a
     records = [(key(i), row(i)) for i in range(1, 201)]
     for record, product_id in zip(records, range(1, 201), strict=True):
         await produce(kafka, [record], names.states, partition_key=b"%d" % product_id)
-    async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 6
+    async with reader(kafka, names, tmp_path / "state", partitions=6) as found:
         with pytest.raises(
             StoreError, match="has 6 partitions, and the known states are those of 4"
         ):
@@ -174,8 +180,9 @@ async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
     await _make_topics(kafka, names)
     await produce(kafka, [(key(i), row(i)) for i in range(1, 201)], names.states)
     async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 4
-        with pytest.raises(StoreError, match=f"The rows of {names.states} stand where the hash"):
+        with pytest.raises(
+            StoreError, match=f"The rows of {names.states} are partitioned by the hash"
+        ):
             await found.restore()
 
 

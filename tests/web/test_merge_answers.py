@@ -6,11 +6,12 @@ from random import Random
 import pytest
 
 from dedup.settings import load_settings
-from dedup.streaming.wiring import build_app
 from dedup.web.merge_answers import merge_lists
 from dedup.web.models import ProductLine, ProductList, Unanswered
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE
+from dedup.worker.wiring import build_app
+from tests.support.topic_facts import topic_facts
 
 LOOKED_AT = 90
 """Products a worker of this test looks at for one page of a search."""
@@ -82,7 +83,7 @@ def test_a_walk_over_all_workers_shows_every_product_once(seed: int) -> None:
 def test_what_no_answer_covers_is_named_by_its_owner_or_as_nobody_s(tmp_path: Path) -> None:
     """Also where two workers have one address, of which the group then knows one."""
     app = build_app(load_settings({"DEDUP_DATA_DIR": str(tmp_path / "state")}))
-    app.partitions = 6
+    app.assemble(topic_facts(partitions=6))
     router = PartitionRouter(app, app.settings)
     silent = Unanswered(worker="http://b:1", partitions=[2, 3], since=None, why="It is away.")
     gone = silent.model_copy(update={"worker": "http://c:1", "partitions": [0]})

@@ -1,4 +1,4 @@
-"""Notices when most of what is read can't be applied: a wrong topic, a producer's new format."""
+"""Warns when most of what is read can't be applied: a wrong topic, a producer's new format."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 
 from mode import get_logger
 
+from dedup.core.batch_result import BatchResult
 from dedup.core.deadletter import Reason
-from dedup.dlq.record import DeadLetterRecord
-from dedup.streaming.applied import AppliedBatch
 
 EVENTS_LOOKED_AT: Final = 1_000
 """The newest events, by whole batches: as many whatever the rate is."""
@@ -30,7 +29,7 @@ class _Batch(NamedTuple):
 
 class _Example(NamedTuple):
     partition: int
-    offset: int | None
+    offset: int
 
 
 class Rejected:
@@ -44,30 +43,31 @@ class Rejected:
         self._examples: dict[Reason, _Example] = {}
         self._logged_at = float("-inf")
 
-    def note(self, applied: AppliedBatch) -> None:
+    def note(self, result: BatchResult) -> None:
         """Add a batch; log a warning, at most every ten minutes, while most are dead letters."""
         now = self._clock()
-        self._batches.append(_Batch(now, len(applied.records), applied.reasons))
-        self._events += len(applied.records)
+        self._batches.append(_Batch(now, len(result.records), result.reasons))
+        self._events += len(result.records)
         while self._events - self._batches[0].events >= EVENTS_LOOKED_AT:
             self._events -= self._batches.popleft().events
-        if not applied.reasons:
+        if not result.reasons:
             return
-        self._keep_examples(applied)
+        for reason, offset in result.rejected.items():
+            self._examples[reason] = _Example(result.partition, offset)
         if now - self._logged_at >= LOGGED_EVERY_S and (warning := self.warning()) is not None:
             self._logged_at = now
             logger.warning("%s", warning)
 
     def warning(self) -> str | None:
-        """Return a sentence if most of the newest events are dead letters, None if not."""
+        """Return a warning if most of the newest events are dead letters, None if not."""
         since = self._clock() - LOOKED_AT_FOR_S
         while self._batches and self._batches[0].at < since:
             self._events -= self._batches.popleft().events
         reasons: Counter[Reason] = Counter()
         for batch in self._batches:
             reasons.update(batch.reasons)
-        letters = reasons.total()
-        if self._events < FEWEST_EVENTS or letters <= MOST * self._events:
+        dead_letters = reasons.total()
+        if self._events < FEWEST_EVENTS or dead_letters <= MOST * self._events:
             return None
         reason = min(reasons, key=lambda each: (-reasons[each], each))
         example = self._examples[reason]
@@ -75,20 +75,8 @@ class Rejected:
         if self._dry_run:
             verb, where = "would be", "a dry run writes none"
         return (
-            f"{letters:,} of the last {self._events:,} events ({letters / self._events:.0%}) "
+            f"{dead_letters:,} of the last {self._events:,} events "
+            f"({dead_letters / self._events:.0%}) "
             f"{verb} dead letters, most of them for {reason}, such as the event at "
             f"partition {example.partition} offset {example.offset} of the source topic; {where}."
         )
-
-    def _keep_examples(self, applied: AppliedBatch) -> None:
-        """Keep where the newest dead letter of each reason came from."""
-        wanted = set(applied.reasons)
-        for record in reversed(applied.output.dead_letters):
-            if not wanted:
-                return
-            headers = tuple((name, text) for name, text in record.headers if text is not None)
-            letter = DeadLetterRecord(0, 0, 0, None, None, headers)
-            reason = Reason(letter.reason)
-            if reason in wanted:
-                self._examples[reason] = _Example(applied.partition, letter.source_offset)
-                wanted.remove(reason)
