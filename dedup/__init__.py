@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name == "app":
-        from dedup.worker.environment import app  # noqa: PLC0415 - the point is to load Faust only now
+        from dedup.streaming.worker import app  # noqa: PLC0415 - the point is to load Faust only now
 
         return app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

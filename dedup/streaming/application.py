@@ -54,7 +54,7 @@ class WorkerError(ExplainedError):
 class DedupApp(faust.App):
     """A Faust app that reads in batches, recovers in batches and stops rather than lose a change.
 
-    `dedup.worker.wiring.build_app` builds one.
+    `dedup.streaming.wiring.build_app` builds one.
     """
 
     failure: BaseException | None = None

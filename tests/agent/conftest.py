@@ -12,7 +12,7 @@ from dedup.kafka.topics import TopicFacts
 from dedup.settings import load_settings
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.worker.wiring import build_app
+from dedup.streaming.wiring import build_app
 from tests.support.records import batch, record
 from tests.support.topic_facts import topic_facts
 

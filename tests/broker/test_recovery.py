@@ -22,7 +22,7 @@ from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
-from dedup.worker.wiring import build_app
+from dedup.streaming.wiring import build_app
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
 from tests.support.topic_facts import topic_facts

@@ -26,7 +26,7 @@ from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
 from dedup.sink.consuming import _start
-from dedup.worker.wiring import build_app
+from dedup.streaming.wiring import build_app
 from tests.broker.faulty import Faults, answered, faulty_client, never_sent
 from tests.support.records import event
 from tests.support.topics import produce

@@ -29,7 +29,7 @@ from aiokafka.errors import KafkaError
 from dedup.demo.oracle import History, differences
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from dedup.worker.wiring import SESSION_TIMEOUT_S
+from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
 from tests.support.topics import (
     emissions,

@@ -30,7 +30,8 @@ LAYERS = [
     "dedup.streaming",
     "dedup.sink",
     "dedup.web",
-    "dedup.worker",
+    "dedup.streaming.wiring",
+    "dedup.streaming.worker",
     "dedup.localkafka",
     "producer",
     "dedup.terminal",
@@ -41,7 +42,8 @@ LAYERS = [
 """The rooms of design.md section 7, from below: each may import itself and those before it.
 
 `dedup` itself has the version and the lazy app, and stands outside. Of the room `dedup.kafka` the
-base of all settings is below these, and the rest above.
+base of all settings is below these, and the rest above; of `dedup.streaming` the two modules that
+put a whole worker together are above the pages, which are a part of it.
 """
 
 
@@ -79,7 +81,7 @@ def within(name: str, *packages: str) -> bool:
 
 def room(name: str) -> str:
     """The room of a module; its own name where no room has it."""
-    return next((each for each in LAYERS if within(name, each)), name)
+    return max((each for each in LAYERS if within(name, each)), key=len, default=name)
 
 
 def rooms_imported(path: Path) -> set[str]:

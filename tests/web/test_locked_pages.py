@@ -14,10 +14,10 @@ from dedup.core.errors import SettingsError
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp, WorkerError
+from dedup.streaming.wiring import build_app
 from dedup.web.models import Overview, ProductDetail
 from dedup.web.partition_router import Ask, NoAnswerError, PartitionRouter
 from dedup.web.server import HEADERS, LockedWeb, lock
-from dedup.worker.wiring import build_app
 
 TOKEN = "abcdefghijklmnop-0123"  # noqa: S105 - opens nothing but the test's server
 FAUSTS_PAGES = ("/router/", "/table/", "/graph/", "/stats/", "/performance/")

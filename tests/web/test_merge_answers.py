@@ -6,11 +6,11 @@ from random import Random
 import pytest
 
 from dedup.settings import load_settings
+from dedup.streaming.wiring import build_app
 from dedup.web.merge_answers import merge_lists
 from dedup.web.models import ProductLine, ProductList, Unanswered
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE
-from dedup.worker.wiring import build_app
 from tests.support.topic_facts import topic_facts
 
 LOOKED_AT = 90

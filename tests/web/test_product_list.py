@@ -15,10 +15,10 @@ from dedup.state.store import PartitionStore
 from dedup.state.table import StateTable
 from dedup.streaming.application import TABLE_NAME
 from dedup.streaming.table_manager import StateTableManager
+from dedup.streaming.wiring import build_app
 from dedup.web.models import ProductList
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
-from dedup.worker.wiring import build_app
 from tests.support.topic_facts import topic_facts
 
 MANY = 30_000

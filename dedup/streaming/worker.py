@@ -10,7 +10,7 @@ from dedup.core.errors import ExplainedError
 from dedup.observability.logs import write_only_json
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp
-from dedup.worker.wiring import build_app
+from dedup.streaming.wiring import build_app
 
 logger = logging.getLogger(__name__)
 
