@@ -6,10 +6,11 @@ owner of the partition.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.streaming.output import FencedError
 from tests.broker.faulty import Faults, faulty_client
@@ -22,8 +23,9 @@ from tests.broker.publishing import (
     output,
     publisher_of,
 )
+from tests.support.records import event
 from tests.support.topics import connected, read_topic
-from tests.support.workers import Names
+from tests.support.workers import Names, WorkerProcess
 
 TAKEN_OVER = "was taken over by another worker"
 NO_MEMBER = pytest.mark.parametrize("is_member", [None, no], ids=["no group", "no member"])
@@ -108,3 +110,64 @@ async def test_a_transaction_that_was_open_when_its_owner_was_fenced_is_never_se
     assert await appended(kafka, names.states) == [b"first", b"open", b"second"]
     assert b"open" in await appended(kafka, names.dead_letters)
     await assert_only(kafka, names, guarantee, b"first", b"second")
+
+
+WORKER = """
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+
+import dedup
+
+app = dedup.app
+app.conf.broker_session_timeout = 6.0  # the least that brokers accept
+app.conf.broker_rebalance_timeout = 1.0
+settings = app.settings
+send = AIOKafkaClient.send
+
+
+async def send_after_somebody_else(self, node, request, **arguments):
+    if type(request).__name__ == "EndTxnRequest":
+        name = f"{settings.DEDUP_APP_ID}-{settings.KAFKA_PRODUCT_TOPIC}-0"
+        thief = AIOKafkaProducer(**settings.kafka_client(), transactional_id=name)
+        await thief.start()
+        await thief.stop()
+    return await send(self, node, request, **arguments)
+
+
+AIOKafkaClient.send = send_after_somebody_else
+from faust.cli.faust import cli
+
+cli(["-A", "dedup", "worker"])
+"""
+"""A worker whose transactional id another producer takes whenever a transaction is to be committed.
+
+That producer is no member of the group; to the brokers it is a client like any other.
+"""
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+async def test_a_worker_stops_whose_transactional_id_somebody_outside_its_group_uses(
+    kafka: str, tmp_path: Path, guarantee: str
+) -> None:
+    names = Names.fresh()
+    settings = {**names.settings, "DEDUP_GUARANTEE": guarantee, "DEDUP_PARTITIONS": "1"}
+    worker = WorkerProcess(kafka, tmp_path / "state", settings)
+    worker.start("-c", WORKER)
+    try:
+        worker.wait_until_ready()
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            await producer.send_and_wait(names.source, event(), b"1", partition=0)
+        assert await asyncio.to_thread(worker.wait, 120) == 1
+    finally:
+        worker.kill()
+
+    said = worker.log()
+    assert TAKEN_OVER in said
+    critical = [line for line in said.splitlines() if " CRITICAL " in line]
+    assert critical
+    for line in critical:
+        assert f"No rebalance followed: something outside the group {names.group}" in line
+    assert "Traceback" not in said
+    assert (await read_topic(kafka, names.states, 1))[0] == []
+    async with connected(bootstrap_servers=kafka, group_id=names.group) as consumer:
+        assert not await consumer.committed(TopicPartition(names.source, 0))
