@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 from faust.types import TP
 
-from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
+from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.recordbatch import RecordBatch
 from tests.agent.conftest import Bench
 from tests.agent.transport import CHANGELOG, TP1, ChosenChunks, Log, Rig, chunk, rig_of
@@ -135,6 +135,10 @@ async def test_a_batch_that_is_not_done_for_very_long_is_reported(
     assert len(caplog.messages) == 1
 
 
+REBALANCES = 5
+"""Of each walk: after the last one, a commit that failed has to be done again."""
+
+
 class Walk:
     """A consumer that is driven at random; notes which offsets were done, in which order."""
 
@@ -147,19 +151,23 @@ class Walk:
 
     async def step(self) -> None:
         steps = [self.fetch, self.work, self.commit, self.rebalance]
-        await self._random.choices(steps, [8, 6, 3, 1])[0]()
+        await self._random.choices(steps, [8, 10, 3, self.rebalances < REBALANCES])[0]()
 
     async def fetch(self) -> None:
-        if len(self._delivered) < MAX_UNDONE:  # with more it would wait for room
-            fetched = self.consumer.getmany(timeout=0.01)
-            self._delivered += [message.value async for _, message in fetched]
+        fetched = self.consumer.getmany(timeout=0.001)
+        self._delivered += [message.value async for _, message in fetched]
 
     async def work(self) -> None:
+        """Begin or finish the next batch of a partition."""
         if self._delivered:
-            batch = self._delivered.pop(0)
-            batch.begin()
-            self.done[batch.tp] += [each.offset for each in batch.records]
-            batch.mark_done()
+            tp = self._random.choice(self._delivered).tp
+            batch = next(each for each in self._delivered if each.tp == tp)
+            if batch.grows:
+                batch.begin()
+            else:
+                self._delivered.remove(batch)
+                self.done[tp] += [each.offset for each in batch.records]
+                batch.mark_done()
 
     async def commit(self) -> None:
         for tp in self.done:

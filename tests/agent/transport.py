@@ -113,7 +113,7 @@ class Log(ChosenChunks):
         for tp in tps:
             start = self.positions[tp]
             end = self.positions[tp] = min(start + self._random.randint(1, 5), self.ends[tp])
-            if self._random.random() < 0.2:
+            if end < self.ends[tp] and self._random.random() < 0.2:  # what follows shows it
                 self.lost += 1
             elif start < end:
                 found[tp] = chunk(start, end)
