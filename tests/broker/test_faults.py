@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dedup.kafka import admin as kafka_admin
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
@@ -19,6 +20,7 @@ from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import Output, OutputRecord, PublishError
 from dedup.streaming.publisher import KafkaPublisher
+from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from tests.broker.administration import admin, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
@@ -155,6 +157,8 @@ async def test_brokers_that_are_gone_for_good_are_given_up(
 ) -> None:
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 3.0)
     monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
+    monkeypatch.setattr(publishing, "CHECK_WITHIN_S", 1.0)
+    monkeypatch.setattr(kafka_admin, "CONNECT_TIMEOUT_S", 1.0)
     with _broker(tmp_path) as broker:
         async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
             await publisher.publish(_output(1))
@@ -199,7 +203,7 @@ async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -
         with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
             worker.wait_until_ready()
             broker.kill()
-            await asyncio.sleep(15)  # longer than the session of the group
+            await asyncio.sleep(SESSION_TIMEOUT_S + 1)
             assert worker.alive, worker.log()
             broker.restart()
             await produce(kafka, [(b"1", event())], names.source)

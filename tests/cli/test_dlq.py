@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_le
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from tests.support.records import event
@@ -68,12 +67,6 @@ class Dlq:
     async def read(self, topic: str) -> dict[int, list[Record]]:
         found = await read_topic(self.kafka, topic)
         return {p: [(r.key, r.value, list(r.headers)) for r in rs] for p, rs in found.items()}
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture

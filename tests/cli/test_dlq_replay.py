@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from dedup.dlq.replay import Resubmission, replaying
 from dedup.dlq.selection import Choice, find, prepared
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.cli.test_dlq import Dlq, Record, reasons, until
 from tests.support.records import event
@@ -38,12 +37,6 @@ OWN: list[AnyHeader] = [
     ("dedup.errors.truncated", b"value"),
 ]
 """Headers that an event came with, which look like the worker's."""
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture

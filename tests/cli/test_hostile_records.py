@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -20,7 +19,6 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.core.decide import Outcome
-from dedup.localkafka import LocalKafka
 from tests.cli.topics import Topics
 from tests.support.records import event
 from tests.support.topics import wait_until_done
@@ -42,12 +40,6 @@ DEEP = b"[" * 3_000 + b"]" * 3_000
 NAMES = ("dedup.source", "dedup.event_time", "dedup.fingerprint", "dedup.rules", "schlüssel→")
 LETTER = ("__streams.errors.partition", "__streams.errors.offset", "dedup.errors.reason")
 NUMBERS = (b"1/2", b"0", b"-1/-1", b"9" * 5_000, b"1" * 30, b"99999999999/7", b"{}", b"[1]")
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,6 @@ from aiokafka.structs import TopicPartition
 
 from dedup.demo.oracle import Oracle
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
@@ -39,12 +37,6 @@ def environ(kafka: str, names: Names) -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         **names.settings,
     }
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module")

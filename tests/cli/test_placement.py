@@ -1,7 +1,6 @@
 """A product is where its events are, whichever clients wrote them."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -10,7 +9,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 from click.testing import CliRunner
 
-from dedup.localkafka import LocalKafka
 from dedup.state.data_directory import partitions_before, placed_by_json_key
 from producer.__main__ import main
 from tests.cli.topics import Topics
@@ -27,12 +25,6 @@ def by_crc32(product_id: int, partitions: int = 4) -> int:
 
 def by_murmur2(product_id: int, partitions: int = 4) -> int:
     return (int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF) % partitions
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(

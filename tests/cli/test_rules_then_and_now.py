@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,7 +16,6 @@ from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from tests.cli.changing import EACH, SESSIONS, Done, configure, outcomes_of, work
 from tests.cli.topics import Topics
@@ -30,12 +28,6 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"DEDUP_CONTENT_FIELDS": "description", "DEDUP_ORDER": "arrival"},
     {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_UNKNOWN_ACTION": "dead_letter"},
 )
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module", params=[5])
