@@ -155,7 +155,9 @@ class Walk:
 
     async def fetch(self) -> None:
         fetched = self.consumer.getmany(timeout=0.001)
-        self._delivered += [message.value async for _, message in fetched]
+        async for _, message in fetched:
+            assert isinstance(message.value, RecordBatch)
+            self._delivered.append(message.value)
 
     async def work(self) -> None:
         """Begin or finish the next batch of a partition."""

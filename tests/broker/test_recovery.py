@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
 from dedup.kafka import topics
+from dedup.kafka.consumer import committed_consumer
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
-from dedup.streaming import recovery
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.streaming.wiring import TABLE_NAME, build_app
@@ -170,8 +170,8 @@ async def test_a_topic_that_is_gone_ends_in_a_sentence(
     kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client asks for its offsets until its time is over: 40 s, here 3."""
-    impatient = partial(recovery.committed_consumer, request_timeout_ms=3_000)
-    monkeypatch.setattr(recovery, "committed_consumer", impatient)
+    impatient = partial(committed_consumer, request_timeout_ms=3_000)
+    monkeypatch.setattr("dedup.streaming.recovery.committed_consumer", impatient)
     names = Names.fresh()
     async with reader(kafka, names, tmp_path / "state") as found:
         with pytest.raises(RecoveryError, match=f"{names.states} was deleted"):
