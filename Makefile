@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage chromium pgbouncer pictures lint types format docs chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
+.PHONY: help demo test coverage chromium pgbouncer pictures lint types format docs docs-site recording chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -91,12 +91,31 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group deploy -o requirements/deploy.txt
 	@$(COMPILE) pyproject.toml --extra local --extra postgres --group bench -o requirements/bench.txt
 	@$(COMPILE) --group pyproject.toml:peers -o requirements/peers.txt
+	@$(COMPILE) --group pyproject.toml:docs -o requirements/docs.txt
 	@$(COMPILE) --group flink -o requirements/flink.txt
 
 docs: .venv/dev.installed ## write docs that come from the code and from results
 	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
 	@$(BIN)/python -m dedup.cli.openapi > docs/openapi.json
 	@$(BIN)/python -m benchmarks.figures
+
+DOCS := .venv-docs
+$(DOCS)/docs.installed: requirements/docs.txt | $(UV)
+	@echo "Setting up: Python packages (docs)"
+	@$(UV) venv --quiet --clear --python $(PYTHON) $(DOCS)
+	@VIRTUAL_ENV=$(CURDIR)/$(DOCS) $(UV) pip install --quiet --require-hashes -r requirements/docs.txt
+	@touch $@
+
+# The pages keep their places in the repository, so a link that works on GitHub works on the site.
+SITE_PAGES := *.md LICENSE docs benchmarks/results deploy/k8s/README.md tests/deploy/README.md
+docs-site: $(DOCS)/docs.installed ## build the documentation site in .cache/site; a broken link fails
+	@rm -rf .cache/site-pages && mkdir -p .cache/site-pages
+	@tar cf - $$(git ls-files --cached --others --exclude-standard $(SITE_PAGES)) | tar xf - -C .cache/site-pages
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	@echo "Built: .cache/site/index.html"
+
+recording: .venv/local.installed $(DOCS)/docs.installed ## record `make demo` as docs/images/demo.svg
+	@$(DOCS)/bin/python -m docs.generate.recording docs/images/demo.svg
 
 chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
 	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)
@@ -168,4 +187,4 @@ bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--s
 	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target benchmarks/kafka-connect/target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target benchmarks/kafka-connect/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dedup.core.errors import ExplainedError
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.service_links import added_by_kubernetes
 from dedup.core.setting_types import (
@@ -44,7 +45,7 @@ _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
 
 
-class SettingsError(ValueError):
+class SettingsError(ExplainedError, ValueError):
     """One or more settings can't be used; the text is a sentence for each."""
 
 

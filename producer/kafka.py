@@ -18,7 +18,7 @@ from zlib import crc32
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from dedup.kafka.reconnecting import reconnect_with_pauses
+from dedup.kafka.client import adjust_aiokafka
 from producer.connect import ACKNOWLEDGE_WITHIN, close_producer, open_producer
 from producer.events import GeneratedEvent
 from producer.settings import KafkaSettings, ProducerError
@@ -73,7 +73,7 @@ class EventSender:
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        reconnect_with_pauses()
+        adjust_aiokafka()
         self._producer = await open_producer(self._kafka)
         topic = self._kafka.KAFKA_PRODUCT_TOPIC
         partitions = sorted(await self._producer.partitions_for(topic))

@@ -12,12 +12,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dedup.core.errors import ExplainedError
 from dedup.core.names import broker_list, topic_name
 
 CLIENT_ID: Final = "product-producer"
 
 
-class ProducerError(Exception):
+class ProducerError(ExplainedError):
     """The producer can't go on; the text is a sentence that names the setting and the cure."""
 
 

@@ -51,12 +51,12 @@ def demo(events: int, products: int, seed: int, follow: bool) -> None:
         raise click.UsageError("--events 0 shows nothing without --follow.")
     _prepare_output()
     # Only now: what a run needs takes longer to import than --help may.
+    from dedup.core.errors import ExplainedError  # noqa: PLC0415
     from dedup.demo.run import Demo, Plan  # noqa: PLC0415
-    from dedup.demo.worker import DemoError  # noqa: PLC0415
 
     try:
         agreed = Demo(Plan(events, products, seed, follow)).run()
-    except DemoError as error:
+    except ExplainedError as error:
         click.echo(f"Error: {error}", err=True)
         raise click.exceptions.Exit(1) from error
     if not agreed:

@@ -10,11 +10,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from dedup.kafka.admin import TopicError
-from dedup.kafka.reconnecting import reconnect_with_pauses
-from dedup.kafka.topic_reader import ReadError
+from dedup.core.errors import ExplainedError
+from dedup.kafka.client import adjust_aiokafka
 from dedup.settings import Settings, SettingsError, load_settings
-from dedup.state.store_errors import StoreError
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
     """Do it with the settings of the environment, or exit with 1 and a sentence."""
     # What goes wrong is said in a sentence; the client's own log would stand beside it.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-    reconnect_with_pauses()
+    adjust_aiokafka()
     settings = settings_or_exit()
 
     async def act() -> T:
@@ -45,7 +43,7 @@ def run(action: Callable[[Settings], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(act())
-    except (SettingsError, ReadError, TopicError, StoreError, sqlite3.Error) as error:
+    except (ExplainedError, sqlite3.Error) as error:
         fail(error)
     except BrokenPipeError:
         raise

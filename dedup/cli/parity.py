@@ -42,15 +42,15 @@ def parity(show: int, parallelism: int) -> None:
     PyFlink into a scratch topic that is removed afterwards, and prints the products whose rows
     differ, with both histories. Nothing else is written; the worker may run on.
     """
-    from dedup.parity.engine import FlinkError  # noqa: PLC0415 - --help needs none of it
-    from dedup.parity.run import ParityError, compare  # noqa: PLC0415
-    from dedup.settings import SettingsError, load_settings  # noqa: PLC0415
+    from dedup.core.errors import ExplainedError  # noqa: PLC0415 - --help needs none of it
+    from dedup.parity.run import compare  # noqa: PLC0415
+    from dedup.settings import load_settings  # noqa: PLC0415
 
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         settings = load_settings(os.environ)
         differing = asyncio.run(compare(settings, show=show, parallelism=parallelism))
-    except (SettingsError, ParityError, FlinkError) as error:
+    except ExplainedError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     sys.exit(1 if differing else 0)

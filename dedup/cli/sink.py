@@ -39,17 +39,15 @@ def postgres(*, once: bool, rebuild: bool) -> None:
     the partitions. PostgreSQL and brokers that go away are waited for.
     """
     try:
-        from dedup.sink.connecting import SinkError  # noqa: PLC0415 - see dedup.cli
-        from dedup.sink.consuming import run_sink  # noqa: PLC0415
+        from dedup.sink.consuming import run_sink  # noqa: PLC0415 - see dedup.cli
         from dedup.sink.settings import load_sink_settings  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
         _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
-    from dedup.kafka.admin import TopicError  # noqa: PLC0415
-    from dedup.kafka.reconnecting import reconnect_with_pauses  # noqa: PLC0415
+    from dedup.core.errors import ExplainedError  # noqa: PLC0415
+    from dedup.kafka.client import adjust_aiokafka  # noqa: PLC0415
     from dedup.observability.logs import log_to_stderr, write_only_json  # noqa: PLC0415
-    from dedup.settings import SettingsError  # noqa: PLC0415
 
     async def run() -> None:
         task = asyncio.ensure_future(run_sink(settings, rebuild=rebuild, once=once))
@@ -58,7 +56,7 @@ def postgres(*, once: bool, rebuild: bool) -> None:
         with suppress(asyncio.CancelledError):
             await task
 
-    reconnect_with_pauses()
+    adjust_aiokafka()
     as_json = os.environ.get("DEDUP_LOG_FORMAT") == "json"
     if as_json:
         write_only_json()
@@ -66,7 +64,7 @@ def postgres(*, once: bool, rebuild: bool) -> None:
     try:
         settings = load_sink_settings(os.environ)
         asyncio.run(run())
-    except (SettingsError, TopicError, SinkError) as error:
+    except ExplainedError as error:
         _fail(str(error))
 
 

@@ -21,15 +21,14 @@ from dedup.demo.phases import Phases
 from dedup.demo.report import Findings, report
 from dedup.demo.topics import read_topic, wait_until_committed
 from dedup.demo.worker import Counts, DemoError, DemoWorker
-from dedup.kafka.admin import TopicError
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka, LocalKafkaError
+from dedup.localkafka import LocalKafka
 from dedup.localkafka.jars import cache_dir, kafka_version
 from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
-from producer.settings import KafkaSettings, ProducerError
+from producer.settings import KafkaSettings
 from producer.settings import load_settings as load_producer_settings
 
 _EVENTS_APART: Final = timedelta(milliseconds=1)
@@ -93,7 +92,7 @@ class Demo:
     def run(self) -> bool:
         """Do it; gives whether the oracle agreed.
 
-        Raises DemoError with a sentence, and KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP.
+        Raises ExplainedError, and KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP.
         """
         with (
             _signals_interrupt(),
@@ -105,8 +104,6 @@ class Demo:
             self._worker: DemoWorker | None = None
             try:
                 return self._course(Path(directory))
-            except (LocalKafkaError, TopicError, ProducerError) as error:
-                raise DemoError(str(error)) from error
             except (KafkaError, TimeoutError) as error:
                 raise DemoError(f"Kafka does not answer as it should: {error!r}") from error
             finally:

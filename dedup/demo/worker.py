@@ -12,6 +12,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from dedup.core.errors import ExplainedError
 from dedup.localkafka.ports import HOST, free_port, is_free
 from dedup.localkafka.process import spawn
 
@@ -22,7 +23,7 @@ _LOG_LINES: Final = 15
 _LOG_ERRORS: Final = 5
 
 
-class DemoError(Exception):
+class DemoError(ExplainedError):
     """The demo can't go on; the text is a sentence for people, perhaps with lines of a log."""
 
 

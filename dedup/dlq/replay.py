@@ -19,6 +19,7 @@ from dedup.core.deadletter import AnyHeader, LetterRecord
 from dedup.dlq.record import DeadLetterRecord, replayed_headers
 from dedup.dlq.topic import replay_id
 from dedup.kafka.broker_errors import refusal
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.header_keys import create_batch, has_raw_key
 from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
@@ -117,6 +118,7 @@ async def replaying(settings: Settings) -> AsyncIterator[Replayer]:
 
 @asynccontextmanager
 async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    adjust_aiokafka()
     producer = AIOKafkaProducer(
         **settings.kafka_client(),
         transactional_id=replay_id(settings),

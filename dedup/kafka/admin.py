@@ -10,7 +10,9 @@ from typing import Any, Final, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.connecting import explain_connection
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import Patience
@@ -23,7 +25,7 @@ _Answer = TypeVar("_Answer")
 logger = logging.getLogger(__name__)
 
 
-class TopicError(Exception):
+class TopicError(ExplainedError):
     """A topic can't be used; the text names the setting and the cure."""
 
 
@@ -61,6 +63,7 @@ def waits_for_brokers(
 @asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect; wait for a broker that answers. Raises TopicError, BrokersAwayError."""
+    adjust_aiokafka()
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
         await _connect(admin, settings)

@@ -2,40 +2,17 @@
 
 from typing import Final
 
+from aiokafka import errors
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
     BrokerResponseError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    GroupIdNotFound,
-    IllegalSaslStateError,
-    IncompatibleBrokerVersion,
-    InconsistentGroupProtocolError,
-    InvalidConfigurationError,
-    InvalidGroupIdError,
-    InvalidPartitionsError,
-    InvalidReplicationFactorError,
-    InvalidRequiredAcksError,
-    InvalidSessionTimeoutError,
     InvalidTimestampError,
-    InvalidTopicError,
-    InvalidTransactionTimeout,
-    KafkaConfigurationError,
     KafkaError,
     MessageSizeTooLargeError,
-    PolicyViolationError,
     RecordListTooLargeError,
-    SaslAuthenticationFailed,
-    SecurityDisabled,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
-    UnrecognizedBrokerVersion,
-    UnsupportedCodecError,
-    UnsupportedForMessageFormatError,
-    UnsupportedSaslMechanismError,
-    UnsupportedVersionError,
-    kafka_errors,
 )
 
 from dedup.settings import Settings
@@ -62,46 +39,43 @@ class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
     message = "INVALID_RECORD"
 
 
-for _missing in (GroupMaxSizeReachedError, FencedInstanceIdError, InvalidRecordError):
-    # aiokafka calls an answer that it has no class for UnknownError.
-    kafka_errors.setdefault(_missing.errno, _missing)
+MISSING_ERRORS: Final = (GroupMaxSizeReachedError, FencedInstanceIdError, InvalidRecordError)
+"""Answers that aiokafka has no class for; `client.adjust_aiokafka` registers them."""
 
 _REFUSED_FOR_GOOD: Final = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    FencedInstanceIdError,
-    GroupAuthorizationFailedError,
-    GroupIdNotFound,
-    GroupMaxSizeReachedError,
-    IllegalSaslStateError,
-    IncompatibleBrokerVersion,
-    InconsistentGroupProtocolError,
-    InvalidConfigurationError,
-    InvalidGroupIdError,
-    InvalidPartitionsError,
-    InvalidRecordError,
-    InvalidReplicationFactorError,
-    InvalidRequiredAcksError,
-    InvalidSessionTimeoutError,
-    InvalidTimestampError,
-    InvalidTopicError,
-    InvalidTransactionTimeout,
-    KafkaConfigurationError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
-    SaslAuthenticationFailed,
-    SecurityDisabled,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-    UnrecognizedBrokerVersion,
-    UnsupportedCodecError,
-    UnsupportedForMessageFormatError,
-    UnsupportedSaslMechanismError,
-    UnsupportedVersionError,
+    *MISSING_ERRORS,
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.ClusterAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.GroupIdNotFound,
+    errors.IllegalSaslStateError,
+    errors.IncompatibleBrokerVersion,
+    errors.InconsistentGroupProtocolError,
+    errors.InvalidConfigurationError,
+    errors.InvalidGroupIdError,
+    errors.InvalidPartitionsError,
+    errors.InvalidReplicationFactorError,
+    errors.InvalidRequiredAcksError,
+    errors.InvalidSessionTimeoutError,
+    errors.InvalidTimestampError,
+    errors.InvalidTopicError,
+    errors.InvalidTransactionTimeout,
+    errors.KafkaConfigurationError,
+    errors.MessageSizeTooLargeError,
+    errors.PolicyViolationError,
+    errors.RecordListTooLargeError,
+    errors.SaslAuthenticationFailed,
+    errors.SecurityDisabled,
+    errors.TopicAuthorizationFailedError,
+    errors.TransactionalIdAuthorizationFailed,
+    errors.UnrecognizedBrokerVersion,
+    errors.UnsupportedCodecError,
+    errors.UnsupportedForMessageFormatError,
+    errors.UnsupportedSaslMechanismError,
+    errors.UnsupportedVersionError,
 )
-"""Answers that stay the same until somebody changes a right or a setting."""
+"""Answers that stay the same until somebody changes a permission or a setting."""
 
 
 def root_cause(error: KafkaError) -> KafkaError:

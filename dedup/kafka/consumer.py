@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-import dedup.kafka.header_keys  # noqa: F401 - makes every consumer read headers whose keys are not UTF-8
+from dedup.kafka.client import adjust_aiokafka
 from dedup.settings import Settings
 
 ISOLATION_LEVEL: Final = "read_committed"
@@ -17,6 +17,7 @@ ISOLATION_LEVEL: Final = "read_committed"
 
 def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer:
     """Return a consumer that commits only what it is told to; `arguments` are aiokafka's."""
+    adjust_aiokafka()
     return AIOKafkaConsumer(
         **settings.kafka_client(),
         enable_auto_commit=False,
@@ -30,6 +31,7 @@ def log_end_consumer(settings: Settings) -> AIOKafkaConsumer:
 
     They count what stands in and behind an open transaction, which can't be read yet.
     """
+    adjust_aiokafka()
     return AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
 
 

@@ -1,9 +1,10 @@
 """Record headers whose keys are not UTF-8: read, kept and written byte by byte.
 
 Brokers accept any bytes as a header's key; aiokafka decodes and encodes UTF-8 and raises where it
-can't. Importing this module makes every consumer of this process read such records: a fetch that
-aiokafka's parser refuses is decoded by its slower form in Python, from the refused batch on, with
-`RawKey`s for these keys. Other fetches are parsed as before. `create_batch` writes such keys.
+can't. `KeptRecords` and `AnyKeyPartitionRecords` take the place of aiokafka's classes (see
+`client.adjust_aiokafka`): a fetch that its compiled parser refuses is parsed again by the slower
+one in Python, from the refused batch on, with `RawKey`s for these keys. Other fetches are parsed as
+before. `create_batch` writes such keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -76,7 +77,7 @@ class _LenientRecords(_MemoryRecordsPy):  # type: ignore[misc]  # as above
         return batch if batch is None or batch.magic < 2 else _Batch(found)  # noqa: PLR2004 - the first format with headers
 
 
-class _KeptRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # as above
+class KeptRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # as above
     """aiokafka's records of a fetch, with the bytes they are made of."""
 
     def __init__(self, data: bytes) -> None:
@@ -84,7 +85,7 @@ class _KeptRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # as above
         self.data = data
 
 
-class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as above
+class AnyKeyPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as above
     """aiokafka's iterator of what was fetched of a partition, which reads any header key."""
 
     _records: Any
@@ -98,10 +99,6 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as a
         self._records = _LenientRecords(self._records.data, self.next_fetch_offset)
         self._records_iterator = self._unpack_records()
         return super().__next__()
-
-
-fetcher.MemoryRecords = _KeptRecords
-fetcher.PartitionRecords = _PartitionRecords
 
 
 Headers = Sequence[tuple[str, bytes | None]]

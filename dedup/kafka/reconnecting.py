@@ -1,8 +1,8 @@
 """Reconnects to brokers with growing pauses, and notes which are away and when one last answered.
 
-aiokafka connects again at once where a connection failed: thousands of attempts a second while a
-broker is down, each a line in the log. It has no setting for it, so its client is extended here,
-once for all clients of the process.
+aiokafka reconnects at once where a connection failed: thousands of attempts a second while a broker
+is down, each a line in the log. It has no setting for it, so `client.adjust_aiokafka` wraps two of
+its methods with what is here, once for all clients of the process.
 """
 
 import asyncio
@@ -40,14 +40,9 @@ _failed: Final[WeakKeyDictionary[AIOKafkaClient, dict[Any, tuple[int, float]]]] 
 """For each client and broker: the attempts that failed in a row, and when the next may begin."""
 
 
-def reconnect_with_pauses() -> None:
-    """Make every client of this process reconnect so; calling it again changes nothing."""
-    if not hasattr(AIOKafkaClient._get_conn, "__wrapped__"):  # noqa: SLF001 - see above
-        AIOKafkaClient._get_conn = _pausing(AIOKafkaClient._get_conn)  # noqa: SLF001
-        AIOKafkaConnection._handle_frame = _noting(AIOKafkaConnection._handle_frame)  # noqa: SLF001
+def pausing(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return `AIOKafkaClient._get_conn` with a growing pause after each failed attempt."""
 
-
-def _pausing(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(connect)
     async def connect_after_a_pause(client: AIOKafkaClient, node_id: Any, **options: Any) -> Any:
         failed = _failed.setdefault(client, {})
@@ -70,7 +65,9 @@ def _pausing(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     return connect_after_a_pause
 
 
-def _noting(handle: Callable[..., Any]) -> Callable[..., Any]:
+def noting(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `AIOKafkaConnection._handle_frame`, which notes the time of each answer too."""
+
     @wraps(handle)
     def handle_and_note(connection: AIOKafkaConnection, response: bytes) -> Any:
         brokers.answered_at = monotonic()

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.consumer import committed_consumer
@@ -28,7 +29,7 @@ Batches = AsyncIterator[tuple[int, list[Any]]]
 """A partition and some of its records, in order."""
 
 
-class ReadError(Exception):
+class ReadError(ExplainedError):
     """A topic can't be read or written; the text is a sentence."""
 
 

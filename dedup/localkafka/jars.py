@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from dedup.core.errors import ExplainedError
+
 LOG_LINES = 20
 
 JVM_FLAGS = (
@@ -25,7 +27,7 @@ JVM_FLAGS = (
 )
 
 
-class LocalKafkaError(Exception):
+class LocalKafkaError(ExplainedError):
     """The embedded broker can't do what was asked; the message is a sentence for people."""
 
 

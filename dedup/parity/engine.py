@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from dedup.core.errors import ExplainedError
 from dedup.localkafka.process import spawn
 
 ROOT: Final = Path(__file__).parents[2]
@@ -17,7 +18,7 @@ _LOG_LINES: Final = 15
 Rows = list[dict[str, Any]]
 
 
-class FlinkError(Exception):
+class FlinkError(ExplainedError):
     """Flink could not be run; the text is a sentence and what Flink said."""
 
 

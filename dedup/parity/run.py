@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from dedup.core.errors import ExplainedError
 from dedup.core.row import SOURCE_HEADER
 from dedup.demo.topics import read_topic
-from dedup.kafka.admin import TopicError
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.topics import check_topics
@@ -26,7 +26,7 @@ Offsets = dict[int, int]
 """The offset after the last event that counts, by partition."""
 
 
-class ParityError(Exception):
+class ParityError(ExplainedError):
     """The topics can't be compared; the text is a sentence."""
 
 
@@ -36,8 +36,6 @@ async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
         raise ParityError(fault.sentence)
     try:
         return await _compare(settings, show, parallelism)
-    except TopicError as error:
-        raise ParityError(str(error)) from error
     except (KafkaError, TimeoutError) as error:
         raise ParityError(f"The topics can't be read: {error or type(error).__name__}") from error
 

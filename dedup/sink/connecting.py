@@ -8,6 +8,7 @@ from typing import Final
 
 from psycopg import Error, InterfaceError, OperationalError
 
+from dedup.core.errors import ExplainedError
 from dedup.sink.database import Database
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.schema import TableError, ensure_tables, tables_named
@@ -29,7 +30,7 @@ connection they come on (PostgreSQL's Appendix A)."""
 logger = logging.getLogger(__name__)
 
 
-class SinkError(Exception):
+class SinkError(ExplainedError):
     """The sink can't go on; the text is a sentence with the cure."""
 
 

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier
 
+from dedup.core.errors import ExplainedError
+
 CREATE_PRODUCTS: Final = SQL("""
 CREATE TABLE {products} (
     product_id bigint PRIMARY KEY,
@@ -50,7 +52,7 @@ _PRICE_INTEGER_DIGITS: Final = 8
 _PRICE_SCALE: Final = 2
 
 
-class TableError(Exception):
+class TableError(ExplainedError):
     """A table can't be written as it must be; the text is a sentence that names the column."""
 
 

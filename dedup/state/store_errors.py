@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
+from dedup.core.errors import ExplainedError
 
-class StoreError(Exception):
+
+class StoreError(ExplainedError):
     """The data directory can't be used; the text says which and what to do."""
 
 

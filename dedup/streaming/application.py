@@ -18,6 +18,7 @@ from faust.types.transports import ConsumerT, TransportT
 from mode import Service, ServiceT, get_logger
 
 from dedup import __version__
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import refusal
 from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
@@ -31,12 +32,12 @@ from dedup.streaming.batch_transport import BatchConsumer, BatchTransport
 from dedup.streaming.dryrun import DryRunPublisher
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.gc_policy import GarbageCollection
-from dedup.streaming.membership import Membership, MembershipError
-from dedup.streaming.output import FencedError, PublishError
+from dedup.streaming.membership import Membership
+from dedup.streaming.output import FencedError
 from dedup.streaming.processor import Deduplicator
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.recordbatch import RecordBatch
-from dedup.streaming.recovery import ChangelogReader, RecoveryError
+from dedup.streaming.recovery import ChangelogReader
 from dedup.streaming.rejected import Rejected
 
 FINISH_WITHIN_S: Final = 10.0
@@ -45,7 +46,7 @@ FINISH_WITHIN_S: Final = 10.0
 logger = get_logger(__name__)
 
 
-class WorkerError(Exception):
+class WorkerError(ExplainedError):
     """The worker can't go on; the text names the thing and the cure, for whoever operates it."""
 
 
@@ -124,7 +125,7 @@ class DedupApp(faust.App):
         self.data_directory = directory
         try:
             await self.prepare()
-        except (WorkerError, StoreError) as error:
+        except ExplainedError as error:
             self.fail(error)
             return
 
@@ -160,7 +161,7 @@ class DedupApp(faust.App):
         if self.failure is not None:
             return
         self.failure = error
-        expected = isinstance(error, _EXPECTED)
+        expected = isinstance(error, ExplainedError)
         logger.critical("%s", sentence(error), exc_info=None if expected else error)
         root = self.beacon.root
         cast("Service", root.data if root is not None else self)._crash(error)
@@ -205,10 +206,6 @@ class DedupApp(faust.App):
             with suppress(KafkaError):  # the brokers are away; they may tell later
                 if await consumer.is_member() and self.rebalancing_count == rebalance:
                     self.fail(fault)
-
-
-_EXPECTED = (WorkerError, StoreError, PublishError, RecoveryError, MembershipError)
-"""Errors whose text is a sentence."""
 
 
 def sentence(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
 from mode import Service, get_logger
 
+from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import refusal, refused_by_group
 from dedup.kafka.groups import is_of_another_type, unowned_partitions
 from dedup.kafka.patience import GIVE_UP_AFTER_S
@@ -36,7 +37,7 @@ ABSENT_AFTER_S: Final = 60.0
 logger = get_logger(__name__)
 
 
-class MembershipError(Exception):
+class MembershipError(ExplainedError):
     """The group does not take the worker; the text names the cure."""
 
 

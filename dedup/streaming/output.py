@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from dedup.core.errors import ExplainedError
+
 
 class OutputRecord(msgspec.Struct, frozen=True, gc=False):
     """A record for `src_products` or for the dead letters, in bytes."""
@@ -33,7 +35,7 @@ class Output:
     dead_letters: list[OutputRecord] = field(default_factory=list)
 
 
-class PublishError(Exception):
+class PublishError(ExplainedError):
     """The output can't be made durable; the text says why and what to do."""
 
 

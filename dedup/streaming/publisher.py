@@ -25,11 +25,11 @@ from aiokafka.errors import (
     ProducerFenced,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.producer import sender as producer_sender
 from mode import Service, get_logger
 
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
@@ -61,12 +61,6 @@ The client asks again and again without a word while they have none to give, as 
 
 RETRY_BACKOFF_MS: Final = 20
 """How long a refused request waits; the client's own 100 ms would show in every row's latency."""
-
-producer_sender.BACKOFF_OVERRIDE = 0.005
-"""How long the next transaction waits, in seconds, where the client would wait 20 ms.
-
-Brokers refuse it until the markers of the one before are written (KAFKA-5477), some milliseconds.
-"""
 
 CLOSE_WITHIN_S: Final = 5.0
 
@@ -129,6 +123,7 @@ class KafkaPublisher(Service):
 
     async def _start(self, partition: int) -> None:
         settings = self._settings
+        adjust_aiokafka()
         producer = AIOKafkaProducer(
             **settings.kafka_client(),
             transactional_id=f"{settings.DEDUP_APP_ID}-{settings.KAFKA_PRODUCT_TOPIC}-{partition}",

@@ -24,6 +24,7 @@ from mode import get_logger
 from msgspec.structs import replace
 
 from dedup.core.decide import Rules
+from dedup.core.errors import ExplainedError
 from dedup.core.event import microseconds
 from dedup.core.row import read_output_key, state_from_record
 from dedup.core.state import NO_EVENT_TIME, State
@@ -49,7 +50,7 @@ SAMPLE: Final = 200
 logger = get_logger(__name__)
 
 
-class RecoveryError(Exception):
+class RecoveryError(ExplainedError):
     """The changelog can't be read; the text says why and what to do."""
 
 

@@ -9,10 +9,10 @@ import faust
 from faust.types.auth import CredentialsT
 
 from dedup.core.decide import Rules
-from dedup.kafka.admin import BrokersAwayError, TopicError
+from dedup.kafka.admin import BrokersAwayError
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.patience import Patience
-from dedup.kafka.reconnecting import reconnect_with_pauses
-from dedup.kafka.topic_reader import BrokersSilentError, ReadError
+from dedup.kafka.topic_reader import BrokersSilentError
 from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
 from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
@@ -23,7 +23,7 @@ from dedup.rules import rules_of
 from dedup.settings import Settings
 from dedup.state.data_directory import Origin
 from dedup.state.table import STORE_URL, StateTable
-from dedup.streaming.application import DedupApp, WorkerError
+from dedup.streaming.application import DedupApp
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
 from dedup.streaming.foreign import ForeignRecords
 from dedup.streaming.membership import Membership
@@ -57,7 +57,7 @@ def build_app(
 
     `publisher` takes the place of Kafka's for tests; `now` is the clock of processing times.
     """
-    reconnect_with_pauses()
+    adjust_aiokafka()
     production, settings = settings, settings.effective()
     app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
     app.settings = settings
@@ -94,10 +94,7 @@ def build_app(
         return facts
 
     async def prepare() -> None:
-        try:
-            facts = await _patiently(look_at_topics)
-        except (TopicError, ReadError) as error:
-            raise WorkerError(str(error)) from error
+        facts = await _patiently(look_at_topics)
         decide_by(rules_of(settings, facts))
         _use(app, settings, facts)
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from faust.cli.worker import worker as worker_command
 
+from dedup.core.errors import ExplainedError
 from dedup.observability.logs import write_only_json
-from dedup.settings import SettingsError, load_settings
+from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp
 from dedup.streaming.wiring import build_app
 
@@ -21,7 +22,7 @@ def _app_from_environment() -> DedupApp:
         setattr(worker_command, "on_worker_created", _print_nothing)  # noqa: B010 - for mypy
     try:
         return build_app(load_settings(os.environ))
-    except SettingsError as error:
+    except ExplainedError as error:
         if not as_json:
             raise SystemExit(str(error)) from None
         logger.critical("%s", error)

@@ -18,6 +18,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, h
 from aiohttp.web import HTTPNotFound, HTTPServiceUnavailable, HTTPUnauthorized
 from pydantic import BaseModel, ValidationError
 
+from dedup.core.errors import ExplainedError
 from dedup.core.explain import instant
 from dedup.settings import Settings
 from dedup.streaming.application import DedupApp
@@ -36,7 +37,7 @@ class Ask(NamedTuple):
     body: bytes | None = None
 
 
-class NoAnswerError(Exception):
+class NoAnswerError(ExplainedError):
     """A worker gave no answer; `unanswered` names it, and says why and what to do."""
 
     def __init__(self, unanswered: Unanswered) -> None:

@@ -9,12 +9,18 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
+from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.header_keys import RawKey, has_raw_key
 
 RAW = RawKey(b"\xff\xed\xa0\x80\xe9".decode("utf-8", "surrogateescape"))
 GZIP, LZ4 = 1, 3
 
 Headers = list[tuple[str, bytes | None]]
+
+
+@pytest.fixture(autouse=True)
+def _adjusted() -> None:
+    adjust_aiokafka()
 
 
 def batch(base: int, headers: list[Headers], codec: int = 0) -> bytes:

@@ -150,10 +150,16 @@ def test_the_core_imports_only_the_core(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [p for p in FILES if within(module_name(p), "producer")], ids=module_name
 )
-def test_the_producer_imports_only_the_core_and_how_clients_log(path: Path) -> None:
-    shared = ("dedup.core", "dedup.observability.logs", "dedup.kafka.reconnecting")
+def test_the_producer_imports_only_the_core_kafka_and_how_clients_log(path: Path) -> None:
+    shared = ("dedup.core", "dedup.kafka", "dedup.observability.logs")
     ours = [name for name in imported(TREES[path]) if within(name, "dedup")]
     assert [name for name in ours if not within(name, *shared)] == []
+
+
+def test_the_producer_loads_neither_faust_nor_a_database() -> None:
+    modules = loaded("import producer.__main__")
+    assert "dedup.kafka.client" in modules
+    assert not modules & {"faust", "mode", "rocksdict", "psycopg"}
 
 
 def test_the_oracle_shares_nothing_with_what_it_judges() -> None:

@@ -226,10 +226,8 @@ def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
     assert row.locator("td").evaluate_all(labels)[:3] == [
         '"last 5 min"', '"since start"', '"share"',
     ]  # fmt: skip
-    size = "(texts) => texts.map((text) => text.getBoundingClientRect().height)"
-    heights = page.locator(".chart text").evaluate_all(size)
-    assert heights
-    assert min(heights) >= 10
+    sizes = "(texts) => texts.map((text) => text.getBoundingClientRect().height)"
+    assert min(page.locator(".chart text").evaluate_all(sizes)) >= 10
     context.close()
 
 

@@ -1,0 +1,5 @@
+"""The base of the errors that are shown to an operator as they are."""
+
+
+class ExplainedError(Exception):
+    """An error whose text names what is wrong and the cure; it is shown without a traceback."""
