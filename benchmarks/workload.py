@@ -19,7 +19,7 @@ from producer.catalog import catalog_item
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
 from producer.live import LiveProduct
-from producer.settings import KafkaSettings
+from producer.settings import ProducerSettings
 from tests.support.topics import Records, judge, read_topic
 
 PARTITIONS: Final = 4
@@ -181,7 +181,7 @@ async def fill(
 ) -> None:
     """Make a source topic and put events on it."""
     await make_topics(servers, [topic], partitions, {"cleanup.policy": "delete"})
-    settings = KafkaSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
+    settings = ProducerSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
     await produce(events, settings)
 
 

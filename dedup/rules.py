@@ -1,4 +1,4 @@
-"""The rules of the worker: one function, for the worker and for every command that speaks of it."""
+"""The worker's rules, for the worker and for every command that explains its decisions."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ from dedup.kafka.topics import STATE_MAX_BYTES, TopicFacts
 from dedup.settings import Settings
 
 BESIDE_THE_ROW_BYTES: Final = 512
-"""What a record batch holds beside the row: its own head, key and headers, rounded up."""
+"""What a record batch holds besides the row: its header, the key and the headers, rounded up."""
 
 
 def rules_of(settings: Settings, topics: TopicFacts | None = None) -> Rules:
     """Return the rules by which a worker with these settings decides on these topics.
 
-    Without topics they are those of topics that the worker creates: a deletion is remembered for
+    Without topics, they are those for topics that the worker creates: a deletion is remembered for
     24 hours, and a record batch of `src_products` may have 2 MiB.
     """
     refresh_after = settings.DEDUP_REFRESH_AFTER

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import logging
 import os
 import random
 import sys
@@ -12,10 +11,12 @@ from typing import Any, get_args
 
 import click
 
+from dedup.core.errors import ExplainedError
+from dedup.observability.logs import silence_client
 from producer.events import EventGenerator, Mix
 from producer.kafka import Partitioner
 from producer.running import Pace, run
-from producer.settings import ProducerError, load_settings
+from producer.settings import load_settings
 
 _FRACTION = click.FloatRange(0, 1)
 _EPILOG = """\b
@@ -26,7 +27,7 @@ Examples:
   product-producer --count 1000 --rate 0 --seed 7 --products 500 --duplicates 0.5
 
 \b
-Where events go is read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092),
+Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092),
 KAFKA_PRODUCT_TOPIC (products), KAFKA_USER, KAFKA_PASSWORD, KAFKA_SECURITY_PROTOCOL
 (PLAINTEXT), KAFKA_SASL_MECHANISM (PLAIN), KAFKA_CERT. A missing topic is created with
 DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
@@ -60,14 +61,16 @@ DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
 @click.option(
     "--deletes", type=_FRACTION, help="Share of deletes; by default one of five new events."
 )
-@click.option("--partial", type=_FRACTION, default=0.0, help="Share with changed fields only.")
-@click.option("--invalid", type=_FRACTION, default=0.0, help="Share that nobody can apply.")
+@click.option(
+    "--partial", type=_FRACTION, default=0.0, help="Share of events with only changed fields."
+)
+@click.option("--invalid", type=_FRACTION, default=0.0, help="Share of events that are invalid.")
 @click.option(
     "--partitioner",
     type=click.Choice(get_args(Partitioner)),
     default="murmur2",
     show_default=True,
-    help="How keys are placed: as Kafka's own clients do, or as librdkafka's (crc32).",
+    help="How keys are partitioned: as by Kafka's own clients, or by librdkafka's (crc32).",
 )
 @click.option("--quiet", is_flag=True, help="A progress bar instead of a line per event.")
 def main(
@@ -81,6 +84,7 @@ def main(
 ) -> None:
     """Send product events with intentional duplicates to Kafka, until Ctrl-C or --count."""
     _make_output_robust()
+    silence_client()
     try:
         chosen = Mix(**mix)
     except ValueError as error:
@@ -90,23 +94,21 @@ def main(
     generator = EventGenerator(seed, partial(datetime.now, UTC), chosen)
     pauses = random.Random(seed)  # noqa: S311 - lengths of pauses
     try:
-        kafka = load_settings(os.environ)
-        asyncio.run(run(kafka, generator, Pace(count, rate, quiet), pauses, partitioner))
-    except ProducerError as error:
+        settings = load_settings(os.environ)
+        asyncio.run(run(settings, generator, Pace(count, rate, quiet), pauses, partitioner))
+    except ExplainedError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     except asyncio.CancelledError:
-        click.echo("Error: stopped before everything was delivered.", err=True)
+        click.echo("Error: stopped before every event was delivered.", err=True)
         sys.exit(1)
 
 
 def _make_output_robust() -> None:
-    # A terminal that can't show an emoji must not end the run.
+    # A terminal that can't show an emoji must not fail the run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # What goes wrong is said in a sentence; the client's own log would stand beside it.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 if __name__ == "__main__":

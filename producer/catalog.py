@@ -1,4 +1,4 @@
-"""The catalogue: which products there are to send events of.
+"""The catalogue of the products that events are about.
 
 The first eight are the demo's; any further ones are derived from their id alone, so that two
 catalogues of different sizes agree wherever both have a product.

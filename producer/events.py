@@ -28,7 +28,7 @@ _RECENT: Final = 64
 
 
 class Kind(StrEnum):
-    """What an event is to whoever removes duplicates."""
+    """What an event is for a deduplicator."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
@@ -84,7 +84,7 @@ class Mix:
     zipf: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can't be generated."""
+        """Raise ValueError for what can't be generated."""
         shares = (self.duplicates, self.late, self.deletes or 0.0, self.partial, self.invalid)
         if self.products < 1:
             raise ValueError("at least one product is needed")
@@ -129,7 +129,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         return self._new()
 
     def _thresholds(self) -> list[tuple[float, Callable[[], GeneratedEvent | None]]]:
-        """Lay the shares end to end on 0 to 1; what is left over is for new events."""
+        """Return the cumulated shares; the rest up to 1 is for new events."""
         mix = self.mix
         shares: list[tuple[float, Callable[[], GeneratedEvent | None]]] = [
             (mix.duplicates, self._duplicate),
@@ -180,7 +180,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
     def _emit(
         self, product: LiveProduct, content: Content, kind: Kind, at: tuple[str, int]
     ) -> GeneratedEvent:
-        """Make a complete event of a product from its action, with `content`."""
+        """Return a complete event of a product from its action, with `content`."""
         time, second = at
         value = event_json(
             product.event_id(second, self._random),
@@ -213,7 +213,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         return self._emit(product, self._change(product, content), Kind.NEW, self._advance())
 
     def _change(self, product: LiveProduct, content: Content) -> Content:
-        """Choose an action for an existing product and give its content after it."""
+        """Choose an action for an existing product; return its content after it."""
         action = _CHANGES[int(self._random.random() * len(_CHANGES))]
         product.action = action
         product.old_price_cents = content.price_cents if action == "price_changed" else None
@@ -263,7 +263,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         )
 
     def _invalid(self) -> GeneratedEvent:
-        """Spoil an event that would have repeated what is known: it changes no state."""
+        """Return an invalid event: a broken repetition of what is known, so it changes no state."""
         product = self._pick()
         time, second = self._advance()
         content = product.content or product.created(time, self._random)

@@ -1,4 +1,4 @@
-"""Records that no reader may apply: a valid event and the ways to spoil it."""
+"""Invalid records: a valid event, and the ways to break it."""
 
 from collections.abc import Callable
 from random import Random
@@ -53,4 +53,4 @@ FLAWS: Final[dict[str, Callable[[Record, Random], Record]]] = {
     "key of another product": _foreign_key,
     "junk bytes": _junk,
 }
-"""What can be wrong with a record, in the order in which the generator goes round."""
+"""What can be wrong with a record; the generator cycles through them in this order."""

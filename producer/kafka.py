@@ -1,10 +1,10 @@
-"""Sending generated events to Kafka: whole record batches, idempotent, acknowledged by all.
+"""Sends generated events to Kafka: whole record batches, idempotent, acknowledged by all replicas.
 
 *Guarantees.* Events of one key are written in the order they were given, each exactly once as long
-as the process lives: a key always has the same partition (by murmur2, as Kafka's own clients place
-it, or by CRC32, as those of librdkafka do), and a partition's batches follow each other. What was
+as the process lives: a key always has the same partition (by murmur2, as of Kafka's own clients, or
+by CRC32, as of librdkafka's), and the batches of a partition are sent in order. What was
 counted as sent is acknowledged by all in-sync replicas. A broker that is away for less than
-`ACKNOWLEDGE_WITHIN` seconds only costs time.
+`ACKNOWLEDGE_WITHIN_S` only delays them.
 """
 
 import asyncio
@@ -15,13 +15,23 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 from zlib import crc32
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.partitioner import DefaultPartitioner
 
-from dedup.kafka.client import adjust_aiokafka
-from producer.connect import ACKNOWLEDGE_WITHIN, close_producer, open_producer
+from dedup.kafka.broker_errors import refusal
+from dedup.kafka.closing import close_producer
+from producer.connect import (
+    ACKNOWLEDGE_WITHIN_S,
+    CLOSE_WITHIN_S,
+    ProducerError,
+    open_producer,
+)
 from producer.events import GeneratedEvent
-from producer.settings import KafkaSettings, ProducerError
+from producer.settings import ProducerSettings
 
 Partitioner = Literal["murmur2", "crc32"]
 
@@ -31,18 +41,17 @@ _CACHED_KEYS: Final = 100_000
 
 async def produce(
     events: Iterable[GeneratedEvent],
-    kafka: KafkaSettings,
+    settings: ProducerSettings,
     on_sent: Callable[[int], None] | None = None,
     *,
     partitioner: Partitioner = "murmur2",
 ) -> int:
-    """Send all events as fast as possible and give how many the broker acknowledged.
+    """Send all events as fast as possible; return how many the brokers acknowledged.
 
-    The topic is created when it is missing. `on_sent` is called with the running total whenever
-    more was acknowledged. Raises ProducerError when the broker can't be used; then part of the
-    events may have been written.
+    The topic is created if it is missing. `on_sent` is called with the running total whenever more
+    was acknowledged. Raises ProducerError; part of the events may have been written by then.
     """
-    async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
+    async with EventSender(settings, on_sent, partitioner=partitioner) as sender:
         for event in events:
             await sender.add(event)
         await sender.flush()
@@ -53,19 +62,19 @@ class EventSender:
     """An open connection to the topic; an asynchronous context manager.
 
     `sent` is the number of acknowledged events. Leaving the context does not flush: after an error
-    that could take for ever.
+    that might never end.
     """
 
     def __init__(
         self,
-        kafka: KafkaSettings,
+        settings: ProducerSettings,
         on_sent: Callable[[int], None] | None = None,
         *,
         partitioner: Partitioner = "murmur2",
     ) -> None:
         self.sent = 0
         self._partitioner = partitioner
-        self._kafka = kafka
+        self._settings = settings
         self._on_sent = on_sent
         self._reported = 0
         self._batches: dict[int, Any] = {}
@@ -73,9 +82,8 @@ class EventSender:
         self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        adjust_aiokafka()
-        self._producer = await open_producer(self._kafka)
-        topic = self._kafka.KAFKA_PRODUCT_TOPIC
+        self._producer = await open_producer(self._settings)
+        topic = self._settings.KAFKA_PRODUCT_TOPIC
         partitions = sorted(await self._producer.partitions_for(topic))
         murmur2, by_crc32 = DefaultPartitioner(), self._partitioner == "crc32"
         random = Random(0)  # noqa: S311 - spreads keyless records, the same way every time
@@ -98,7 +106,7 @@ class EventSender:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await close_producer(self._producer)
+        await close_producer(self._producer, CLOSE_WITHIN_S)
 
     async def add(self, event: GeneratedEvent) -> None:
         """Put an event into its partition's batch; sends that batch first when it is full."""
@@ -118,7 +126,7 @@ class EventSender:
         while self._unacknowledged:
             done, _ = await asyncio.wait(
                 self._unacknowledged,
-                timeout=ACKNOWLEDGE_WITHIN,
+                timeout=ACKNOWLEDGE_WITHIN_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not done:
@@ -128,12 +136,12 @@ class EventSender:
         self._report()
 
     async def _submit(self, partition: int) -> None:
-        """Hand a batch to the producer; waits while an earlier one of the partition is queued."""
+        """Hand a batch to the producer, once no earlier one of its partition is queued."""
         batch = self._batches.pop(partition)
         count = batch.record_count()
         try:
             delivery = await self._producer.send_batch(
-                batch, self._kafka.KAFKA_PRODUCT_TOPIC, partition=partition
+                batch, self._settings.KAFKA_PRODUCT_TOPIC, partition=partition
             )
         except KafkaError as error:
             raise self._gone() from error
@@ -154,18 +162,22 @@ class EventSender:
 
     def _report(self) -> None:
         if self._failure is not None:
-            raise ProducerError(
-                f"Kafka refused events for KAFKA_PRODUCT_TOPIC={self._kafka.KAFKA_PRODUCT_TOPIC} "
-                f"({type(self._failure).__name__}): check the topic's settings and the rights of "
-                f"KAFKA_USER={self._kafka.KAFKA_USER or ''}."
-            ) from self._failure
+            raise self._refused(self._failure) from self._failure
         if self._on_sent is not None and self.sent > self._reported:
             self._reported = self.sent
             self._on_sent(self.sent)
 
+    def _refused(self, failure: BaseException) -> ProducerError:
+        topic = self._settings.KAFKA_PRODUCT_TOPIC
+        if isinstance(failure, TopicAuthorizationFailedError | ClusterAuthorizationFailedError):
+            why = refusal(failure, self._settings, permission="WRITE")
+        else:
+            why = f"{failure!r}. Check the configuration of the topic."
+        return ProducerError(f"Kafka refused events for KAFKA_PRODUCT_TOPIC={topic}: {why}")
+
     def _gone(self) -> ProducerError:
         return ProducerError(
-            f"Kafka at {self._kafka.KAFKA_BOOTSTRAP_SERVERS} has acknowledged nothing for "
-            f"{ACKNOWLEDGE_WITHIN:.0f} s: check that it runs and that KAFKA_BOOTSTRAP_SERVERS is "
-            "right, then start the producer again."
+            f"Kafka at {self._settings.KAFKA_BOOTSTRAP_SERVERS} has acknowledged nothing for "
+            f"{ACKNOWLEDGE_WITHIN_S:.0f} s. Check that it runs, then start the "
+            "producer again."
         )

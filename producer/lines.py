@@ -1,4 +1,4 @@
-"""What the console says about an event."""
+"""The lines that the console shows for an event."""
 
 from producer.events import GeneratedEvent, Kind
 from producer.live import money

@@ -1,4 +1,4 @@
-"""A run of the producer: how fast events are sent, what is shown of them, and how it stops."""
+"""A run of the producer: its rate, its output and its shutdown."""
 
 import asyncio
 import signal
@@ -26,7 +26,7 @@ from dedup.observability.logs import log_to_stderr
 from producer.events import EventGenerator, GeneratedEvent, Kind
 from producer.kafka import EventSender, Partitioner
 from producer.lines import event_lines, summary_line
-from producer.settings import KafkaSettings
+from producer.settings import ProducerSettings
 
 _READABLE_RATE: Final = 100.0
 """Events per second above which nobody reads a line for each."""
@@ -39,7 +39,7 @@ _LARGEST_STEP: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many events and how fast: `rate` None pauses at random, 0 doesn't wait at all."""
+    """How many events, and how fast: `rate` None pauses at random, 0 does not wait at all."""
 
     count: int | None = None
     rate: float | None = None
@@ -47,21 +47,21 @@ class Pace:
 
     @property
     def shows_lines(self) -> bool:
-        """Whether there is a line for each event; else there is a progress bar."""
+        """Whether each event gets a line; otherwise there is a progress bar."""
         return not self.quiet and (self.rate is None or 0 < self.rate <= _READABLE_RATE)
 
 
 async def run(
-    kafka: KafkaSettings,
+    settings: ProducerSettings,
     generator: EventGenerator,
     pace: Pace,
     pauses: Random,
     partitioner: Partitioner = "murmur2",
 ) -> None:
-    """Send events until the count is reached or a signal comes, then say what was sent.
+    """Send events until the count is reached or a signal comes, then print a summary.
 
-    The first SIGINT or SIGTERM ends the run in order: what was generated is delivered. A second
-    one gives up at once. Raises ProducerError.
+    The first SIGINT or SIGTERM shuts down gracefully: what was generated is delivered. A second one
+    gives up at once. Raises ExplainedError.
     """
     stop = _stop_on_signals()
     duplicates = 0
@@ -76,8 +76,8 @@ async def run(
 
     events = generated()
     with _progress(pace) as on_sent:
-        async with EventSender(kafka, on_sent, partitioner=partitioner) as sender:
-            log_to_stderr()  # brokers that go away; that none is there is said in a sentence
+        async with EventSender(settings, on_sent, partitioner=partitioner) as sender:
+            log_to_stderr()  # an outage from now on; one at the start is an error
             if pace.rate is None:
                 await _send_with_pauses(sender, events, pace, pauses, stop)
             elif pace.rate > 0:
@@ -162,9 +162,9 @@ class _RateColumn(ProgressColumn):
 
 @contextmanager
 def _progress(pace: Pace) -> Iterator[Callable[[int], None] | None]:
-    """Show a progress bar on stderr unless there are lines; gives what moves it.
+    """Show a progress bar on stderr unless there are lines; yield what advances it.
 
-    The bar appears with the first event that was sent: an error before that stands alone.
+    The bar appears with the first event that was sent, so that an earlier error is shown alone.
     """
     if pace.shows_lines:
         yield None

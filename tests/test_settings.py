@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from aiokafka.conn import collect_hosts
 
-from dedup.cli.configuration import settings_table
+from dedup.core.errors import SettingsError
 from dedup.rules import rules_of
-from dedup.settings import Settings, SettingsError, load_settings, redacted
+from dedup.settings import Settings, load_settings, redacted
+from docs.generate.configuration import settings_table
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
 

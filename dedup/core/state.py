@@ -42,6 +42,16 @@ class State(msgspec.Struct, frozen=True, gc=False):
     row: bytes | None
 
 
+def with_known_time(state: State, known: State | None) -> State:
+    """Return a state that names no event time with the time known before.
+
+    Such is that of a tombstone by a Flink job.
+    """
+    if state.event_time != NO_EVENT_TIME or known is None:
+        return state
+    return msgspec.structs.replace(state, event_time=known.event_time)
+
+
 class UnknownLayoutError(ValueError):
     """State bytes that this version does not know: written by a newer one, or damaged."""
 

@@ -1,1 +1,1 @@
-"""What every client of Kafka here needs: for worker, commands, sink and producer alike."""
+"""What every Kafka client here needs: worker, commands, sink and producer alike."""

@@ -1,4 +1,4 @@
-"""A connection to the brokers for what is asked of topics and groups, and waiting for it."""
+"""A connection to the brokers for questions about topics and groups, with retries."""
 
 import asyncio
 import logging
@@ -16,11 +16,12 @@ from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.connecting import explain_connection
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import Patience
-from dedup.settings import Settings
+from dedup.kafka.settings import KafkaSettings
 
 CONNECT_TIMEOUT_S: Final = 30.0
 
 _Answer = TypeVar("_Answer")
+_Settings = TypeVar("_Settings", bound=KafkaSettings)
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +31,17 @@ class TopicError(ExplainedError):
 
 
 class BrokersAwayError(TopicError):
-    """The brokers can't be reached now; waiting may mend it."""
+    """The brokers are unavailable for now; a retry may help."""
 
 
 def waits_for_brokers(
-    asks: Callable[[Settings], Coroutine[Any, Any, _Answer]],
-) -> Callable[[Settings], Coroutine[Any, Any, _Answer]]:
-    """Let brokers that go away meanwhile be waited for, as long as for the first that answers."""
+    asks: Callable[[_Settings], Coroutine[Any, Any, _Answer]],
+) -> Callable[[_Settings], Coroutine[Any, Any, _Answer]]:
+    """Return the function with retries while the brokers are unavailable, for a bounded time."""
 
     @wraps(asks)
-    async def ask(settings: Settings) -> _Answer:
-        # Commands that wait say nothing of it, unless it is in vain.
+    async def ask(settings: _Settings) -> _Answer:
+        # INFO: a command that succeeds in the end shows nothing of its retries.
         patience = Patience(
             "The topics", logger, give_up_after_s=CONNECT_TIMEOUT_S, level=logging.INFO
         )
@@ -61,8 +62,8 @@ def waits_for_brokers(
 
 
 @asynccontextmanager
-async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Connect; wait for a broker that answers. Raises TopicError, BrokersAwayError."""
+async def admin_client(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect, with retries until a broker answers. Raises TopicError, BrokersAwayError."""
     adjust_aiokafka()
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     try:
@@ -72,21 +73,21 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         kind = BrokersAwayError if brokers_away(error) else TopicError
         raise kind(
             f"The topics at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS} can't be "
-            f"made or checked: {refusal(error, settings, right='DESCRIBE')}"
+            f"created or checked: {refusal(error, settings, permission='DESCRIBE')}"
         ) from error
     finally:
         await admin.close()
 
 
-async def _connect(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+async def _connect(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + CONNECT_TIMEOUT_S
     while True:
         try:
             await admin.start()
         except KafkaConnectionError as error:
-            if (sentence := await explain_connection(settings)) is not None:
-                raise TopicError(sentence) from error  # no waiting mends it
+            if (why := await explain_connection(settings)) is not None:
+                raise TopicError(why) from error  # no retry helps
             if loop.time() > deadline:
                 raise TopicError(
                     f"No broker answers at KAFKA_BOOTSTRAP_SERVERS="

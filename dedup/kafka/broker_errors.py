@@ -1,4 +1,4 @@
-"""What a broker's refusal means for whoever operates the worker: one sentence with the cure."""
+"""What an error of the brokers means for an operator, and the cure."""
 
 from typing import Final
 
@@ -15,6 +15,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
+from dedup.kafka.settings import KafkaSettings
 from dedup.settings import Settings
 
 
@@ -33,7 +34,7 @@ class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
-    """The topic takes no such record, as a compacted one takes none without a key."""
+    """The topic rejects the record, as a compacted topic does one without a key."""
 
     errno = 87
     message = "INVALID_RECORD"
@@ -75,18 +76,25 @@ _REFUSED_FOR_GOOD: Final = (
     errors.UnsupportedSaslMechanismError,
     errors.UnsupportedVersionError,
 )
-"""Answers that stay the same until somebody changes a permission or a setting."""
+"""Errors that last until somebody changes a permission or a setting."""
 
 
 def root_cause(error: KafkaError) -> KafkaError:
-    """Return the answer of the brokers that an error comes from.
+    """Return the brokers' error that an error comes from.
 
-    aiokafka raises a general error from the particular one, or puts only its text into it.
+    aiokafka raises a general error from the specific one, or only quotes its text.
     """
     while isinstance(error.__cause__, KafkaError):
         error = error.__cause__
     return error
 
+
+_NO_OUTAGE: Final = (
+    errors.NotEnoughReplicasError,
+    errors.NotEnoughReplicasAfterAppendError,
+    errors.UnknownTopicOrPartitionError,
+)
+"""Errors that a retry may cure, and that the operator has to know of."""
 
 _OTHER_VERSION: Final = (
     "the brokers do not speak a version of the protocol that this client knows. Use brokers of "
@@ -113,55 +121,68 @@ _GROUP_CURES: Final = {
     "UnsupportedVersionError": _OTHER_VERSION,
     "IncompatibleBrokerVersion": _OTHER_VERSION,
 }
-"""What refusals of a group mean that no retry cures, and the cure."""
+"""What the final refusals of a group mean, and the cure."""
 
 
 def brokers_away(error: KafkaError) -> bool:
-    """Whether waiting may mend an error: brokers that are away, restart, or move partitions.
+    """Return whether a retry may help: brokers are unavailable, restart, or move partitions.
 
-    So does an answer that the client has no name for; whoever waits gives up after a while.
+    It may also help with an error code that the client has no name for; retries are bounded.
     """
     return not isinstance(root_cause(error), _REFUSED_FOR_GOOD)
 
 
-def refusal(error: KafkaError, settings: Settings, *, right: str) -> str:
-    """Say which right or limit is in the way, and what to do.
+def is_outage(kind: type) -> bool:
+    """Return whether errors of this class mean brokers that are unreachable or can't serve for now.
 
-    `right` is the operation on a topic that was tried: READ, WRITE, DESCRIBE or CREATE.
+    An outage is logged once for the process: see `dedup.observability.outages`.
+    """
+    if issubclass(kind, _NO_OUTAGE) or not issubclass(kind, KafkaError):
+        return False
+    lost = issubclass(kind, errors.KafkaConnectionError | errors.KafkaTimeoutError)
+    return lost or bool(getattr(kind, "retriable", False))
+
+
+def refusal(error: KafkaError, settings: KafkaSettings, *, permission: str) -> str:
+    """Return which permission is missing or which limit is exceeded, and the cure.
+
+    `permission` is the operation on a topic that was tried: READ, WRITE, DESCRIBE or CREATE.
     """
     if isinstance(error, TopicAuthorizationFailedError):
-        topics = _topics(error) or _touched(settings, right)
-        return _denied(settings, right, f"the topic {' or '.join(topics)}", f"--topic {topics[0]}")
-    if refused_by_group(error):
+        topics = _topics(error) or settings.topics_with(permission)
+        return _denied(
+            settings, permission, f"the topic {' or '.join(topics)}", f"--topic {topics[0]}"
+        )
+    if isinstance(settings, Settings) and refused_by_group(error):
         return _by_group(error, settings)
     if isinstance(error, TransactionalIdAuthorizationFailed):
-        prefix = f"{settings.DEDUP_APP_ID}-"
+        prefix = f"{settings.client_id}-"
         option = f"--transactional-id {prefix} --resource-pattern-type prefixed"
         return _denied(settings, "WRITE", f"the transactional ids {prefix}*", option)
     if isinstance(error, ClusterAuthorizationFailedError):
         return _denied(settings, "IDEMPOTENT_WRITE", "the cluster", "--cluster")
-    return _not_taken(error, " or ".join(_touched(settings, "WRITE")))
+    return _limit(error, " or ".join(settings.topics_with("WRITE")))
 
 
-def _not_taken(error: KafkaError, topics: str) -> str:
-    """Say which limit of the topics that the worker writes a record has met."""
+def _limit(error: KafkaError, topics: str) -> str:
+    """Return which limit of the topics that are written a record exceeds."""
     if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
         return (
-            f"A record is larger than max.message.bytes of {topics}, which was lowered since the "
-            "worker started. Raise it, or start the worker again: it reads the limit then, and "
-            "what is larger becomes a dead letter, of which what fits is kept."
+            f"A record is larger than max.message.bytes of {topics}, which was lowered after the "
+            "worker started. Raise it, or restart the worker: it reads the limit at start, and a "
+            "larger record then becomes a dead letter, truncated to what fits."
         )
     if isinstance(error, InvalidTimestampError):
         return (
             "The brokers do not accept the time of this machine's clock: it differs from theirs by "
-            f"more than message.timestamp.before.max.ms or .after.max.ms of {topics}. Set the "
-            "clocks right, or raise these settings."
+            f"more than message.timestamp.before.max.ms or .after.max.ms of {topics}. Synchronize "
+            "the clocks, or raise these settings."
         )
     return f"{error!r}."
 
 
 def refused_by_group(error: BaseException) -> bool:
-    """Whether the group refuses a member for good: no retry cures it."""
+    """Return whether the group refuses a member for good: no retry helps."""
     return isinstance(error, GroupAuthorizationFailedError) or _group_refusal(error) is not None
 
 
@@ -177,34 +198,21 @@ def _by_group(error: KafkaError, settings: Settings) -> str:
 def _group_refusal(error: BaseException) -> str | None:
     """Return the name of the group's refusal.
 
-    aiokafka raises some as they are, and of others a KafkaError whose text is the name.
+    aiokafka raises some as they are, and others as a KafkaError whose text is the name.
     """
     said = f"{type(error).__name__} {error!r}"
     return next((name for name in _GROUP_CURES if name in said), None)
 
 
-def _denied(settings: Settings, right: str, on: str, option: str) -> str:
+def _denied(settings: KafkaSettings, permission: str, on: str, option: str) -> str:
     user = settings.KAFKA_USER or "ANONYMOUS"
     return (
-        f"the user {user} lacks the right {right} on {on}. Grant it: kafka-acls.sh --add "
-        f"--allow-principal User:{user} --operation {right} {option}"
+        f"the user {user} lacks the permission {permission} on {on}. Grant it: kafka-acls.sh --add "
+        f"--allow-principal User:{user} --operation {permission} {option}"
     )
 
 
 def _topics(error: KafkaError) -> list[str]:
-    """Return the topics an error names, if it does."""
+    """Return the topics that an error names, if any."""
     names = error.args[0] if error.args else ()
     return [names] if isinstance(names, str) else sorted(map(str, names))
-
-
-def _touched(settings: Settings, right: str) -> list[str]:
-    """Return the topics on which the worker uses a right."""
-    if right == "WRITE":
-        return [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_DLQ_TOPIC]
-    if right == "READ":
-        return [settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC]
-    return [
-        settings.KAFKA_PRODUCT_TOPIC,
-        settings.KAFKA_SRC_PRODUCTS_TOPIC,
-        settings.KAFKA_DLQ_TOPIC,
-    ]

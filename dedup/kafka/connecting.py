@@ -1,7 +1,7 @@
-"""Why no broker can be connected to, in a sentence that names the setting and the cure.
+"""Why the brokers can't be connected to: the setting that is wrong, and the cure.
 
-aiokafka logs why a connection failed and raises something general. So each broker is tried by a
-connection of its own, whose error is still the real one.
+aiokafka logs why a connection failed and raises a general error. So each broker is tried over a
+connection of its own, which raises the specific one.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from dedup.settings import Settings
+from dedup.kafka.settings import KafkaSettings
 
 TRY_WITHIN_S: Final = 4.0
 """How long one broker may take to answer."""
@@ -36,29 +36,29 @@ _CLOSED: Final = (KafkaConnectionError, ConnectionResetError, BrokenPipeError)
 
 
 class ConnectionFault(NamedTuple):
-    """Why no broker could be used. A lasting fault is one that no waiting mends."""
+    """Why no broker could be used. No retry helps with a lasting fault."""
 
-    sentence: str
+    message: str
     lasting: bool
     why: str
     """The reason alone, without a setting or a cure."""
 
 
-async def explain_connection(settings: Settings) -> str | None:
-    """Say why the brokers refuse us for good; None when they don't, or when waiting may help.
+async def explain_connection(settings: KafkaSettings) -> str | None:
+    """Return why the brokers refuse us for good; None when they don't, or when a retry may help.
 
-    Takes at most `TRY_WITHIN_S` for each broker of the list, a few times that when brokers close
+    Takes at most `TRY_WITHIN_S` for each bootstrap server, and some times that when brokers close
     the connection.
     """
     fault = await connection_fault(settings)
-    return fault.sentence if fault is not None and fault.lasting else None
+    return fault.message if fault is not None and fault.lasting else None
 
 
-async def connection_fault(settings: Settings) -> ConnectionFault | None:
-    """Try the brokers of the list until one answers, and then where it says the brokers are.
+async def connection_fault(settings: KafkaSettings) -> ConnectionFault | None:
+    """Try the bootstrap servers until one answers, then the addresses that it advertises.
 
-    None when one answers there too. Of several faults a lasting one is given, else the last. Raises
-    SettingsError for a KAFKA_CERT that holds no certificates.
+    Returns None when a broker answers there too. Of several faults, returns a lasting one, else the
+    last. Raises SettingsError for a KAFKA_CERT that holds no certificates.
     """
     found: ConnectionFault | None = None
     arguments = settings.kafka_client()
@@ -72,9 +72,9 @@ async def connection_fault(settings: Settings) -> ConnectionFault | None:
 
 
 async def _advertised_fault(
-    answered: str, tried: Address, advertised: list[Address], settings: Settings
+    answered: str, tried: Address, advertised: list[Address], settings: KafkaSettings
 ) -> ConnectionFault | None:
-    """Try the brokers where the one that answered says they are; None when one is there."""
+    """Try the advertised addresses; return None when a broker answers at one of them."""
     arguments = settings.kafka_client()
     del arguments["bootstrap_servers"]
     found: ConnectionFault | None = None
@@ -86,9 +86,9 @@ async def _advertised_fault(
             return None
         found = ConnectionFault(
             f"The broker {answered} of KAFKA_BOOTSTRAP_SERVERS answered, but it advertises the "
-            f"address {host}:{port}, and clients go on there: {fault.why}. Set "
-            "advertised.listeners of the broker to an address that this machine reaches, or make "
-            "that one known here (DNS, /etc/hosts, the network).",
+            f"address {host}:{port}, which clients connect to: {fault.why}. Set "
+            "advertised.listeners of the broker to an address that this machine can reach, or make "
+            "that one reachable from here (DNS, /etc/hosts, the network).",
             lasting=False,
             why=fault.why,
         )
@@ -96,15 +96,15 @@ async def _advertised_fault(
 
 
 async def _fault_of(
-    host: str, port: int, arguments: dict[str, Any], settings: Settings
+    host: str, port: int, arguments: dict[str, Any], settings: KafkaSettings
 ) -> tuple[ConnectionFault | None, list[Address]]:
-    """Return why a broker can't be used, or what the brokers advertise."""
+    """Return why a broker can't be used, or the addresses that it advertises."""
     broker = f"{host}:{port}"
     for attempt in range(1, CLOSED_TRIES + 1):
         try:
             return None, await _ask(host, port, arguments)
         except _CLOSED as error:
-            # A broker that is being started or stopped closes connections too; but not for long.
+            # A broker that starts or stops closes connections too, but not for long.
             if attempt == CLOSED_TRIES:
                 return _explained(error, broker, settings), []
             await asyncio.sleep(CLOSED_PAUSE_S)
@@ -114,9 +114,9 @@ async def _fault_of(
 
 
 async def _ask(host: str, port: int, arguments: dict[str, Any]) -> list[Address]:
-    """Connect and ask for metadata, which a broker answers only to whom it has let in.
+    """Connect and return the advertised addresses of the brokers.
 
-    Return the addresses that the brokers advertise.
+    A broker answers the request for metadata only after authentication.
     """
     async with connected(host, port, arguments) as connection:
         answer = await connection.send(MetadataRequest([]))
@@ -127,7 +127,7 @@ async def _ask(host: str, port: int, arguments: dict[str, Any]) -> list[Address]
 async def connected(
     host: str, port: int, arguments: dict[str, Any]
 ) -> AsyncIterator[AIOKafkaConnection]:
-    """Have a connection of its own to a broker, whose errors are the real ones."""
+    """Open a connection to one broker; it raises the specific errors."""
     connection = AIOKafkaConnection(
         host, port, request_timeout_ms=int(TRY_WITHIN_S * 1000), **arguments
     )
@@ -141,50 +141,50 @@ async def connected(
         raise
     finally:
         closed = connection.close()
-        if reached:  # the last words of TLS are waited for, or the socket stays open
+        if reached:  # without the end of the TLS session the socket stays open
             await asyncio.wait({closed}, timeout=TRY_WITHIN_S)
 
 
-def _explained(error: Exception, broker: str, settings: Settings) -> ConnectionFault:
-    """Return the fault that an error of `_ask` stands for, the particular before the general."""
+def _explained(error: Exception, broker: str, settings: KafkaSettings) -> ConnectionFault:
+    """Return the fault that an error of `_ask` stands for, specific errors first."""
     protocol = settings.KAFKA_SECURITY_PROTOCOL
     mechanism = settings.KAFKA_SASL_MECHANISM
     match error:
         case SaslAuthenticationFailed() | AuthenticationFailedError():
-            sentence = (
+            message = (
                 f"The broker {broker} did not accept KAFKA_USER={settings.KAFKA_USER} with its "
                 f"KAFKA_PASSWORD by KAFKA_SASL_MECHANISM={mechanism}: correct these settings."
             )
         case UnsupportedSaslMechanismError():
-            sentence = (
+            message = (
                 f"The broker {broker} does not offer KAFKA_SASL_MECHANISM={mechanism}: set one "
-                "that it has in sasl.enabled.mechanisms."
+                "of its sasl.enabled.mechanisms."
             )
         case IllegalSaslStateError():
-            sentence = (
-                f"The broker {broker} asks nobody for a password: KAFKA_SECURITY_PROTOCOL="
-                f"{protocol} must be {protocol.removeprefix('SASL_')} there."
+            message = (
+                f"The broker {broker} does not use SASL: KAFKA_SECURITY_PROTOCOL={protocol} must "
+                f"be {protocol.removeprefix('SASL_')} there."
             )
         case ssl.SSLCertVerificationError():
-            sentence = (
+            message = (
                 f"The certificate of the broker {broker} can't be trusted "
                 f"({error.verify_message.rstrip('.')}): set KAFKA_CERT to the file of the CA that "
                 "signed it, and name brokers in KAFKA_BOOTSTRAP_SERVERS as their certificates do."
             )
         case ssl.SSLError():
-            sentence = (
+            message = (
                 f"The broker {broker} does not answer in TLS ({error.reason}): "
                 f"correct KAFKA_SECURITY_PROTOCOL={protocol} or the port."
             )
         case _ if isinstance(error, _CLOSED):
-            sentence = (
-                f"The broker {broker} closes the connection unanswered: correct "
+            message = (
+                f"The broker {broker} closes the connection without an answer: correct "
                 f"KAFKA_SECURITY_PROTOCOL={protocol} to what that port speaks."
             )
         case _:
             return _unreached(error, broker)
     why = f"it refuses the client ({type(error).__name__})"
-    return ConnectionFault(sentence, lasting=True, why=why)
+    return ConnectionFault(message, lasting=True, why=why)
 
 
 def _unreached(error: Exception, broker: str) -> ConnectionFault:
@@ -197,8 +197,8 @@ def _unreached(error: Exception, broker: str) -> ConnectionFault:
             why = "nothing listens there"
         case _:
             why = str(error) or type(error).__name__
-    sentence = (
+    message = (
         f"No broker answers at {broker} ({why}). Start Kafka there, or set "
         "KAFKA_BOOTSTRAP_SERVERS to what it listens on."
     )
-    return ConnectionFault(sentence, lasting=False, why=why)
+    return ConnectionFault(message, lasting=False, why=why)

@@ -1,7 +1,7 @@
-"""The only maker of consumers here: they read committed records, whatever their headers are.
+"""Makes all consumers: they read committed records only, with any header keys.
 
 An event of an aborted transaction never happened, and one of an open transaction has not happened
-yet. The ends that such a consumer gives are those of what it can read: the last stable offsets.
+yet. The end offsets of such a consumer are those of what it can read: the last stable offsets.
 """
 
 from collections.abc import Collection
@@ -10,13 +10,13 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.client import adjust_aiokafka
-from dedup.settings import Settings
+from dedup.kafka.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
 
 
-def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer:
-    """Return a consumer that commits only what it is told to; `arguments` are aiokafka's."""
+def committed_consumer(settings: KafkaSettings, **arguments: Any) -> AIOKafkaConsumer:
+    """Return a consumer without auto-commit; `arguments` are aiokafka's."""
     adjust_aiokafka()
     return AIOKafkaConsumer(
         **settings.kafka_client(),
@@ -26,19 +26,19 @@ def committed_consumer(settings: Settings, **arguments: Any) -> AIOKafkaConsumer
     )
 
 
-def log_end_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """Return a consumer that reads nothing: its ends are those of the log.
+def log_end_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """Return a consumer for end offsets only: its are those of the log.
 
-    They count what stands in and behind an open transaction, which can't be read yet.
+    They include what is in and behind an open transaction, which can't be read yet.
     """
     adjust_aiokafka()
     return AIOKafkaConsumer(**settings.kafka_client(), enable_auto_commit=False)
 
 
 async def log_ends(
-    settings: Settings, tps: Collection[TopicPartition]
+    settings: KafkaSettings, tps: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Return the ends of the log of these partitions."""
+    """Return the log end offsets of these partitions."""
     async with log_end_consumer(settings) as consumer:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(tps)
     return ends

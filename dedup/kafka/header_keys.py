@@ -27,7 +27,7 @@ class RawKey(str):
     __slots__ = ()
 
     def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
-        """Return the bytes of the key, which aiokafka asks for with the arguments of UTF-8."""
+        """Return the bytes of the key; aiokafka asks for them as UTF-8."""
         return super().encode(encoding, errors)
 
 
@@ -58,7 +58,7 @@ class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no 
 
 
 class _LenientRecords(_MemoryRecordsPy):  # type: ignore[misc]  # as above
-    """The record batches of a fetch that end behind an offset."""
+    """The record batches of a fetch that end after an offset."""
 
     _pos: int
     _next_slice: memoryview | None
@@ -86,7 +86,7 @@ class KeptRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # as above
 
 
 class AnyKeyPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as above
-    """aiokafka's iterator of what was fetched of a partition, which reads any header key."""
+    """aiokafka's iterator of what was fetched of a partition; it reads any header key."""
 
     _records: Any
 
@@ -95,7 +95,7 @@ class AnyKeyPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  #
             return super().__next__()
         except (UnicodeDecodeError, CorruptRecordException):
             if isinstance(self._records, _LenientRecords):
-                raise  # it is something else
+                raise  # another error
         self._records = _LenientRecords(self._records.data, self.next_fetch_offset)
         self._records_iterator = self._unpack_records()
         return super().__next__()
@@ -140,6 +140,6 @@ class _RawKeyBatch(BatchBuilder):  # type: ignore[misc]  # as above
 
 
 def create_batch(producer: AIOKafkaProducer, records: Iterable[HasHeaders]) -> BatchBuilder:
-    """Return an empty record batch of a producer that takes these records."""
+    """Return an empty record batch of a producer that can hold these records."""
     raw = any(has_raw_key(record.headers) for record in records)
     return _RawKeyBatch(producer) if raw else producer.create_batch()

@@ -1,32 +1,99 @@
-"""Where the known states end: the offsets of `products` up to which `src_products` tells them."""
+"""The offsets that a consumer group has committed, and where the known states end."""
 
-from aiokafka import TopicPartition
+import asyncio
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import GroupAuthorizationFailedError, for_code
+from aiokafka.protocol.types import Boolean, CompactArray, Int16, Int32, Int64
 
 from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.requests import TAGS, TEXT, OneVersion, declare
 from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
+UNSTABLE: Final = 88
+"""UNSTABLE_OFFSET_COMMIT: a transaction on a partition's offset is not over yet."""
+
+RETRY_EVERY_S: Final = 0.02
+
+_PARTITION: Final = (
+    ("partition", Int32),
+    ("offset", Int64),
+    ("leader_epoch", Int32),
+    ("metadata", TEXT),
+    ("error_code", Int16),
+    TAGS,
+)
+_OFFSET_FETCH: Final = declare(
+    9,
+    7,
+    request=(
+        ("group", TEXT),
+        ("topics", CompactArray(("topic", TEXT), ("partitions", CompactArray(Int32)), TAGS)),
+        ("require_stable", Boolean),
+    ),
+    response=(
+        ("throttle_time_ms", Int32),
+        ("topics", CompactArray(("topic", TEXT), ("partitions", CompactArray(*_PARTITION)), TAGS)),
+        ("error_code", Int16),
+    ),
+)
+
+
+async def committed_by(
+    consumer: AIOKafkaConsumer, tps: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return what a consumer's group has committed; partitions without an offset are left out.
+
+    While a transaction is pending on an offset, that is the offset from before it. Retries while
+    the coordinator moves.
+    """
+    found = {tp: await consumer.committed(tp) for tp in tps}
+    return {tp: offset for tp, offset in found.items() if offset is not None}
+
 
 async def committed_offsets(settings: Settings, partitions: int) -> dict[int, int]:
-    """Return what the group DEDUP_APP_ID has committed; partitions without it are left out.
+    """Return what the worker's group has committed of each partition of the source topic.
 
-    Joins no group. Raises KafkaError.
+    See `committed_by`. Joins no group. Raises KafkaError.
     """
-    found: dict[int, int] = {}
+    topic = settings.KAFKA_PRODUCT_TOPIC
+    tps = [TopicPartition(topic, partition) for partition in range(partitions)]
     async with committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer:
-        for partition in range(partitions):
-            tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
-            offset = await consumer.committed(tp)
-            if offset is not None:
-                found[partition] = offset
-    return found
+        return {tp.partition: offset for tp, offset in (await committed_by(consumer, tps)).items()}
 
 
-async def positions_of_states(settings: Settings) -> dict[int, int]:
-    """Return for each partition the offset from which on events are not in the known states.
+async def stable_offsets(
+    client: AIOKafkaClient, group: str, topic: str, partitions: Collection[int]
+) -> dict[int, int]:
+    """Return what the group has committed; partitions without an offset are left out.
 
-    That is what the worker's group has committed. Of a job whose offsets are unknown, such as
-    Flink's, it is the end of the topic now; with no states at all, its beginning. Read the states
+    Waits while a transaction is pending on one of them (KIP-447), which brokers since 2.5 tell;
+    aiokafka's request may answer with the offset from before a transaction that has just ended.
+    Raises KafkaError.
+    """
+    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    while True:
+        request = OneVersion(_OFFSET_FETCH, group, [(topic, sorted(partitions), {})], True)
+        response = await client.send(node, request)
+        found = [entry for _, entries, _ in response.topics for entry in entries]
+        codes = {response.error_code, *(code for *_, code, _ in found)} - {0}
+        if not codes:
+            return {partition: offset for partition, offset, *_ in found if offset >= 0}
+        if codes != {UNSTABLE}:
+            error = for_code((codes - {UNSTABLE}).pop())
+            raise error(group) if error is GroupAuthorizationFailedError else error()
+        await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def ends_of_states(settings: Settings) -> dict[int, int]:
+    """Return for each partition the source offset at which the known states end.
+
+    That is what the worker's group has committed. For a job whose offsets are unknown, such as
+    Flink's, it is the end of the topic now; without any states, its beginning. Read the states
     after this: they then hold at least what came before it. Raises ReadError.
     """
     source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC

@@ -1,8 +1,8 @@
-"""Where clients of Kafka put a record, by its key, unless a producer chooses the partition itself.
+"""The partition that clients choose by a record's key, unless a producer chooses it itself.
 
-Kafka's own clients hash keys by murmur2; those made with librdkafka (confluent-kafka of Python, Go
-and .NET, node-rdkafka) by CRC32 by default. So this is a guess: where a product is, only the topics
-tell.
+Kafka's own clients hash keys by murmur2; those on librdkafka (confluent-kafka for Python, Go and
+.NET, node-rdkafka) by CRC32 by default. So this is a guess: only the topics show where a product
+is.
 """
 
 from zlib import crc32
@@ -26,7 +26,7 @@ def partition_of_product(product_id: int, partitions: int) -> int:
 
 
 def how_placed(product_id: int, partition: int, partitions: int) -> str:
-    """Say which clients put a product's events into a partition."""
+    """Return which clients put a product's events into a partition, in words."""
     key = b"%d" % product_id
     by = {
         "Kafka's own clients (murmur2)": partition_of_key(key, partitions),

@@ -1,20 +1,26 @@
-"""Waiting for what time cures: one log line when it begins, one when it ends, and a limit."""
+"""Retries with a limit, and what is logged of them.
+
+One line when they begin. One when they succeed, unless the brokers were unavailable: the end of an
+outage is logged once for the process, by `dedup.observability.outages`.
+"""
 
 import asyncio
 import logging
 from typing import Final
 
+from dedup.kafka.broker_errors import is_outage
+
 GIVE_UP_AFTER_S: Final = 120.0
-"""How long brokers that do not do what they are asked are waited for."""
+"""How long a request is retried that the brokers do not fulfil."""
 
 PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
 
 
 class Patience:
-    """A wait that may take several tries; `what` names in the log what is waiting.
+    """Retries of one thing; `what` names it in the log.
 
-    The time runs from the first error. Each try has to be bounded: one that lasts longer than
-    `GIVE_UP_AFTER_S` is taken for progress, or for a suspended process.
+    The limit counts from the first error. Each try must be bounded: one that takes longer than
+    `GIVE_UP_AFTER_S` counts as progress, or as a suspended process.
     """
 
     def __init__(
@@ -31,14 +37,16 @@ class Patience:
         self._since = 0.0
         self._level = level
         self._tries = 0
+        self._outage = False
         self._failed_at = 0.0
         self._last_at = 0.0
 
     async def wait(self, error: BaseException) -> None:
-        """Pause before the next try; raise `error` when the time is up."""
+        """Pause before the next try; raise `error` when the limit is reached."""
         now = asyncio.get_running_loop().time()
         if self._tries == 0:
             self._failed_at = self._since = now
+            self._outage = is_outage(type(error))
             self._logger.log(self._level, "%s: waiting for the brokers: %r", self._what, error)
         elif now - self._last_at > GIVE_UP_AFTER_S:
             self._since = now
@@ -49,8 +57,8 @@ class Patience:
         self._last_at = asyncio.get_running_loop().time()
 
     def over(self) -> None:
-        """Log how long the wait took, if there was one; the next one begins with its own error."""
-        if self._tries:
+        """Note that a try succeeded; the next error begins new retries."""
+        if self._tries and not self._outage:
             seconds = asyncio.get_running_loop().time() - self._failed_at
             self._logger.info("%s: the brokers answer again, after %.1f s.", self._what, seconds)
         self._tries = 0

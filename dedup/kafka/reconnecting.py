@@ -1,4 +1,4 @@
-"""Reconnects to brokers with growing pauses, and notes which are away and when one last answered.
+"""Reconnects with growing pauses; notes which brokers are unreachable and when one last answered.
 
 aiokafka reconnects at once where a connection failed: thousands of attempts a second while a broker
 is down, each a line in the log. It has no setting for it, so `client.adjust_aiokafka` wraps two of
@@ -18,7 +18,7 @@ from aiokafka.conn import AIOKafkaConnection
 
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
-"""How soon a broker is tried again: as Kafka's own clients, `reconnect.backoff.ms` and its max."""
+"""As of Kafka's own clients: `reconnect.backoff.ms` and `reconnect.backoff.max.ms`."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ brokers: Final = Brokers()
 _failed: Final[WeakKeyDictionary[AIOKafkaClient, dict[Any, tuple[int, float]]]] = (
     WeakKeyDictionary()
 )
-"""For each client and broker: the attempts that failed in a row, and when the next may begin."""
+"""By client and broker: how many attempts failed in a row, and the earliest time of the next."""
 
 
 def pausing(connect: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

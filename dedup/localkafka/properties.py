@@ -1,4 +1,4 @@
-"""What the embedded broker differs in from Kafka's defaults."""
+"""How the embedded broker differs from Kafka's defaults."""
 
 from pathlib import Path
 

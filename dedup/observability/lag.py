@@ -14,6 +14,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.consumer import committed_consumer, log_end_consumer
+from dedup.kafka.offsets import committed_by
 from dedup.observability.ages import Arrivals, believable_age
 from dedup.settings import Settings
 from dedup.streaming.consumer_thread import unread_records
@@ -64,15 +65,15 @@ class LagReader:
         if consumer.assignment() != set(tps):
             consumer.assign(tps)
             consumer.pause(*tps)
-        committed = {tp: await consumer.committed(tp) for tp in tps}
+        committed = await committed_by(consumer, tps)
         ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
         held = self._held_back(ends, await of_the_log.end_offsets(tps))
-        begins = await consumer.beginning_offsets([tp for tp in tps if committed[tp] is None])
-        starts = {tp: begins[tp] if tp in begins else committed[tp] or 0 for tp in tps}
+        begins = await consumer.beginning_offsets([tp for tp in tps if tp not in committed])
+        starts = begins | committed
         waited = await self._waited(consumer, starts, ends)
         return {
             tp.partition: Lag(
-                ends[tp], committed[tp], max(0, ends[tp] - starts[tp]), waited[tp], held[tp]
+                ends[tp], committed.get(tp), max(0, ends[tp] - starts[tp]), waited[tp], held[tp]
             )
             for tp in tps
         }

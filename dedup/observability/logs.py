@@ -70,6 +70,14 @@ def log_to_stderr(*, as_json: bool = False) -> None:
     logging.config.dictConfig(logging_config(as_json=as_json, libraries=logging.WARNING))
 
 
+def silence_client() -> None:
+    """Keep the client's log off stderr, unless `log_to_stderr` asks for it.
+
+    For commands: they say themselves, in one line, what went wrong.
+    """
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
 class JsonLines(io.TextIOBase):
     """A text stream that makes a JSON object of each line: for what is written past the log."""
 

@@ -13,15 +13,7 @@ from datetime import datetime
 from time import monotonic, time
 from typing import Final
 
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    NotEnoughReplicasAfterAppendError,
-    NotEnoughReplicasError,
-    UnknownTopicOrPartitionError,
-)
-
+from dedup.kafka.broker_errors import is_outage
 from dedup.kafka.reconnecting import brokers
 
 AGAIN_EVERY_S: Final = 60.0
@@ -61,13 +53,6 @@ _AWAY: Final = (
     "Topic %s is not available during auto-create",
 )
 """What aiokafka says of brokers that are away where the record carries no error."""
-
-_NO_OUTAGE: Final = (
-    NotEnoughReplicasError,
-    NotEnoughReplicasAfterAppendError,
-    UnknownTopicOrPartitionError,
-)
-"""Errors that a retry may cure, and that the operator has to know of."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -248,10 +233,4 @@ def _chain(exc_info: object) -> Iterator[BaseException]:
 
 def _is_of_a_connection(argument: object, *, client: bool) -> bool:
     kind = argument if isinstance(argument, type) else type(argument)
-    if issubclass(kind, _NO_OUTAGE):
-        return False
-    if issubclass(kind, KafkaError):
-        return bool(getattr(kind, "retriable", False)) or issubclass(
-            kind, (KafkaConnectionError, KafkaTimeoutError)
-        )
-    return client and issubclass(kind, OSError)  # TimeoutError is one
+    return is_outage(kind) or (client and issubclass(kind, OSError))  # TimeoutError is one

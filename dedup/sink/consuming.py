@@ -21,9 +21,10 @@ from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.groups import check_group
 from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
-from dedup.kafka.topics import StatesTopic, check_group, describe_states_topic
+from dedup.kafka.topics import StatesTopic, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
 from dedup.sink.database import AppliedOffset, Database, OffsetRange
 from dedup.sink.metrics import SinkMetrics
@@ -85,7 +86,7 @@ async def _follow(
     except KafkaError as error:
         raise SinkError(
             f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} can't be read: "
-            f"{refusal(error, settings, right='READ')}"
+            f"{refusal(error, settings, permission='READ')}"
         ) from error
     finally:
         await consumer.stop()

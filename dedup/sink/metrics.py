@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
-from dedup.settings import SettingsError
+from dedup.core.errors import SettingsError
 from dedup.sink.settings import SinkSettings
 
 

@@ -184,7 +184,7 @@ class DedupApp(faust.App):
 
     def _on_refused(self, error: KafkaError) -> None:
         """Stop: the brokers do not let the events be read."""
-        why = refusal(error, self.settings, right="READ")
+        why = refusal(error, self.settings, permission="READ")
         self.fail(WorkerError(f"{self.settings.KAFKA_PRODUCT_TOPIC} can't be read: {why}"))
 
     def _on_fenced(self, error: FencedError) -> None:

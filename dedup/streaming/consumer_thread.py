@@ -28,8 +28,8 @@ from mode import get_logger
 
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.consumer import ISOLATION_LEVEL
+from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.patience import Patience
-from dedup.kafka.stable_offsets import stable_offsets
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.

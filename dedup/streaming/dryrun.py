@@ -16,7 +16,7 @@ from mode import Service, get_logger
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
-from dedup.kafka.offsets import positions_of_states
+from dedup.kafka.offsets import ends_of_states
 from dedup.settings import Settings
 from dedup.streaming.output import Output
 from dedup.streaming.publisher import MAX_BATCH_BYTES
@@ -65,7 +65,7 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
 
     A group that another dry run is in stays where it is.
     """
-    positions = await positions_of_states(production)
+    positions = await ends_of_states(production)
     source = dry_run.KAFKA_PRODUCT_TOPIC
     offsets = {TopicPartition(source, partition): at for partition, at in positions.items()}
     group = dry_run.DEDUP_APP_ID
@@ -76,7 +76,7 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
     except CommitFailedError:
         logger.info("Dry run: the group %s is at work already and is joined.", group)
     except KafkaError as error:
-        why = refusal(error, dry_run, right="READ")
+        why = refusal(error, dry_run, permission="READ")
         kind = BrokersAwayError if brokers_away(error) else TopicError
         raise kind(f"The dry run can't begin: {why}") from error
     logger.info(

@@ -111,14 +111,14 @@ class Membership(Service):
         """End the worker, or let the client try again where that may help."""
         settings = self._app.settings
         if isinstance(error, KafkaError) and refused_by_group(error):
-            return self._give_up(refusal(error, settings, right="READ"))
+            return self._give_up(refusal(error, settings, permission="READ"))
         if monotonic() - self._member_at > GIVE_UP_AFTER_S:
             return self._give_up(f"the brokers answer {error!r} for {GIVE_UP_AFTER_S:.0f} s.")
         if monotonic() - self._tried_at < TRIED_EVERY_S:
             return None
         if await is_of_another_type(settings):
             error = InconsistentGroupProtocolError()
-            return self._give_up(refusal(error, settings, right="READ"))
+            return self._give_up(refusal(error, settings, permission="READ"))
         if self._refused is None:
             logger.warning("The group %s: %r; joining again.", settings.DEDUP_APP_ID, error)
         self._refused, self._tried_at = error, monotonic()

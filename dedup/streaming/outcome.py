@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.core.row import SOURCE_HEADER
 from dedup.kafka.consumer import committed_consumer, log_ends
-from dedup.kafka.stable_offsets import stable_offsets
+from dedup.kafka.offsets import stable_offsets
+from dedup.kafka.topic_reader import read_to
 from dedup.settings import Settings
 from dedup.streaming.output import Output
 
@@ -44,7 +45,7 @@ async def ending_by_offset(
 
 
 async def ending_by_states(settings: Settings, output: Output) -> Ending:
-    """Tell by the states on the output topic. Raises KafkaError.
+    """Tell by the states on the output topic. Raises KafkaError, TimeoutError.
 
     Dead letters alone can't be told by: they count as aborted, and may stand twice.
     """
@@ -66,20 +67,12 @@ async def ending_by_states(settings: Settings, output: Output) -> Ending:
 async def _committed_since(settings: Settings, output: Output) -> list[Any]:
     """Read what was committed to the output topic after the states the output was made from."""
     tp = TopicPartition(settings.KAFKA_SRC_PRODUCTS_TOPIC, output.partition)
-    consumer = committed_consumer(settings, auto_offset_reset="earliest")
-    records: list[Any] = []
-    try:
-        await consumer.start()
+    async with committed_consumer(settings, auto_offset_reset="earliest") as consumer:
         consumer.assign([tp])
         begin = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await log_ends(settings, [tp]))[tp]  # also what a stranger's transaction hides
+        ends = await log_ends(settings, [tp])  # also what another open transaction hides
         consumer.seek(tp, max(begin, output.states_offset))
-        while await consumer.position(tp) < end:
-            for found in (await consumer.getmany(tp, timeout_ms=200)).values():
-                records += found
-    finally:
-        await consumer.stop()
-    return records
+        return [record async for _, found in read_to(consumer, ends) for record in found]
 
 
 def _source(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:

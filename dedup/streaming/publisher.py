@@ -30,6 +30,7 @@ from mode import Service, get_logger
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.client import adjust_aiokafka
+from dedup.kafka.closing import close_producer
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
@@ -61,8 +62,6 @@ The client asks again and again without a word while they have none to give, as 
 
 RETRY_BACKOFF_MS: Final = 20
 """How long a refused request waits; the client's own 100 ms would show in every row's latency."""
-
-CLOSE_WITHIN_S: Final = 5.0
 
 CHECK_WITHIN_S: Final = 10.0
 """How long the topics may take to be checked after they refused an output."""
@@ -111,11 +110,11 @@ class KafkaPublisher(Service):
         """See `Publisher.acquire`; a producer that was fenced meanwhile is made anew."""
         gone = [self._producers.pop(p) for p in set(self._producers) - set(partitions)]
         missing = sorted(set(partitions) - set(self._producers))
-        await asyncio.gather(*map(_close, gone))
+        await asyncio.gather(*map(close_producer, gone))
         ended = await asyncio.gather(*map(self._start, missing), return_exceptions=True)
         for error in filter(None, ended):
             if isinstance(error, KafkaError) and not brokers_away(error):
-                why = refusal(error, self._settings, right="WRITE")
+                why = refusal(error, self._settings, permission="WRITE")
                 raise PublishError(
                     f"The partitions {missing} can't be taken over: {why}"
                 ) from error
@@ -139,12 +138,12 @@ class KafkaPublisher(Service):
             async with asyncio.timeout(START_WITHIN_S):
                 await producer.start()
         except TimeoutError as error:
-            await _close(producer)
+            await close_producer(producer)
             raise KafkaTimeoutError(
                 f"no producer id for partition {partition} in {START_WITHIN_S:.0f} s"
             ) from error
         except BaseException:
-            await _close(producer)
+            await close_producer(producer)
             raise
         self._producers[partition] = producer
 
@@ -197,7 +196,7 @@ class KafkaPublisher(Service):
         except TopicError as fault:
             return str(fault)
         if isinstance(error, KafkaError):
-            return refusal(error, self._settings, right="WRITE")
+            return refusal(error, self._settings, permission="WRITE")
         return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Look after the brokers."
 
     async def recreate(self, partition: int) -> AIOKafkaProducer:
@@ -211,7 +210,7 @@ class KafkaPublisher(Service):
     async def _discard(self, partition: int) -> None:
         producer = self._producers.pop(partition, None)
         if producer is not None:
-            await _close(producer)
+            await close_producer(producer)
 
     async def attempt(self, output: Output) -> int | None:
         """See `Attempts.attempt`."""
@@ -274,16 +273,3 @@ class KafkaPublisher(Service):
             ),
         )
         return next_offset
-
-
-async def _close(producer: AIOKafkaProducer) -> None:
-    """Close a producer in bounded time, whether its batches can still be delivered or not."""
-    try:
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await producer.stop()
-    except (TimeoutError, KafkaError):
-        # stop() waits for every batch, and an idempotent producer retries them for ever.
-        sender = producer._sender.sender_task
-        if sender is not None:
-            sender.cancel()
-        await producer.client.close()

@@ -21,20 +21,18 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from mode import get_logger
-from msgspec.structs import replace
 
 from dedup.core.decide import Rules
 from dedup.core.errors import ExplainedError
 from dedup.core.event import microseconds
 from dedup.core.row import read_output_key, state_from_record
-from dedup.core.state import NO_EVENT_TIME, State
+from dedup.core.state import NO_EVENT_TIME, State, with_known_time
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.topics import missing_topics
 from dedup.observability.metrics import Metrics
 from dedup.settings import Settings
 from dedup.state.data_directory import grown, misplaced, partitions_before, placed_by_json_key
-from dedup.state.store import PartitionStore
 from dedup.state.store_errors import DamagedError, StoreError
 from dedup.state.table import StateTable
 
@@ -91,7 +89,7 @@ class ChangelogReader:
             return await self._restore(partitions)
         except KafkaError as error:
             topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
-            why = refusal(error, self._settings, right="READ")
+            why = refusal(error, self._settings, permission="READ")
             if brokers_away(error):
                 if topic not in await missing_topics(self._settings):
                     raise
@@ -232,16 +230,9 @@ class ChangelogReader:
                 )
                 continue
             if state.event_time == NO_EVENT_TIME:
-                state = _with_known_time(state, product_id, states, store)
+                known = states.get(product_id) or store.read([product_id]).get(product_id)
+                state = with_known_time(state, known)
             states[product_id] = state
         now_us = microseconds(self._now())
         store.recount()
         store.write(states, next_offset=next_offset, now_us=now_us)
-
-
-def _with_known_time(
-    state: State, product_id: int, states: dict[int, State], store: PartitionStore
-) -> State:
-    """Return the state with the time known before, if it names none, as Flink's tombstone."""
-    known = states.get(product_id) or store.read([product_id]).get(product_id)
-    return state if known is None else replace(state, event_time=known.event_time)

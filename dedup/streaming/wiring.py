@@ -11,9 +11,10 @@ from faust.types.auth import CredentialsT
 from dedup.core.decide import Rules
 from dedup.kafka.admin import BrokersAwayError
 from dedup.kafka.client import adjust_aiokafka
+from dedup.kafka.groups import check_group
 from dedup.kafka.patience import Patience
 from dedup.kafka.topic_reader import BrokersSilentError
-from dedup.kafka.topics import TopicFacts, check_group, check_topics, ensure_topics
+from dedup.kafka.topics import TopicFacts, check_topics, ensure_topics
 from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
 from dedup.observability.logs import logging_config

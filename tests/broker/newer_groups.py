@@ -7,98 +7,58 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import (
-    CompactArray,
-    CompactString,
-    Int16,
-    Int32,
-    Schema,
-    TaggedFields,
-)
+from aiokafka.protocol.types import CompactArray, Int16, Int32
 
-_TEXT = CompactString("utf-8")
-_ANSWER = Schema(
+from dedup.kafka.requests import TEXT, OneVersion, declare
+
+_ANSWER = (
     ("throttle_time_ms", Int32),
     ("error_code", Int16),
-    ("error_message", _TEXT),
-    ("member_id", _TEXT),
+    ("error_message", TEXT),
+    ("member_id", TEXT),
     ("member_epoch", Int32),
+)
+_CONSUMER_HEARTBEAT = declare(
+    68,
+    0,
+    request=(
+        ("group", TEXT),
+        ("member_id", TEXT),
+        ("member_epoch", Int32),
+        ("instance_id", TEXT),
+        ("rack_id", TEXT),
+        ("rebalance_timeout_ms", Int32),
+        ("topics", CompactArray(TEXT)),
+        ("assignor", TEXT),
+        ("owned", CompactArray(Int32)),
+    ),
+    response=_ANSWER,
+)
+_SHARE_HEARTBEAT = declare(
+    76,
+    1,
+    request=(
+        ("group", TEXT),
+        ("member_id", TEXT),
+        ("member_epoch", Int32),
+        ("rack_id", TEXT),
+        ("topics", CompactArray(TEXT)),
+    ),
+    response=_ANSWER,
 )
 _COORDINATOR_STARTS = (14, 15, 16)
 
 
-class _ConsumerAnswer(Response):  # type: ignore[misc] # aiokafka ships no types, here and below
-    API_KEY = 68
-    API_VERSION = 0
-    SCHEMA = _ANSWER
-
-
-class _ConsumerStruct(RequestStruct):  # type: ignore[misc]
-    FLEXIBLE_VERSION = True
-    API_KEY = 68
-    API_VERSION = 0
-    RESPONSE_TYPE = _ConsumerAnswer
-    SCHEMA = Schema(
-        ("group", _TEXT),
-        ("member_id", _TEXT),
-        ("member_epoch", Int32),
-        ("instance_id", _TEXT),
-        ("rack_id", _TEXT),
-        ("rebalance_timeout_ms", Int32),
-        ("topics", CompactArray(_TEXT)),
-        ("assignor", _TEXT),
-        ("owned", CompactArray(Int32)),
-        ("tags", TaggedFields),
-    )
-
-
-class _ConsumerHeartbeat(Request[_ConsumerStruct]):  # type: ignore[misc]
-    API_KEY = 68
-
-    def __init__(self, group: str, topic: str) -> None:
-        self._group, self._topic = group, topic
-
-    def build(self, request_struct_class: type[_ConsumerStruct]) -> _ConsumerStruct:
-        return request_struct_class(
-            self._group, "", 0, None, None, 60_000, [self._topic], None, [], {}
-        )
-
-
-class _ShareAnswer(Response):  # type: ignore[misc]
-    API_KEY = 76
-    API_VERSION = 1
-    SCHEMA = _ANSWER
-
-
-class _ShareStruct(RequestStruct):  # type: ignore[misc]
-    FLEXIBLE_VERSION = True
-    API_KEY = 76
-    API_VERSION = 1
-    RESPONSE_TYPE = _ShareAnswer
-    SCHEMA = Schema(
-        ("group", _TEXT),
-        ("member_id", _TEXT),
-        ("member_epoch", Int32),
-        ("rack_id", _TEXT),
-        ("topics", CompactArray(_TEXT)),
-        ("tags", TaggedFields),
-    )
-
-
-class _ShareHeartbeat(Request[_ShareStruct]):  # type: ignore[misc]
-    API_KEY = 76
-
-    def __init__(self, group: str, topic: str) -> None:
-        self._group, self._topic, self._member = group, topic, str(uuid4())
-
-    def build(self, request_struct_class: type[_ShareStruct]) -> _ShareStruct:
-        return request_struct_class(self._group, self._member, 0, None, [self._topic], {})
+def _heartbeat(group: str, topic: str, kind: Literal["consumer", "share"]) -> OneVersion:
+    if kind == "consumer":
+        values = [group, "", 0, None, None, 60_000, [topic], None, []]
+        return OneVersion(_CONSUMER_HEARTBEAT, *values)
+    return OneVersion(_SHARE_HEARTBEAT, group, str(uuid4()), 0, None, [topic])
 
 
 @asynccontextmanager
@@ -106,7 +66,7 @@ async def member(
     kafka: str, group: str, topic: str, kind: Literal["consumer", "share"]
 ) -> AsyncIterator[None]:
     """Have a member join; it stays for the session timeout, 45 s, without another heartbeat."""
-    heartbeat: Any = (_ConsumerHeartbeat if kind == "consumer" else _ShareHeartbeat)(group, topic)
+    heartbeat = _heartbeat(group, topic, kind)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
@@ -117,7 +77,7 @@ async def member(
         await admin.close()
 
 
-async def _join(admin: AIOKafkaAdminClient, group: str, heartbeat: Any) -> None:
+async def _join(admin: AIOKafkaAdminClient, group: str, heartbeat: OneVersion) -> None:
     while True:
         try:
             node = await admin.find_coordinator(group)

@@ -109,6 +109,6 @@ async def test_a_missing_right_is_named_and_the_worker_ends(
         assert worker.wait() == 1
 
     log = worker.log()
-    assert "the user worker lacks the right " + name_of_right in log
-    assert name in log.partition("lacks the right")[2].partition("\n")[0]
+    assert "the user worker lacks the permission " + name_of_right in log
+    assert name in log.partition("lacks the permission")[2].partition("\n")[0]
     assert "Traceback" not in log

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dedup.kafka import admin, diagnosis, topics
+from dedup.kafka import admin, diagnosis, groups, topics
 from dedup.kafka.admin import TopicError
 from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
-from producer.connect import open_producer
-from producer.settings import ProducerError
+from producer.connect import ProducerError, open_producer
 from producer.settings import load_settings as load_producer_settings
 from tests.support.workers import Names
 
@@ -55,12 +54,12 @@ async def test_an_advertised_name_that_nobody_knows_is_told_by_all(
     monkeypatch.setattr(admin, "CONNECT_TIMEOUT_S", 1.0)
     told = re.compile(
         r"The broker 127\.0\.0\.1:\d+ of KAFKA_BOOTSTRAP_SERVERS answered, but it advertises the "
-        r"address nowhere\.invalid:9092, and clients go on there: its name is unknown\. Set "
+        r"address nowhere\.invalid:9092, which clients connect to: its name is unknown\. Set "
         r"advertised\.listeners"
     )
     with LocalKafka(properties={"advertised.listeners": "CLIENT://nowhere.invalid:9092"}) as kafka:
         settings = settings_of(kafka)
-        for asks in (topics.ensure_topics, topics.check_topics, topics.check_group):
+        for asks in (topics.ensure_topics, topics.check_topics, groups.check_group):
             with pytest.raises(TopicError, match=told):
                 await asks(settings)
         with pytest.raises(ReadError, match=told):
@@ -82,7 +81,7 @@ async def test_an_advertised_port_where_nothing_listens_is_named() -> None:
     with LocalKafka(properties={"advertised.listeners": f"CLIENT://127.0.0.1:{port}"}) as kafka:
         found = await diagnose(settings_of(kafka))
 
-    assert f"advertises the address 127.0.0.1:{port}, and clients go on there: nothing" in str(
+    assert f"advertises the address 127.0.0.1:{port}, which clients connect to: nothing" in str(
         found
     )
 
@@ -99,36 +98,36 @@ async def test_an_advertised_port_that_speaks_something_else_is_named() -> None:
         with LocalKafka(properties={"advertised.listeners": f"CLIENT://127.0.0.1:{port}"}) as kafka:
             found = await diagnose(settings_of(kafka))
 
-    assert f"advertises the address 127.0.0.1:{port}, and clients go on there: it" in str(found)
+    assert f"advertises the address 127.0.0.1:{port}, which clients connect to: it" in str(found)
 
 
 async def test_groups_without_a_coordinator_are_told_with_the_broker_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One broker can't make a topic with three replicas, and never answers who coordinates."""
-    for module, name in ((admin, "CONNECT_TIMEOUT_S"), (topics, "VISIBLE_TIMEOUT_S")):
+    for module, name in ((admin, "CONNECT_TIMEOUT_S"), (groups, "COORDINATOR_WITHIN_S")):
         monkeypatch.setattr(module, name, 1.0)
-    monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
+    monkeypatch.setattr(diagnosis, "CREATED_WITHIN_S", 3.0)
     with (
         LocalKafka(properties={"offsets.topic.replication.factor": "3"}) as kafka,
         pytest.raises(TopicError) as refused,
     ):
-        await topics.check_group(settings_of(kafka))
+        await groups.check_group(settings_of(kafka))
 
     sentence = str(refused.value)
     assert "have no coordinator for consumer groups" in sentence
-    assert "__consumer_offsets can't be made" in sentence
-    assert "Brokers there are: 1. Set offsets.topic.replication.factor to that" in sentence
+    assert "__consumer_offsets can't be created" in sentence
+    assert "Live brokers: 1. Set offsets.topic.replication.factor to at most that" in sentence
 
 
 async def test_transactions_without_a_coordinator_are_told_with_the_broker_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(diagnosis, "MADE_WITHIN_S", 3.0)
+    monkeypatch.setattr(diagnosis, "CREATED_WITHIN_S", 3.0)
     with LocalKafka(properties={"transaction.state.log.replication.factor": "3"}) as kafka:
         found = await diagnose(settings_of(kafka))
 
-    assert "__transaction_state can't be made" in str(found)
+    assert "__transaction_state can't be created" in str(found)
     assert "Set transaction.state.log.replication.factor" in str(found)
 
 

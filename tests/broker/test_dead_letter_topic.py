@@ -111,8 +111,8 @@ async def test_a_dead_letter_beyond_the_topic_s_limit_keeps_an_excerpt_and_the_r
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"cleanup_policy": "compact"}, "cleanup.policy=compact: it refuses events without a key"),
-        ({"cleanup_policy": "compact,delete"}, "cleanup.policy=compact,delete: it refuses"),
+        ({"cleanup_policy": "compact"}, "cleanup.policy=compact: it rejects events without a key"),
+        ({"cleanup_policy": "compact,delete"}, "cleanup.policy=compact,delete: it rejects"),
         ({"max_message_bytes": "500"}, "max.message.bytes=500: no record fits"),
         ({"message_timestamp_before_max_ms": "1000"}, "message.timestamp.before.max.ms=1000:"),
         ({"message_timestamp_after_max_ms": "0"}, "message.timestamp.after.max.ms=0:"),
@@ -145,7 +145,7 @@ async def test_more_replicas_asked_for_than_there_are_is_a_warning(kafka: str, w
     policy = "delete" if which == "dead_letters" else "compact"
     await alter(kafka, topic, min_insync_replicas="2", cleanup_policy=policy)
     (warning,) = (await check_topics(settings_of(kafka, names))).warnings
-    assert warning.startswith(f"{topic} has min.insync.replicas=2: a partition has 1 of them")
+    assert warning.startswith(f"{topic} has min.insync.replicas=2: the replication factor is 1")
 
 
 async def test_times_that_the_broker_sets_itself_are_never_refused(kafka: str) -> None:
@@ -176,7 +176,7 @@ async def test_topics_check_sees_the_dead_letter_topic_as_the_worker_does(kafka:
     done = topics_check(kafka, names)
     assert done.returncode == 0, done.stderr
     assert f"{names.dead_letters} has 1 and takes dead letters of 5,000 bytes." in done.stdout
-    warning = f"Warning: {names.dead_letters} has retention.ms=60000: dead letters are gone before"
+    warning = f"Warning: {names.dead_letters} has retention.ms=60000: dead letters are deleted"
     assert done.stderr.startswith(warning)
     facts = json.loads(topics_check(kafka, names, "--json").stdout)
     assert (facts["letters_partitions"], facts["letters_batch_bytes"]) == (1, 5000)
@@ -229,8 +229,8 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
 @pytest.mark.parametrize(
     ("config", "output", "words"),
     [
-        ({"cleanup_policy": "compact"}, letter(None), "has cleanup.policy=compact: it refuses"),
-        ({"max_message_bytes": "2000"}, letter(b"1", 9000), "was lowered since the worker started"),
+        ({"cleanup_policy": "compact"}, letter(None), "has cleanup.policy=compact: it rejects"),
+        ({"max_message_bytes": "2000"}, letter(b"1", 9000), "was lowered after the worker started"),
     ],
 )
 async def test_a_topic_that_was_altered_under_the_worker_is_named_with_the_setting(

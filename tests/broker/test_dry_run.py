@@ -91,4 +91,4 @@ def test_a_dry_run_makes_no_topics(kafka: str, tmp_path: Path) -> None:
     settings = Names.fresh().settings | {"DEDUP_DRY_RUN": "true"}
     with WorkerProcess(kafka, tmp_path / "state", settings) as dry_run:
         assert dry_run.wait() == 1
-        assert "`dedup topics create` makes them." in dry_run.log()
+        assert "`dedup topics create` creates them." in dry_run.log()

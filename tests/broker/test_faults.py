@@ -12,6 +12,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from dedup.kafka import admin as kafka_admin
+from dedup.kafka import closing
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
@@ -156,7 +157,7 @@ async def test_brokers_that_are_gone_for_good_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 3.0)
-    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
+    monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 1.0)
     monkeypatch.setattr(publishing, "CHECK_WITHIN_S", 1.0)
     monkeypatch.setattr(kafka_admin, "CONNECT_TIMEOUT_S", 1.0)
     with _broker(tmp_path) as broker:
@@ -216,7 +217,7 @@ async def test_an_output_topic_that_was_deleted_is_named(
 ) -> None:
     names = Names.fresh()
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
-    monkeypatch.setattr(publishing, "CLOSE_WITHIN_S", 1.0)
+    monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 1.0)
     async with _publisher(kafka, names) as publisher, admin(kafka) as client:
         await publisher.publish(_output(1))
         await client.delete_topics([names.states])

@@ -11,7 +11,7 @@ from tests.broker.programs import listening, python
 # Whatever runs the tests may ignore SIGINT, as a shell makes its background jobs do.
 CLI = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from dedup.cli.kafka import kafka; kafka()"
+    "import sys; from dedup.cli import cli; cli(['kafka', *sys.argv[1:]])"
 )
 
 
@@ -44,4 +44,4 @@ def test_the_command_ends_when_its_broker_does(tmp_path: Path) -> None:
         java.kill()
         _, messages = command.communicate(timeout=15)
     assert command.returncode == 1
-    assert "ended by itself" in messages
+    assert "exited unexpectedly" in messages

@@ -248,5 +248,5 @@ async def test_a_refusal_for_good_is_told_at_once(kafka: str, faults: Faults) ->
     async with a_publisher(kafka, Names.fresh()) as publisher:
         faults.plan("AddOffsetsToTxnRequest", answered(30))
         async with asyncio.timeout(20):
-            with pytest.raises(PublishError, match="lacks the right READ on the group"):
+            with pytest.raises(PublishError, match="lacks the permission READ on the group"):
                 await publisher.publish(output(0))

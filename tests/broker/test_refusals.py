@@ -11,7 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import NodeNotReadyError
 
-from dedup.kafka import topics
+from dedup.kafka import groups, topics
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
 from tests.support.workers import Names, WorkerProcess
@@ -121,7 +121,7 @@ async def test_topics_are_made_with_the_partitions_of_an_existing_source(kafka: 
         (topics.ensure_topics, "list_topics"),
         (topics.check_topics, "list_topics"),
         (topics.describe_states_topic, "describe_configs"),
-        (topics.check_group, "find_coordinator"),
+        (groups.check_group, "find_coordinator"),
     ],
 )
 async def test_brokers_that_go_away_while_they_are_asked_are_waited_for(

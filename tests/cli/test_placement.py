@@ -43,10 +43,10 @@ async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
             await producer.flush()
             await wait_until_done(kafka, names)
             assert topics.faults() == {}
-            told = topics.told("inspect", str(moved))
-            assert told["partitions"] == [by_crc32(moved)]
-            assert [e["outcome"] for e in told["events"]] == ["change"]
-            assert told["events"][0]["emitted_at"] == told["history"][0]["offset"]
+            shown = topics.json_of("inspect", str(moved))
+            assert shown["partitions"] == [by_crc32(moved)]
+            assert [e["outcome"] for e in shown["events"]] == ["change"]
+            assert shown["events"][0]["emitted_at"] == shown["history"][0]["offset"]
             missing = by_murmur2(moved)
             nothing = topics.invoke("inspect", str(moved), "--partition", str(missing))
             assert nothing.exit_code == 1
@@ -62,15 +62,15 @@ async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
             sentence = next(line for line in said.splitlines() if f"Product {moved} " in line)
             place = sentence[sentence.index(f" {partition} (") :]
             assert how in place[: place.index(" place it")]
-        told = topics.told("inspect", str(moved))
-        assert told["partitions"] == sorted([by_crc32(moved), by_murmur2(moved)])
-        assert [e["outcome"] for e in told["events"]] == ["change", "change"]
-        assert told["row"]["price"] == "12.00"
+        shown = topics.json_of("inspect", str(moved))
+        assert shown["partitions"] == sorted([by_crc32(moved), by_murmur2(moved)])
+        assert [e["outcome"] for e in shown["events"]] == ["change", "change"]
+        assert shown["row"]["price"] == "12.00"
         for worker in workers:
             assert worker.terminate() == 0
 
 
-def test_the_producer_places_keys_as_it_is_told(
+def test_the_producer_partitions_as_its_option_says(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = asyncio.run(Topics.made(kafka))
@@ -90,7 +90,7 @@ def test_the_producer_places_keys_as_it_is_told(
 def test_no_topic_that_librdkafka_filled_is_taken_for_one_that_grew(
     partitions: int, first: int
 ) -> None:
-    """Recovery refuses topics that grew, by where products stand; CRC32 is no sign of it."""
+    """Recovery refuses topics that grew, by the partitions of products; CRC32 is no sign of it."""
     for partition in range(partitions):
         here = [i for i in range(first, first + 4_000) if by_crc32(i, partitions) == partition]
         for products in (here[:20], here[-20:], here):

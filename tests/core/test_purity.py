@@ -106,7 +106,7 @@ def test_imports_point_towards_the_core(path: Path) -> None:
     stand outside, as the embedded broker does: they may import what they drive.
     """
     name = module_name(path)
-    outside = ("dedup.cli", "dedup.demo", "dedup.parity", "producer")
+    outside = ("dedup.cli", "dedup.terminal", "dedup.demo", "dedup.parity", "producer")
     if within(name, *outside) or name == "dedup":
         return
     for target in imported(TREES[path]):
@@ -158,7 +158,7 @@ def test_the_producer_imports_only_the_core_kafka_and_how_clients_log(path: Path
 
 def test_the_producer_loads_neither_faust_nor_a_database() -> None:
     modules = loaded("import producer.__main__")
-    assert "dedup.kafka.client" in modules
+    assert "dedup.kafka.connecting" in modules
     assert not modules & {"faust", "mode", "rocksdict", "psycopg"}
 
 
@@ -186,3 +186,18 @@ def test_there_is_no_module_named_as_the_lazy_app() -> None:
     """The import system would bind it over the name, and `faust -A dedup` would fail."""
     assert not (ROOT / "dedup" / "app.py").exists()
     assert not (ROOT / "dedup" / "app").exists()
+
+
+COMMANDS_ORDER = ["core", "kafka", "dlq", "inspection", "terminal", "cli"]
+"""The packages of the commands, from below: each imports itself and those before it."""
+
+
+@ids
+def test_the_packages_of_the_commands_import_downwards(path: Path) -> None:
+    """Dead letters are read below `inspection`; what prints is above it."""
+    parts = module_name(path).split(".")
+    if len(parts) < 2 or parts[1] not in COMMANDS_ORDER:
+        return
+    above = COMMANDS_ORDER[COMMANDS_ORDER.index(parts[1]) + 1 :]
+    packages = tuple(f"dedup.{name}" for name in above)
+    assert not [target for target in imported(TREES[path]) if within(target, *packages)]

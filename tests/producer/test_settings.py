@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from producer.settings import KafkaSettings, ProducerError, load_settings
+from dedup.core.errors import SettingsError
+from dedup.kafka.settings import KafkaSettings
+from dedup.settings import load_settings as load_worker_settings
+from producer.settings import ProducerSettings, load_settings
 
 SECRET = "correct horse"  # noqa: S105 - opens nothing
 SASL = {
@@ -30,7 +33,7 @@ def test_an_empty_variable_is_none() -> None:
 
 def test_settings_made_in_code_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PRODUCT_TOPIC", "elsewhere")
-    assert KafkaSettings().KAFKA_PRODUCT_TOPIC == "products"
+    assert ProducerSettings().KAFKA_PRODUCT_TOPIC == "products"
 
 
 def test_several_brokers_may_be_named() -> None:
@@ -43,12 +46,12 @@ def test_the_password_is_never_shown() -> None:
     assert SECRET not in repr(kafka)
     assert SECRET not in str(kafka)
     assert SECRET not in kafka.model_dump_json()
-    assert kafka.client_arguments()["sasl_plain_password"] == SECRET
+    assert kafka.kafka_client()["sasl_plain_password"] == SECRET
 
 
 def test_credentials_are_not_sent_where_the_protocol_has_none() -> None:
     kafka = load_settings(SASL | {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"})
-    assert SECRET not in repr(kafka.client_arguments())
+    assert SECRET not in repr(kafka.kafka_client())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_credentials_are_not_sent_where_the_protocol_has_none() -> None:
     ],
 )
 def test_a_bad_value_is_named_with_its_setting(name: str, value: str) -> None:
-    with pytest.raises(ProducerError, match="is not accepted") as refused:
+    with pytest.raises(SettingsError, match="is not accepted") as refused:
         load_settings(SASL | {name: value})
     assert f"{name}={value}" in str(refused.value)
     assert SECRET not in str(refused.value)
@@ -78,7 +81,7 @@ def test_a_bad_value_is_named_with_its_setting(name: str, value: str) -> None:
 @pytest.mark.parametrize("missing", ["KAFKA_USER", "KAFKA_PASSWORD"])
 def test_sasl_needs_user_and_password(missing: str) -> None:
     environ = {name: value for name, value in SASL.items() if name != missing}
-    with pytest.raises(ProducerError, match="needs KAFKA_USER and KAFKA_PASSWORD") as refused:
+    with pytest.raises(SettingsError, match="needs KAFKA_USER and KAFKA_PASSWORD") as refused:
         load_settings(environ)
     assert SECRET not in str(refused.value)
 
@@ -87,12 +90,27 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
     wrong = tmp_path / "ca.pem"
     wrong.write_text("no certificate")
     for path in (wrong, tmp_path, tmp_path / "missing.pem"):
-        kafka = load_settings({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CERT": str(path)})
-        with pytest.raises(ProducerError, match="can't be read") as refused:
-            kafka.client_arguments()
+        environ = {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CERT": str(path)}
+        with pytest.raises(SettingsError, match=r"can't be read|is no readable file") as refused:
+            load_settings(environ).kafka_client()
         assert f"KAFKA_CERT={path}" in str(refused.value)
 
 
 def test_without_a_certificate_the_systems_are_trusted() -> None:
     assert load_settings({"KAFKA_SECURITY_PROTOCOL": "SSL"}).ssl_context() is not None
     assert load_settings({}).ssl_context() is None
+
+
+def test_what_the_worker_alone_reads_is_ignored() -> None:
+    assert load_settings({"DEDUP_WEB_PORT": "none", "DEDUP_NOPE": "x"}) == load_settings({})
+
+
+def test_the_producer_and_the_worker_read_the_same_kafka_settings() -> None:
+    """One definition: name, default, what is accepted, and the connection that follows."""
+    environ = SASL | {"KAFKA_BOOTSTRAP_SERVERS": "a:1", "KAFKA_PRODUCT_TOPIC": "events"}
+    producer, worker = load_settings(environ), load_worker_settings(environ)
+    for name, field in ProducerSettings.model_fields.items():
+        assert repr(field) == repr(KafkaSettings.model_fields[name])
+        assert getattr(producer, name) == getattr(worker, name)
+    same = {"client_id": None}
+    assert producer.kafka_client() | same == worker.kafka_client() | same

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from dedup.cli.configuration import sink_table
+from dedup.core.errors import SettingsError
 from dedup.kafka.admin import TopicError
 from dedup.localkafka.ports import free_port
-from dedup.settings import SettingsError
 from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
+from docs.generate.configuration import sink_table
 from tests.sink.running import environ, process, running, settings, table, until_equal
 from tests.support.postgres import PostgresServer
 from tests.support.rows import RandomTopic, drop_topic, expected_row, make_topic, row, write

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dedup.core.errors import SettingsError
 from dedup.localkafka.ports import free_port
-from dedup.settings import SettingsError
 from dedup.sink import consuming, progress
 from dedup.sink.consuming import run_sink
 from tests.sink.running import environ, process, running, settings, until_equal

@@ -10,8 +10,9 @@ from aiohttp import ClientResponse, encode_basic_auth
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
+from dedup.core.errors import SettingsError
 from dedup.localkafka.ports import free_port
-from dedup.settings import SettingsError, load_settings
+from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.wiring import build_app
 from dedup.web.models import Overview, ProductDetail

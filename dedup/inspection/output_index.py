@@ -1,8 +1,8 @@
-"""What a worker left on its topics, by the event it came from.
+"""Indexes what a worker wrote - rows and dead letters - by the position of the source event.
 
-A record of `src_products` names its source event, and so does a dead letter. So what became of an
-event in the past is a fact wherever one of them still stands there; rules, which may have been
-others then, are only needed for the rest. Kept on disk, for topics are large.
+A record of `src_products` names its source event, and so does a dead letter. Where one of them is
+still on its topic, the decision on the event is a fact; rules, which may have changed since, are
+only needed for the other events. The index is on disk, as topics are large.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.dlq.record import DeadLetterRecord
-from dedup.inspection.states import Read
+from dedup.inspection.states import StateRecord
 
 _TABLES: Final = """
 create table emission (
@@ -29,8 +29,8 @@ create table emission (
     event_time integer, emitted_at integer, value blob, rules integer,
     primary key (partition, source)
 ) without rowid;
-create table home (product_id integer primary key, partition integer) without rowid;
-create table letter (
+create table product (product_id integer primary key, partition integer) without rowid;
+create table dead_letter (
     partition integer, source integer, reason text, message text, digest blob,
     primary key (partition, source)
 ) without rowid;
@@ -43,7 +43,7 @@ _COLUMNS: Final = (
 
 
 class Emission(NamedTuple):
-    """A record of `src_products`: where it stands, its product, what it tells, its rules."""
+    """A record of `src_products`: its offset, product, state, and the rules that made it."""
 
     offset: int
     product_id: int
@@ -51,7 +51,7 @@ class Emission(NamedTuple):
     rules: Rules
 
     def is_of(self, event: Event) -> bool:
-        """Tell whether it can be what this event led to: offsets begin anew on a new topic."""
+        """Return whether this event can have led to it: offsets of a recreated topic repeat."""
         if event.product_id != self.product_id:
             return False
         if self.state.row is None:
@@ -59,21 +59,21 @@ class Emission(NamedTuple):
         return row_event_id(self.state.row) == event.event_id
 
 
-class Window:
-    """The emissions of a stretch of events, with the one before it and the one after it."""
+class EmissionRange:
+    """The emissions of a range of events, with the ones before and after the range."""
 
     def __init__(self, emissions: Sequence[Emission]) -> None:
         self._emissions = emissions
         self._sources = [emission.state.offset for emission in emissions]
 
     def of(self, offset: int) -> Emission | None:
-        """Return what the event at an offset led to."""
+        """Return the emission of the event at an offset."""
         index = bisect_left(self._sources, offset)
         found = self._sources[index : index + 1] == [offset]
         return self._emissions[index] if found else None
 
     def around(self, offset: int) -> tuple[Emission | None, Emission | None]:
-        """Return the last emission of an event before an offset, and the next one after it."""
+        """Return the last emission before an event, and the first one after it."""
         index = bisect_left(self._sources, offset)
         before = self._emissions[index - 1] if index else None
         while index < len(self._sources) and self._sources[index] == offset:
@@ -81,35 +81,37 @@ class Window:
         return before, self._emissions[index] if index < len(self._sources) else None
 
 
-class Evidence:
-    """Emissions and dead letters by source position. `evidence_on_disk` makes one."""
+class OutputIndex:
+    """Emissions and dead letters by source position. `output_index_on_disk` creates one."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(_TABLES)
         self._numbers: dict[Rules, int] = {}
         self.rules: list[Rules] = []
-        """All rules that records were made with, in the order in which they were found."""
+        """All rules that records were made with, in the order of the records."""
 
-        self.sourceless: set[int] = set()
-        """Partitions with records that name no source: any event may have led to them."""
+        self.without_source: set[int] = set()
+        """Partitions with records that name no source event: any event may have led to them."""
 
-        self.letters_complete = False
-        """Partitions of the dead-letter topic that still have their first record."""
+        self.dead_letters_complete = False
+        """Whether the dead-letter topic still has the first record of every partition."""
 
-    def add_emissions(self, reads: Sequence[Read], keep: int | None = None) -> None:
-        """Keep records of `src_products`; with `keep` the rows of that product alone."""
+    def add_emissions(self, records: Sequence[StateRecord], rows_of: int | None = None) -> None:
+        """Index records of `src_products`; `rows_of` limits the stored rows to one product."""
         rows = []
-        for partition, record, product_id, state, _ in reads:
+        for partition, record, product_id, state, _ in records:
             if state is None:
                 continue
             if state.partition == UNKNOWN_SOURCE:
-                self.sourceless.add(partition)
+                self.without_source.add(partition)
                 continue
             if state.partition != partition:
                 continue
             rules = self._number(rules_of_record(record.headers))
-            value = b"" if keep not in (None, product_id) and state.row is not None else state.row
+            value = (
+                b"" if rows_of not in (None, product_id) and state.row is not None else state.row
+            )
             rows.append(
                 (
                     *(partition, state.offset, record.offset, product_id, state.fingerprint),
@@ -118,8 +120,8 @@ class Evidence:
             )
         self._add("insert or ignore into emission values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def add_letters(self, topic: str, letters: Sequence[DeadLetterRecord]) -> None:
-        """Keep the dead letters of a topic's events."""
+    def add_dead_letters(self, topic: str, letters: Sequence[DeadLetterRecord]) -> None:
+        """Index the dead letters of the events of a source topic."""
         rows = [
             (
                 *(letter.source_partition, letter.source_offset, letter.reason, letter.message),
@@ -132,18 +134,18 @@ class Evidence:
             and max(letter.source_partition, letter.source_offset) < 2**63
             and letter.reason in list(Reason)
         ]
-        self._add("insert or ignore into letter values (?, ?, ?, ?, ?)", rows)
+        self._add("insert or ignore into dead_letter values (?, ?, ?, ?, ?)", rows)
 
-    def other_homes(self, partition: int, product_ids: Sequence[int]) -> dict[int, int]:
-        """Return in which other partition each of these products was seen before, if in any."""
+    def in_other_partitions(self, partition: int, product_ids: Sequence[int]) -> dict[int, int]:
+        """Return the products that an earlier call named with another partition, and that one."""
         found = {}
         for product_id in product_ids:
-            query = "select partition from home where product_id = ?"
+            query = "select partition from product where product_id = ?"
             row = self._db.execute(query, (product_id,)).fetchone()
             if row is not None and row[0] != partition:
                 found[product_id] = int(row[0])
         rows = [(product_id, partition) for product_id in product_ids]
-        self._add("insert or ignore into home values (?, ?)", rows)
+        self._add("insert or ignore into product values (?, ?)", rows)
         return found
 
     def _number(self, rules: Rules) -> int:
@@ -157,29 +159,26 @@ class Evidence:
         self._db.executemany(statement, rows)
         self._db.execute("commit")
 
-    def window(self, partition: int, first: int, last: int) -> Window:
+    def emissions(self, partition: int, first: int, last: int) -> EmissionRange:
         """Return the emissions of the events from `first` to `last` of a partition."""
         before = self._select("partition = ? and source < ?", partition, first, latest=True)
         among = self._select("partition = ? and source between ? and ?", partition, first, last)
         after = self._select("partition = ? and source > ?", partition, last, limit=1)
-        return Window([*before, *among, *after])
-
-    def newest(self, partition: int) -> Emission | None:
-        """Return the emission of the last event that led to one."""
-        found = self._select("partition = ?", partition, latest=True)
-        return found[0] if found else None
+        return EmissionRange([*before, *among, *after])
 
     def emitted_later(self, at: Position, product_id: int) -> bool:
-        """Tell whether a later event of the product led to a record that still stands there."""
+        """Return whether a later event of the product has an emission on the topic."""
         query = "select 1 from emission where partition = ? and source > ? and product_id = ?"
         row = self._db.execute(query, (at.partition, at.offset, product_id)).fetchone()
         return row is not None
 
-    def letter(self, at: Position, key: bytes | None, value: bytes | None) -> DeadLetter | None:
-        """Return what a dead letter says of the event with these bytes; None: there is none."""
-        query = "select reason, message, digest from letter where partition = ? and source = ?"
+    def dead_letter(
+        self, at: Position, key: bytes | None, value: bytes | None
+    ) -> DeadLetter | None:
+        """Return the dead letter of the event at a position with these bytes, if there is one."""
+        query = "select reason, message, digest from dead_letter where partition = ? and source = ?"
         row = self._db.execute(query, (at.partition, at.offset)).fetchone()
-        if row is None or row[2] not in (None, _digest(key, value)):  # None: an excerpt of it
+        if row is None or row[2] not in (None, _digest(key, value)):  # None: it is truncated
             return None
         return DeadLetter(Reason(row[0]), row[1])
 
@@ -187,7 +186,7 @@ class Evidence:
         self, where: str, *values: int, latest: bool = False, limit: int = -1
     ) -> list[Emission]:
         order, limit = ("desc", 1) if latest else ("asc", limit)
-        query = f"select {_COLUMNS} from emission where {where} order by source {order} limit ?"  # noqa: S608 - no value is in it
+        query = f"select {_COLUMNS} from emission where {where} order by source {order} limit ?"  # noqa: S608 - values are parameters
         return [self._emission(row) for row in self._db.execute(query, (*values, limit))]
 
     def _emission(self, row: Sequence[Any]) -> Emission:
@@ -205,11 +204,11 @@ def _digest(key: bytes | None, value: bytes | None) -> bytes:
 
 
 @contextmanager
-def evidence_on_disk() -> Iterator[Evidence]:
-    """Make evidence in a temporary directory that goes with the block."""
+def output_index_on_disk() -> Iterator[OutputIndex]:
+    """Create an index in a temporary directory, which is removed after the block."""
     with TemporaryDirectory(prefix="dedup-") as directory:
-        evidence = Evidence(Path(directory) / "evidence.sqlite")
+        index = OutputIndex(Path(directory) / "index.sqlite")
         try:
-            yield evidence
+            yield index
         finally:
-            evidence.close()
+            index.close()

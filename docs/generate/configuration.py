@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings: `python -m dedup.cli.configuration`."""
+"""Writes docs/configuration.md from the settings: `python -m docs.generate.configuration`."""
 
 from collections.abc import Mapping
 from typing import Final, get_args
@@ -12,9 +12,9 @@ from dedup.sink.settings import SinkSettings
 _HEAD: Final = """\
 # Configuration
 
-Settings are environment variables, read once when the worker starts. An unknown `DEDUP_*` name or a
-value that is not accepted ends the start with a sentence that gives name, value and what is
-accepted. An empty value counts as not set. The producer reads the `KAFKA_*` settings too.
+Settings are environment variables, read once when the worker starts. With an unknown `DEDUP_*`
+name or an invalid value the worker does not start; the error names the setting, its value and the
+accepted values. An empty value counts as not set. The producer reads the `KAFKA_*` settings too.
 
 <!-- Written by `make docs` from dedup/settings.py. -->
 

@@ -1,4 +1,4 @@
-"""How a dead letter is corrected before it is re-submitted. Pure."""
+"""Corrects the event of a dead letter before it is re-submitted. Pure."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,16 +15,16 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True)
 class Assignment:
-    """A value for a place in the event, as `--set product.price=12.00` names it."""
+    """A value for a path in the event, as in `--set product.price=12.00`."""
 
     path: tuple[str, ...]
     value: Any
 
     @classmethod
     def read(cls, text: str) -> "Assignment":
-        """Read PATH=VALUE: the value is JSON if it can be read as such, else text.
+        """Read PATH=VALUE: the value is JSON if it parses as JSON, else text.
 
-        Raises ValueError when there is no path.
+        Raises ValueError if there is no path.
         """
         path, equals, value = text.partition("=")
         names = tuple(path.removeprefix("$.").split("."))
@@ -36,12 +36,12 @@ class Assignment:
             return cls(names, value)
 
     def assign(self, document: Any) -> None:
-        """Put the value into a document; objects that are missing on the way are made.
+        """Set the value in a document; missing objects on the path are created.
 
-        Raises DlqError when the path leads through something that is no object and no list.
+        Raises DlqError if the path crosses a value that is neither an object nor a list.
         """
-        *way, last = self.path
-        for name in way:
+        *parents, last = self.path
+        for name in parents:
             if isinstance(document, dict):
                 document = document.setdefault(name, {})
             else:
@@ -67,8 +67,8 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Mending:
-    """What is to be different from the event as it came. None: nothing is."""
+class Correction:
+    """The changes to an event before it is re-submitted; by default none."""
 
     key: bytes | None = None
     value: bytes | None = None
@@ -76,21 +76,21 @@ class Mending:
 
     @property
     def replaces(self) -> frozenset[str]:
-        """What of a letter is not needed, for it is given: key, value."""
+        """The parts of a dead letter that are given instead: key, value."""
         given = {"key": self.key, "value": self.value}
         return frozenset(name for name, it in given.items() if it is not None)
 
     def apply(self, letter: DeadLetterRecord) -> tuple[bytes | None, bytes | None]:
-        """Return the key and the value that are re-submitted.
+        """Return the key and the value to re-submit.
 
-        Raises DlqError when the event can't be changed so.
+        Raises DlqError if the event can't be changed like this.
         """
         key = letter.key if self.key is None else self.key
         value = letter.value if self.value is None else self.value
         return key, self._assigned(value, letter.position) if self.assignments else value
 
     def _assigned(self, value: bytes | None, position: str) -> bytes:
-        """Return the value with the assignments made; numbers elsewhere keep their digits."""
+        """Return the value with the assignments applied; other numbers keep their digits."""
         try:
             document = _decode(value or b"")
             for assignment in self.assignments:
@@ -98,6 +98,6 @@ class Mending:
             return _encode(document)
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise DlqError(
-                f"The value of {position} is no JSON ({error}): --set can't change it. "
-                "Give a whole value with --value FILE."
+                f"The value of {position} is not JSON ({error}): --set can't change it. "
+                "Pass a complete value with --value FILE."
             ) from error

@@ -1,4 +1,4 @@
-"""What commands print on stdout: rich's console."""
+"""The console of rich that commands print to."""
 
 import sys
 from typing import Final
@@ -15,5 +15,5 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Stdout; lines of a pipe are never broken, for other programs read them."""
+    """Return a console on stdout; it never wraps lines for a pipe, as other programs read them."""
     return _Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False)

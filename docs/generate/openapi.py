@@ -1,4 +1,4 @@
-"""Writes the description of the worker's JSON pages: `make docs` keeps `docs/openapi.json`."""
+"""Writes docs/openapi.json from the API of the worker: `python -m docs.generate.openapi`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The event of a dead letter that was too large for its topic: read from where it came from."""
+"""Reads the event of a dead letter that was too large for its topic from the source topic."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -10,25 +10,26 @@ from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
 
-async def whole(
+async def with_source_event(
     settings: Settings, letter: DeadLetterRecord, replaced: Collection[str]
 ) -> DeadLetterRecord:
-    """Return the letter with all of its event; what is in `replaced` is not needed.
+    """Return the dead letter with its complete event; the parts in `replaced` are not needed.
 
-    Raises DlqError when the source topic does not have the event any more.
+    Raises DlqError if the source topic no longer has the event.
     """
     if not letter.truncated - set(replaced):
         return letter
     record = await _source_record(settings, letter)
-    if record is None or not _is_of(letter, record):
+    if record is None or not _is_source_of(letter, record):
         raise DlqError(
             f"The dead letter {letter.position} was too large for {settings.KAFKA_DLQ_TOPIC}, which"
-            f" holds {letter.value_size:,} bytes only in part, and its event is no longer on "
+            f" holds its {letter.value_size:,} bytes only in part, and its event is no longer on "
             f"{letter.source_topic or '?'} at {letter.source_partition}:{letter.source_offset}. "
-            "Replay the others by their positions, and give this one whole with --value FILE."
+            "Replay the others by their positions, and pass the complete value of this one with "
+            "--value FILE."
         )
-    own = letter.headers[len(letter.original_headers) :]
-    return replace(letter, key=record.key, value=record.value, headers=(*record.headers, *own))
+    added = letter.headers[len(letter.original_headers) :]
+    return replace(letter, key=record.key, value=record.value, headers=(*record.headers, *added))
 
 
 async def _source_record(settings: Settings, letter: DeadLetterRecord) -> Any | None:
@@ -42,8 +43,8 @@ async def _source_record(settings: Settings, letter: DeadLetterRecord) -> Any | 
     return None
 
 
-def _is_of(letter: DeadLetterRecord, record: Any) -> bool:
-    """Whether a record is the letter's event: the topic may have been recreated meanwhile."""
+def _is_source_of(letter: DeadLetterRecord, record: Any) -> bool:
+    """Return whether a record is the event: the topic may have been recreated in between."""
     key, value = letter.key or b"", letter.value or b""
     return (
         (record.key or b"").startswith(key)

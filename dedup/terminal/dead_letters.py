@@ -1,17 +1,17 @@
-"""Dead letters for people, on stdout: a table of many, everything about one."""
+"""Prints dead letters: a table of several, or everything about one."""
 
 from collections.abc import Iterable
 
 from rich.table import Table
 from rich.text import Text
 
-from dedup.cli.terminal import console
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
+from dedup.terminal.console import console
 
 
-def show_table(letters: Iterable[DeadLetterRecord]) -> None:
-    """Print a line for each letter."""
+def show_dead_letters(letters: Iterable[DeadLetterRecord]) -> None:
+    """Print a line for each dead letter."""
     table = Table(box=None, pad_edge=False)
     table.add_column("position", no_wrap=True)
     for heading, width in (("reason", 11), ("source", 10), ("time (UTC)", 10), ("key", 3)):
@@ -23,12 +23,12 @@ def show_table(letters: Iterable[DeadLetterRecord]) -> None:
         again = "" if letter.replayed is None else f" Re-submitted {letter.replayed[:19]}Z."
         message = letter.message + again
         cells = (letter.position, letter.reason, _source(letter), time, key, message)
-        table.add_row(*map(Text, cells))  # Text: what looks like markup in an event is no markup
+        table.add_row(*map(Text, cells))  # Text: markup in an event is not interpreted
     console().print(table)
 
 
-def show_letter(letter: DeadLetterRecord) -> None:
-    """Print everything about a letter; its value last."""
+def show_dead_letter(letter: DeadLetterRecord) -> None:
+    """Print everything about a dead letter; its value last."""
     lines = [
         f"position  {letter.position}",
         f"reason    {letter.reason}",

@@ -1,4 +1,4 @@
-"""To which partition of `products` an event is re-submitted: that of its product's state."""
+"""Chooses the partition of `products` to which an event is re-submitted."""
 
 from collections import Counter
 from zlib import crc32
@@ -12,19 +12,19 @@ from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
 _CLEAR_SHARE = 0.9
-"""The share of events that must be where a partitioner puts them for it to be the producers'."""
+"""The share of events that a partitioner must explain to be taken for that of the producers."""
 
 
-class Places:
-    """Finds the partition of each event; what was found for a key is remembered.
+class TargetPartitions:
+    """Finds the partition for each event, and caches it by key.
 
-    An event goes back to the partition it came from, which the letter's headers name: there is its
-    product's state, however its producer partitions. With another key it is another product's, and
-    goes to the partition of
+    An event goes back to the partition it came from, which the headers of its dead letter name: the
+    state of its product is there, whichever partitioner its producer uses. With another key it is
+    an event of another product, and goes to the partition of
 
     1. that product's state on `src_products`,
     2. else the newest event with that key,
-    3. else where the producers put such a key, if the other events show it,
+    3. else the one the producers' partitioner chooses, if the other events show which it is,
     4. else the one it came from.
     """
 
@@ -33,23 +33,23 @@ class Places:
         self._partitions = partitions
         self._found: dict[bytes, int | None] = {}
 
-    async def of(self, letter: DeadLetterRecord, key: bytes | None) -> int:
+    async def find(self, letter: DeadLetterRecord, key: bytes | None) -> int:
         """Return the partition. Raises DlqError if there is none."""
-        place = letter.source_partition
-        if key is not None and (key != letter.key or place is None):
-            found = await self._by_fact(key)
-            place = place if found is None else found
-        place = 0 if place is None else place
-        if place >= self._partitions:
+        partition = letter.source_partition
+        if key is not None and (key != letter.key or partition is None):
+            found = await self._known_partition(key)
+            partition = partition if found is None else found
+        partition = 0 if partition is None else partition
+        if partition >= self._partitions:
             raise DlqError(
-                f"The dead letter {letter.position} came from partition {place}, and "
+                f"The dead letter {letter.position} came from partition {partition}, and "
                 f"{self._settings.KAFKA_PRODUCT_TOPIC} has {self._partitions} partitions: in "
-                "another one its product would stand twice. Send the event by its producer, or "
-                "replay the others by their positions."
+                "another partition its product would exist twice. Send the event with its "
+                "producer, or replay the others by their positions."
             )
-        return place
+        return partition
 
-    async def _by_fact(self, key: bytes) -> int | None:
+    async def _known_partition(self, key: bytes) -> int | None:
         if key not in self._found:
             product_id = read_key(key)
             state = None if product_id is None else await self._partition_of_state(product_id)
@@ -57,7 +57,7 @@ class Places:
         return self._found[key]
 
     async def _partition_of_state(self, product_id: int) -> int | None:
-        """Return the partition of a product's row, or of its tombstone if it has none."""
+        """Return the partition of a product's row, or of its tombstone if it has no row."""
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
         newest: dict[int, tuple[bool, int]] = {}
         async with open_topic(self._settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as states:
@@ -74,23 +74,23 @@ class Places:
         return max(newest, key=newest.__getitem__, default=None)
 
     async def _partition_of_events(self, key: bytes) -> int | None:
-        """Return the partition of the newest event with a key, or where others show it belongs."""
+        """Return the partition of the newest event with a key, or that of the partitioner."""
         topic = self._settings.KAFKA_PRODUCT_TOPIC
         newest: dict[int, int] = {}
-        placed: Counter[str] = Counter()
+        matches: Counter[str] = Counter()
         async with open_topic(self._settings, topic, "KAFKA_PRODUCT_TOPIC") as events:
             async for partition, records in events.read():
                 for other, timestamp in {r.key: r.timestamp for r in records if r.key}.items():
                     if other == key:
                         newest[partition] = timestamp
-                    placed["events"] += 1
-                    placed["murmur2"] += partition_of_key(other, self._partitions) == partition
-                    placed["crc32"] += crc32(other) % self._partitions == partition
+                    matches["events"] += 1
+                    matches["murmur2"] += partition_of_key(other, self._partitions) == partition
+                    matches["crc32"] += crc32(other) % self._partitions == partition
         if newest:
             return max(newest, key=newest.__getitem__)
-        clear = placed["events"] * _CLEAR_SHARE
-        if clear and placed["murmur2"] >= clear:
+        clear = matches["events"] * _CLEAR_SHARE
+        if clear and matches["murmur2"] >= clear:
             return partition_of_key(key, self._partitions)
-        if clear and placed["crc32"] >= clear:
+        if clear and matches["crc32"] >= clear:
             return crc32(key) % self._partitions
         return None

@@ -1,7 +1,7 @@
-"""Stdout and stderr of a command, which no text and no reader makes fail.
+"""Makes stdout and stderr accept any text, and exits quietly when a pipe is closed.
 
-A stream writes any text: what its encoding lacks stands as plain signs or as an escape. A pipe that
-its reader has closed ends a command as the signal would, without a word.
+Characters that the encoding of a stream lacks are replaced by ASCII or escapes. When the reader of
+a pipe closes it, the command exits as if by SIGPIPE, without a message.
 """
 
 import codecs
@@ -12,14 +12,14 @@ from typing import Final, NoReturn
 import click
 
 CLOSED_PIPE: Final = 141
-"""The exit code of a command whose output nobody reads any more: 128 and SIGPIPE's number."""
+"""The exit code after the reader closed the pipe: 128 and the number of SIGPIPE."""
 
 _PLAIN: Final = {"→": "->", "✔": "ok", "✖": "!!", "…": "...", "·": "-", "•": "*"}
 _ERRORS: Final = "dedup.plain"
 
 
 def write_any_text() -> None:
-    """Make stdout and stderr take every character, whatever their encoding is."""
+    """Make stdout and stderr accept every character, whatever their encoding is."""
     codecs.register_error(_ERRORS, _plain)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -35,11 +35,11 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return text, error.end
 
 
-def end_of_pipe() -> NoReturn:
-    """End a command whose output nobody reads any more."""
+def exit_on_closed_pipe() -> NoReturn:
+    """Exit after the reader of stdout or stderr has closed it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # what is left would be flushed at exit, and fail once more
+        except OSError:  # the rest would be flushed at exit, and fail again
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     raise click.exceptions.Exit(CLOSED_PIPE)

@@ -1,15 +1,15 @@
-"""`--set PATH=VALUE`: what is put into an event, and what stays as it was."""
+"""`--set PATH=VALUE`: what is set in an event, and what stays as it was."""
 
 import pytest
 
-from dedup.dlq.mending import Assignment, Mending
+from dedup.dlq.correction import Assignment, Correction
 from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import DlqError
 
 
-def mended(value: bytes | None, *assignments: str) -> bytes | None:
+def corrected(value: bytes | None, *assignments: str) -> bytes | None:
     made = tuple(map(Assignment.read, assignments))
-    return Mending(assignments=made).apply(DeadLetterRecord(0, 1, 0, b"1", value, ()))[1]
+    return Correction(assignments=made).apply(DeadLetterRecord(0, 1, 0, b"1", value, ()))[1]
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def mended(value: bytes | None, *assignments: str) -> bytes | None:
 def test_a_value_is_json_where_it_can_be_read_as_such_and_else_text(
     assignment: str, value: bytes
 ) -> None:
-    assert mended(b"{}", assignment) == value
+    assert corrected(b"{}", assignment) == value
 
 
 def test_what_is_not_named_keeps_its_place_and_every_digit() -> None:
     event = '{"z":10.000000000000000001,"y":{"n":1.50,"ü":"ß"},"list":[1,{"x":2}]}'.encode()
-    assert mended(event, "y.n=7", "list.1.x=3") == (
+    assert corrected(event, "y.n=7", "list.1.x=3") == (
         '{"z":10.000000000000000001,"y":{"n":7,"ü":"ß"},"list":[1,{"x":3}]}'.encode()
     )
 
@@ -43,18 +43,16 @@ def test_what_is_not_named_keeps_its_place_and_every_digit() -> None:
 @pytest.mark.parametrize(
     ("value", "assignment", "words"),
     [
-        (b"{", "a=1", "The value of 0:1 is no JSON"),
-        (None, "a=1", "The value of 0:1 is no JSON"),
+        (b"{", "a=1", "The value of 0:1 is not JSON"),
+        (None, "a=1", "The value of 0:1 is not JSON"),
         (b'{"a":5}', "a.b=1", "--set a.b: the event has no object there, but int '5'"),
         (b"[1]", "5=1", "--set 5: the list there has no item 5"),
         (b"[1]", "x.y=1", "--set x.y: the list there has no item x"),
     ],
 )
-def test_what_can_t_be_set_is_said_in_a_sentence(
-    value: bytes | None, assignment: str, words: str
-) -> None:
+def test_what_can_t_be_set_is_explained(value: bytes | None, assignment: str, words: str) -> None:
     with pytest.raises(DlqError) as refused:
-        mended(value, assignment)
+        corrected(value, assignment)
     assert words in str(refused.value)
 
 

@@ -1,4 +1,4 @@
-"""The demo's verdict: whatever the worker does wrong, the oracle disagrees."""
+"""The result of the demo: whatever the worker does wrong, the oracle disagrees."""
 
 import dataclasses
 import io
@@ -12,7 +12,13 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from dedup.cli import cli
-from dedup.demo.compare import JUDGED, Expectation, WorkerOutput, disagreements, read_output
+from dedup.demo.compare import (
+    COMPARED_OUTCOMES,
+    Expectation,
+    WorkerOutput,
+    disagreements,
+    read_output,
+)
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
@@ -25,7 +31,7 @@ def findings() -> Findings:
     """What a faultless worker would have left of 500 events."""
     expected = Expectation()
     for event in islice(EventGenerator(1, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX), 500):
-        expected.see((event.key, event.value))
+        expected.add((event.key, event.value))
     emitted = {product_id: list(ids) for product_id, ids in expected.oracle.emitted.items()}
     row = {
         "product_name": "Laptop Pro [new]",  # what looks like markup is text
@@ -48,7 +54,7 @@ def shown(found: Findings) -> tuple[bool, str]:
 
 def test_a_faultless_run_is_agreed_with() -> None:
     found = findings()
-    assert all(found.expected.oracle.outcomes[name] for name in JUDGED)
+    assert all(found.expected.oracle.outcomes[name] for name in COMPARED_OUTCOMES)
     agreed, text = shown(found)
     assert agreed
     assert "✔ The oracle agrees: " in text
@@ -94,7 +100,7 @@ def test_dead_letters_must_be_the_same_bytes() -> None:
     letters[(key, value)] -= 1
     letters[(key, (value or b"") + b" ")] += 1
     assert disagreements(found.expected, found.output, found.counts.outcomes) == [
-        "dead letters: 1 missing, 1 that nobody expected"
+        "dead letters: 1 missing, 1 unexpected"
     ]
 
 
@@ -106,7 +112,7 @@ def test_many_disagreements_are_cut_short() -> None:
     assert len(text.splitlines()) < 40
 
 
-def test_rows_are_what_stands_after_the_last_record() -> None:
+def test_rows_are_those_after_the_last_record() -> None:
     def record(product_id: int, event_id: str | None) -> SimpleNamespace:
         value = None if event_id is None else f'{{"last_event_id":"{event_id}"}}'.encode()
         return SimpleNamespace(key=b'{"product_id":%d}' % product_id, value=value)

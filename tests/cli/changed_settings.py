@@ -39,7 +39,7 @@ async def configure(topics: Topics, topic: str, **values: str) -> None:
 def history(random: Random, session: int) -> list[tuple[bytes | None, bytes | None]]:
     """Events of all kinds; the first ones are of new products, so each partition has an emission.
 
-    So the records around an event tell which settings it was decided on with.
+    So the records around an event show which settings were used to decide on it.
     """
     found = [event(random, 1_000 + 40 * session + i, complete=True) for i in range(40)]
     return found + [event(random, random.randrange(1, 25)) for _ in range(EACH)]
