@@ -1,22 +1,22 @@
-"""The decision: what one event means for what is known of its product.
+"""The decision: the outcome of an event, given the known state of its product.
 
 Pure and total. The rules, in order:
 
-1. An event that can't be read is a **dead letter**. So is one of an unknown action where the rules
+1. An event that can't be read is a **dead letter**. So is one with an unknown action if the rules
    say so; by default it is applied as an update.
-2. An event of the state's own partition at or before the state's offset was applied already:
-   **replayed** - unless it is also newer than the state. Then the topic was re-created and its
-   offsets began anew: the event goes on, and the decision says `offset_regression`. Only one that
-   needs a known state to be complete does not: it may be a dead letter of before, read again.
+2. An event of the state's own partition at or before the state's offset was already applied:
+   **replayed** - unless it is also newer than the state. Then the topic was recreated and its
+   offsets restarted: the rules below apply, and the decision has `offset_regression`. The exception
+   is an event that needs a known state to be complete: it may be an old dead letter, read again.
 3. In event-time order, an event older than the newest seen of its product is **stale**. Equal
    times: the later offset wins. A delete by null value carries no time and is never stale.
 4. A delete is a **tombstone** if the product is known and not deleted, else a **duplicate**. A
-   marker of the deletion stays for a while, so that a late event can't resurrect the product.
-5. Equal fingerprints: a **duplicate**, or a **refresh** when the last emission is long ago.
+   deletion marker is kept for a while, so that a late event can't resurrect the product.
+5. Equal fingerprints: a **duplicate**, or a **refresh** if the last emission is too old.
 6. Everything else is a **change**.
 
-A row that the output topic does not take makes its event a dead letter: the broker would refuse it
-for ever, and with it everything after it.
+A row that is too large for the output topic makes its event a dead letter: the broker would always
+refuse it, and nothing after it could be processed.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
 
 class Outcome(StrEnum):
-    """What became of an event. The values are metric labels."""
+    """The outcome of an event. The values are metric labels."""
 
     CHANGE = "change"
     REFRESH = "refresh"
@@ -50,15 +50,15 @@ class Outcome(StrEnum):
 
 
 EMITTING: Final = frozenset({Outcome.CHANGE, Outcome.REFRESH, Outcome.TOMBSTONE})
-"""Outcomes that put a record on `src_products`: the state's row, or null for a tombstone."""
+"""Outcomes that write a record to `src_products`: the state's row, or null for a tombstone."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """All that a decision depends on beside the event, the known state and the clock.
+    """Everything that a decision depends on beside the event, the known state and the clock.
 
-    Times are in microseconds. `deleted_marker_us`: how long a deletion is remembered.
-    `largest_row_bytes`: the largest row the output topic takes; None: any.
+    Times are in microseconds. `deleted_marker_us`: how long a deletion marker is kept.
+    `largest_row_bytes`: the largest row that the output topic accepts; None: any.
     """
 
     scheme: FingerprintScheme = field(default_factory=FingerprintScheme)
@@ -70,7 +70,7 @@ class Rules:
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
-    """Where an event stands on the source topic."""
+    """The position of an event on the source topic."""
 
     partition: int
     offset: int
@@ -125,7 +125,7 @@ def decide(
             return _STALE
         time = newest
     if regression and not _describes_itself(event):
-        # Applied once, it would have made the state as new as it is itself: it was a dead letter.
+        # Had it been applied, the state would be at least as new: it was a dead letter.
         return Decision(Outcome.DEAD_LETTER, dead_letter=_partial_without_state(event))
     decision = _apply(event, state, time, at, clock, rules)
     return replace(decision, offset_regression=True) if regression else decision
@@ -140,8 +140,8 @@ def _partial_without_state(event: Event) -> DeadLetter:
     missing = sorted(REQUIRED_FIELDS - event.product.given().keys(), reverse=True)
     return DeadLetter(
         Reason.PARTIAL_WITHOUT_STATE,
-        f"The event lacks {' and '.join(missing)}, and nothing is known of product "
-        f"{event.product_id} to complete it from.",
+        f"The event lacks {' and '.join(missing)}, and no state of product "
+        f"{event.product_id} is known to complete it from.",
     )
 
 
@@ -150,7 +150,7 @@ def _with_known_action(event: Event | DeadLetter) -> Event | DeadLetter:
         return event
     return DeadLetter(
         Reason.UNKNOWN_ACTION,
-        f"The action {event.action[:40]!r} is none of {', '.join(ACTIONS)}.",
+        f"The action {event.action[:40]!r} is not one of {', '.join(ACTIONS)}.",
     )
 
 
@@ -199,7 +199,7 @@ def _apply(
 def _row_too_large(size: int, limit: int) -> DeadLetter:
     return DeadLetter(
         Reason.ROW_TOO_LARGE,
-        f"The row has {size} bytes and the output topic takes {limit}. "
+        f"The row has {size} bytes, and the output topic accepts at most {limit}. "
         "Raise its max.message.bytes and replay the event.",
     )
 
@@ -208,7 +208,7 @@ def _delete(state: State | None, time: int | None, at: Position, clock: Processi
     if state is None:
         if time is None:
             return Decision(Outcome.DUPLICATE)
-        # Nothing to take back, but an older event may still be on its way.
+        # Nothing to delete, but an older event may still arrive.
         marker = State(NO_FINGERPRINT, time, at.partition, at.offset, clock.now_us, 1, None)
         return Decision(Outcome.DUPLICATE, marker)
     newest = state.event_time if time is None else time
@@ -230,9 +230,9 @@ def _delete(state: State | None, time: int | None, at: Position, clock: Processi
 
 
 def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
-    """Complete a product: over what is known, or over the defaults when nothing is.
+    """Complete a product from the known state, or from the defaults if nothing is known.
 
-    A created event describes a new product: what it lacks has the default, whatever is known.
+    A created event describes a new product: missing fields get the defaults, whatever is known.
     """
     if event.action != "created" and state is not None and state.row is not None:
         known = read_product(state.row)
@@ -244,6 +244,6 @@ def _merge(event: Event, state: State | None) -> NormalProduct | DeadLetter:
 
 
 def _fingerprint_of_today(row: bytes, scheme: FingerprintScheme) -> bytes | None:
-    """Compute the fingerprint of a row in the scheme of today; None when it can't be read."""
+    """Return the fingerprint of a row in the current scheme; None if it can't be read."""
     known = read_product(row)
     return None if known is None else scheme.fingerprint(known)

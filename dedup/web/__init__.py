@@ -1,4 +1,4 @@
-"""What the worker shows on its web server."""
+"""The worker's web server: pages, JSON API, probes and metrics."""
 
 from dedup.settings import Settings
 from dedup.state.table import StateTable
@@ -8,7 +8,7 @@ from dedup.web.server import LockedWeb
 
 
 def add_pages(app: DedupApp, settings: Settings, table: StateTable) -> None:
-    """Return the app its web server with our pages and no others."""
+    """Install a web server in the app that serves our pages and none of Faust's."""
     web = LockedWeb(app, settings)
     Pages(app, settings, table).add_to(web.web_app)
-    app.web = web  # a cached property, which nobody has asked for yet
+    app.web = web  # a cached property that nothing has read yet

@@ -21,7 +21,7 @@ from dedup.observability.decision_log import (
 )
 from dedup.observability.metrics import COMPARED_PER_BATCH
 from dedup.observability.rates import SECONDS_KEPT, History
-from dedup.web.lookup import verdict_from_record
+from dedup.web.source_lookup import result_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
 from tests.support.records import batch, event, record
@@ -265,7 +265,7 @@ async def test_an_event_of_before_is_told_by_the_fields_it_was_compared_by(bench
     assert decision.outcome == "duplicate"
     assert state is not None
     assert bench.app.deduplicator.rules.scheme != rules.scheme
-    said = verdict_from_record(record(1, later), 1, state, bench.app.deduplicator)
+    said = result_from_record(record(1, later), 1, state, bench.app.deduplicator)
     assert said is not None
     assert (said.outcome, said.emits) == ("duplicate", False)
     assert "DEDUP_CONTENT_FIELDS leaves out what differs: stock_quantity" in said.why

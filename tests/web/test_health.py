@@ -29,7 +29,7 @@ async def test_a_worker_without_an_assignment_is_alive_and_not_ready(tmp_path: P
         200,
         {},
         503,
-        {"assignment": "The worker waits for its first partitions."},
+        {"assignment": "The worker is waiting for its first partition assignment."},
     )
 
 
@@ -40,7 +40,7 @@ async def test_a_worker_that_recovers_says_how_much_is_left(tmp_path: Path) -> N
         built.metrics.recovery_remaining.labels(partition).set(left)
     assert (await answers(built))[2:] == (
         503,
-        {"recovery": "The state is being recovered: 1,234 records to go."},
+        {"recovery": "The state is being recovered: 1,234 records left."},
     )
 
 
@@ -71,8 +71,8 @@ async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(
     live, _, ready, failing = await answers(built)
     assert (live, ready) == (200, 503)
     assert failing == {
-        "brokers": "The brokers have not answered since 2026-03-01 12:03:04 UTC, for 31 s. What is "
-        "said of the lag is as of then."
+        "brokers": "The brokers have not answered since 2026-03-01 12:03:04 UTC, for 31 s. The lag "
+        "shown is as of then."
     }
 
 

@@ -1,4 +1,4 @@
-"""What would happen to an event, without applying it."""
+"""Decides what would happen to an event, without applying it."""
 
 from typing import Final
 
@@ -11,52 +11,52 @@ from dedup.core.read import read_event
 from dedup.core.strict_json import key_named_in
 from dedup.streaming.application import DedupApp
 from dedup.streaming.processor import wall_clock
-from dedup.web.group import WholeGroup
+from dedup.web.decision_results import check_result
+from dedup.web.group_queries import GroupQueries
 from dedup.web.models import CheckResult
 from dedup.web.partition_router import Ask, NoAnswerError, PartitionRouter
 from dedup.web.products import Products
-from dedup.web.verdicts import verdict
 
 NEXT_OFFSET: Final = 2**63 - 1
-"""The offset of an event that is yet to come: it is never taken for one applied already."""
+"""An offset greater than that of every event applied, so the event never counts as replayed."""
 
 
-class Checks:
-    """Gives verdicts on events by the known states, wherever those are."""
+class EventChecks:
+    """Decides on events by the known states, whichever worker holds them."""
 
     def __init__(
-        self, app: DedupApp, products: Products, owners: PartitionRouter, group: WholeGroup
+        self, app: DedupApp, products: Products, router: PartitionRouter, group: GroupQueries
     ) -> None:
         self._app = app
         self._products = products
-        self._owners = owners
+        self._router = router
         self._group = group
 
     async def check(self, value: bytes, key: str | None, *, local: bool) -> CheckResult:
-        """Return the verdict on an event, by the states of this worker or of the one that has it.
+        """Return the decision on an event, from the states of the worker that owns the product.
 
-        Without a key it is the product_id that the event names. Raises HTTPServiceUnavailable when
-        the state of the product may be with a worker that does not answer.
+        Without a key, the event's product_id is the key. Raises HTTPServiceUnavailable if the
+        product may be owned by a worker that does not answer.
         """
         record_key = key_named_in(value) if key is None else key.encode("utf-8", "surrogateescape")
         event = read_event(record_key, value)
         if local or not isinstance(event, Event):
-            return self._verdict(event)
+            return self._result(event)
         found = await self._group.product(event.product_id, brief=True)
-        if not found.known or found.worker in (None, self._owners.this):
-            told = self._verdict(event)
+        if not found.known or found.worker in (None, self._router.this):
+            result = self._result(event)
         else:
-            told = await self._ask(str(found.worker), value, record_key)
+            result = await self._ask(str(found.worker), value, record_key)
         if not found.also:
-            return told
+            return result
         others = ", ".join(str(place.partition) for place in found.also)
         also = (
-            f" This is the verdict in partition {found.partition}; the product is known in "
-            f"partition {others} too."
+            f" This is the decision in partition {found.partition}; the product is also known in "
+            f"partition {others}."
         )
-        return told.model_copy(update={"why": told.why + also})
+        return result.model_copy(update={"why": result.why + also})
 
-    def _verdict(self, event: Event | DeadLetter) -> CheckResult:
+    def _result(self, event: Event | DeadLetter) -> CheckResult:
         partition, state = 0, None
         if isinstance(event, Event):
             self._products.refuse_unless_recovered()
@@ -66,11 +66,11 @@ class Checks:
         clock = ProcessingTime(microseconds(now), time_text(now))
         at = Position(partition, NEXT_OFFSET)
         rules = self._app.deduplicator.rules
-        return verdict(event, state, decide(event, state, at, clock, rules), at, rules)
+        return check_result(event, state, decide(event, state, at, clock, rules), at, rules)
 
     async def _ask(self, owner: str, value: bytes, key: bytes | None) -> CheckResult:
         query = {} if key is None else {"key": key.decode()}
         try:
-            return await self._owners.ask(owner, CheckResult, Ask("/api/check", query, value))
+            return await self._router.ask(owner, CheckResult, Ask("/api/check", query, value))
         except NoAnswerError as error:
             raise HTTPServiceUnavailable(text=str(error)) from error

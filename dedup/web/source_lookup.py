@@ -1,4 +1,4 @@
-"""Looks one event up on the source topic, for a product whose decisions are not remembered."""
+"""Reads a product's last event from the source topic if no decision on it is in memory."""
 
 import asyncio
 import dataclasses
@@ -18,17 +18,17 @@ from dedup.kafka.consumer import committed_consumer
 from dedup.observability.decision_log import PastDecision
 from dedup.settings import Settings
 from dedup.streaming.processor import Deduplicator
+from dedup.web.decision_results import past_result
 from dedup.web.models import PastResult
-from dedup.web.verdicts import past_verdict
 
 FOUND_WITHIN_S: Final = 1.2
-"""Less than another worker waits for the answer."""
+"""Shorter than the timeout of the worker that asks."""
 
 _UNKNOWN: Final = ProcessingTime(0, "")
 
 
 async def read_source_record(settings: Settings, partition: int, offset: int) -> Any | None:
-    """Read the record at an offset; None if it is gone or the brokers do not give it in time."""
+    """Read the record at an offset; None if it was deleted or the brokers do not answer in time."""
     tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
     consumer = committed_consumer(settings, max_partition_fetch_bytes=64 * 1024)
     try:
@@ -44,13 +44,13 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
     return record if record.offset == offset else None
 
 
-def verdict_from_record(
+def result_from_record(
     record: Any, product_id: int, state: State, deduplicator: Deduplicator
 ) -> PastResult | None:
-    """Tell what became of the event that a state names as its last; None if it is another's.
+    """Return the decision on the last event applied to a state; None if it is another product's.
 
-    What was known before it is gone. An event that emitted nothing left the content as it was, so
-    the decision can still be told; of one that wrote the row, no difference can be.
+    The state before the event is lost. An event that emitted nothing left the content unchanged,
+    so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
     """
     event = read_event(record.key, record.value)
     if not isinstance(event, Event) or event.product_id != product_id:
@@ -59,24 +59,27 @@ def verdict_from_record(
     before = replace(state, offset=state.offset - 1)
     rules = _rules_then(state, deduplicator.rules)
     decision = decide(event, before, at, _UNKNOWN, rules)
-    told = past_verdict(PastDecision(event, before, decision, at, _UNKNOWN), rules)
+    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules)
     if record.timestamp * 1000 > state.emitted_at:
-        return told  # it came after the last emission
+        return result  # it arrived after the last emission
     if state.row is None:
         why = "The last event that was applied deleted the product, or repeated its deletion."
-        return told.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
+        return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
     if msgspec.json.decode(state.row)["last_event_id"] == event.event_id:
-        why = "This event wrote the row, or repeats the one that did; what was known is forgotten."
+        why = (
+            "This event wrote the row, or repeats the event that wrote it. The state before it is "
+            "no longer known."
+        )
         update = {"outcome": Outcome.CHANGE, "why": why, "emits": True, "comparisons": []}
-        return told.model_copy(update=update)
-    return told
+        return result.model_copy(update=update)
+    return result
 
 
 def _rules_then(state: State, rules: Rules) -> Rules:
-    """Return the rules by which the event that a state names as its last can be told.
+    """Return the rules with which the decision on a state's last event can be recomputed.
 
-    The state's fingerprint has the content fields of then. Whatever the order was, the event was
-    applied, so it was not stale; and it was no dead letter.
+    The state's fingerprint names the content fields of that time. The event was applied, so under
+    any order it was neither stale nor a dead letter.
     """
     scheme = scheme_of(state.fingerprint) or rules.scheme
     applied = dataclasses.replace(rules, scheme=scheme, order="arrival", refresh_after_us=None)

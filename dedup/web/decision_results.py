@@ -1,4 +1,4 @@
-"""Verdicts: what became of an event, or would become of it, and why."""
+"""Builds the API's results from decisions: the outcome of an event and the reason for it."""
 
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
@@ -9,10 +9,10 @@ from dedup.observability.decision_log import PastDecision
 from dedup.web.models import CheckResult, Comparison, PastResult
 
 
-def verdict(
+def check_result(
     event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
 ) -> CheckResult:
-    """Put a decision into words."""
+    """Return a decision with its explanation."""
     explanation = explain(event, state, decision, at, rules)
     known = event if isinstance(event, Event) else None
     return CheckResult(
@@ -27,12 +27,12 @@ def verdict(
     )
 
 
-def past_verdict(told: PastDecision, rules: Rules) -> PastResult:
-    """Put a decision of the past into words."""
-    words = verdict(told.event, told.before, told.decision, told.at, rules)
+def past_result(past: PastDecision, rules: Rules) -> PastResult:
+    """Return a decision that was made, with its explanation and the position of its event."""
+    result = check_result(past.event, past.before, past.decision, past.at, rules)
     return PastResult(
-        **words.model_dump(),
-        partition=told.at.partition,
-        offset=told.at.offset,
-        processed_at=told.clock.text or None,
+        **result.model_dump(),
+        partition=past.at.partition,
+        offset=past.at.offset,
+        processed_at=past.clock.text or None,
     )

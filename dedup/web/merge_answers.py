@@ -1,4 +1,4 @@
-"""One answer for the group, made of the answers of its workers. Everything here is pure."""
+"""Merges the answers of all workers into one for the group. Everything here is pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from dedup.web.models import (
 from dedup.web.products import MAX_PRODUCT_ID, PAGE, last_event_time
 
 
-def merged_product(answers: Sequence[ProductDetail], unanswered: list[Unanswered]) -> ProductDetail:
-    """Make one answer of what each worker knows of a product: the newest state comes first."""
+def merge_products(answers: Sequence[ProductDetail], unanswered: list[Unanswered]) -> ProductDetail:
+    """Merge the answers about a product; the result shows the newest state."""
     newest = max(
         answers,
         key=lambda each: (
@@ -55,17 +55,17 @@ def _place(product: ProductDetail) -> Place:
     )
 
 
-def merged_list(
+def merge_lists(
     answers: Sequence[ProductList],
     unanswered: list[Unanswered],
     after: int,
     before: int | None,
     search: str,
 ) -> ProductList:
-    """Make one page of the pages of each worker.
+    """Merge one page of the list from each worker's page.
 
-    A worker that has more to say looked no further than its cursor: beyond the nearest cursor the
-    page would have holes, so it ends there.
+    A worker with further products searched no further than its cursor. Beyond the nearest cursor
+    the merged page would have gaps, so it ends there.
     """
     backwards = before is not None
     cursors = [each.previous_before if backwards else each.next_after for each in answers]
@@ -105,7 +105,7 @@ def _nearest(cursors: Sequence[int], *, backwards: bool) -> int | None:
 
 
 def _lines(answers: Iterable[ProductList]) -> list[ProductLine]:
-    """Return the lines of all workers by product_id; one for a product that several know."""
+    """Return the lines of all workers by product_id, one for each product."""
     found: dict[int, ProductLine] = {}
     for answer in answers:
         for line in answer.products:
@@ -121,8 +121,8 @@ def _lines(answers: Iterable[ProductList]) -> list[ProductLine]:
     return [line for _, line in sorted(found.items())]
 
 
-def merged_overview(answers: Sequence[Overview], unanswered: list[Unanswered]) -> Group:
-    """Sum up the figures of the workers that answered."""
+def merge_overviews(answers: Sequence[Overview], unanswered: list[Unanswered]) -> Group:
+    """Return the sums of the figures of all workers that answered."""
     products = [answer.products for answer in answers]
     lags = [each.lag_records for answer in answers for each in answer.partitions]
     ages = [answer.lag_seconds for answer in answers if answer.lag_seconds is not None]
@@ -159,7 +159,7 @@ def merged_overview(answers: Sequence[Overview], unanswered: list[Unanswered]) -
 
 
 def _sum(numbers: Sequence[int | None]) -> int | None:
-    """Return the sum; None if one is not known."""
+    """Return the sum; None if one of the numbers is not known."""
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
 

@@ -7,7 +7,7 @@ import pytest
 
 from dedup.settings import load_settings
 from dedup.streaming.wiring import build_app
-from dedup.web.merging import merged_list
+from dedup.web.merge_answers import merge_lists
 from dedup.web.models import ProductLine, ProductList, Unanswered
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE
@@ -57,7 +57,7 @@ def test_a_walk_over_all_workers_shows_every_product_once(seed: int) -> None:
 
     def page(after: int, before: int | None) -> ProductList:
         answers = [page_of(n, ids, wanted, after, before) for n, ids in enumerate(known)]
-        return merged_list(answers, [], after, before, "")
+        return merge_lists(answers, [], after, before, "")
 
     forward: list[int] = []
     after: int | None = 0
@@ -83,12 +83,12 @@ def test_what_no_answer_covers_is_named_by_its_owner_or_as_nobody_s(tmp_path: Pa
     """Also where two workers have one address, of which the group then knows one."""
     app = build_app(load_settings({"DEDUP_DATA_DIR": str(tmp_path / "state")}))
     app.partitions = 6
-    owners = PartitionRouter(app, app.settings)
+    router = PartitionRouter(app, app.settings)
     silent = Unanswered(worker="http://b:1", partitions=[2, 3], since=None, why="It is away.")
     gone = silent.model_copy(update={"worker": "http://c:1", "partitions": [0]})
-    assert owners.not_covered(range(6), [silent, gone]) == []
-    named, nobody = owners.not_covered([0, 1, 3], [silent, gone])
+    assert router.not_covered(range(6), [silent, gone]) == []
+    named, nobody = router.not_covered([0, 1, 3], [silent, gone])
     assert (named.worker, named.partitions, named.why) == ("http://b:1", [2], "It is away.")
     assert (nobody.worker, nobody.partitions) == (None, [4, 5])
-    assert "No worker is known to own partitions 4, 5 now" in nobody.why
+    assert "No worker is known to own partitions 4, 5:" in nobody.why
     assert "two workers have the same address: set DEDUP_WEB_URL" in nobody.why
