@@ -22,6 +22,9 @@ class RecordingPublisher:
     """Keeps what is published; fails when it is told to."""
 
     outputs: list[Output] = field(default_factory=list)
+    tried: list[Output] = field(default_factory=list)
+    """Also those that failed, or are not acknowledged yet."""
+
     error: Exception | None = None
     acknowledged: asyncio.Event | None = None
     appended: int = 0
@@ -31,6 +34,7 @@ class RecordingPublisher:
         self.owned = sorted(partitions)
 
     async def publish(self, output: Output) -> int | None:
+        self.tried.append(output)
         if self.error is not None:
             raise self.error
         if self.acknowledged is not None:

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
 from tests.support.topics import partition_of, produce, wait_until_done
@@ -111,13 +110,6 @@ def apart(doing: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine in a thread: playwright has a loop of its own in ours."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, doing).result()
-
-
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """The addresses of a real broker."""
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module")
