@@ -95,8 +95,8 @@ lock: | $(UV) ## write the locked, hashed requirements anew
 	@$(COMPILE) --group flink -o requirements/flink.txt
 
 docs: .venv/dev.installed ## write docs that come from the code and from results
-	@$(BIN)/python -m dedup.cli.configuration > docs/configuration.md
-	@$(BIN)/python -m dedup.cli.openapi > docs/openapi.json
+	@$(BIN)/python -m docs.generate.configuration > docs/configuration.md
+	@$(BIN)/python -m docs.generate.openapi > docs/openapi.json
 	@$(BIN)/python -m benchmarks.figures
 
 DOCS := .venv-docs

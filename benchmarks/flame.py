@@ -29,14 +29,14 @@ from tests.support.workers import Names, WorkerProcess
 SAMPLES_PER_S: Final = 250
 
 PARTS: Final[Mapping[str, Sequence[str]]] = {
-    "read events: parse, validate, normalise": ("read_event (",),
+    "read events: parse, validate, normalise": ("read_value (", "read_key ("),
     "decide: fingerprint, row": ("decide (dedup/core/decide.py",),
     "headers and keys of rows": ("output_headers (", "output_key ("),
-    "the agent's loop around them": ("_decide (dedup/streaming/processor.py", "_named_products ("),
+    "the agent's loop around them": ("_decide (dedup/streaming/processor.py",),
     "known states: at hand, from RocksDB": ("read (dedup/state/store.py",),
     "write states to RocksDB": ("write (dedup/state/store.py",),
     "append rows to record batches": ("_append (dedup/streaming/publisher.py",),
-    "count and keep for metrics and pages": ("watch (dedup/streaming/application.py",),
+    "count and keep for metrics and pages": ("observe (dedup/observability/observers.py",),
     "decode fetched records": ("_take (dedup/streaming/consumer_thread.py",),
 }
 CLIENT: Final = "the rest of aiokafka: protocol, connections, transactions"

@@ -23,8 +23,9 @@ from typing import Any, Final
 
 import psutil
 
-from benchmarks.soak_report import RESULTS, environment
+from benchmarks.soak_report import RESULTS
 from dedup.localkafka import LocalKafka
+from tests.support.results import environment
 from tests.support.topics import end_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 

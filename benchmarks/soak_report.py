@@ -2,22 +2,17 @@
 
 import csv
 import json
-import platform
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import psutil
-
-from dedup.localkafka.jars import kafka_version
+from tests.support.results import environment
 
 RESULTS: Final = Path(__file__).parent / "results"
-PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")
 MAY_NOT_GROW: Final = ("rss_mib", "open_files")
 ALLOWED_GROWTH: Final = 0.10
 QUARTER_SAMPLES: Final = 4
@@ -69,23 +64,6 @@ def growth(samples: Sequence[Sample]) -> list[str]:
         if last > second * (1 + ALLOWED_GROWTH):
             found.append(f"{field} grew from {second} to {last}")
     return found
-
-
-def environment(shared_with: str) -> dict[str, Any]:
-    """Return what a result was measured on: the machine and the versions."""
-    return {
-        "machine": {
-            "cores": psutil.cpu_count(),
-            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-            "shared_with": shared_with,
-            "platform": platform.platform(),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "kafka": kafka_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
-    }
 
 
 def write_report(

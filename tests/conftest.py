@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dedup.localkafka import LocalKafka
+
 _skipped: list[str] = []
 
 
@@ -21,6 +23,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for nodeid in _skipped:
         terminalreporter.write_line(f"FAILED {nodeid} - it was skipped", red=True)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The addresses of a real broker that the tests of this process share.
+
+    Each test has topics and groups of its own; one that changes the broker starts its own.
+    """
+    with LocalKafka() as broker:
+        yield broker.bootstrap_servers
 
 
 @pytest.fixture(autouse=True)

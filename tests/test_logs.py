@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from dedup.kafka.reconnecting import brokers
 from dedup.observability import outages
 from dedup.observability.logs import JsonLines
-from dedup.observability.outages import ToldOnce
+from dedup.observability.outages import RepeatFilter
 
 CLIENT = "aiokafka.client"
 SENDER = "aiokafka.producer.sender"
@@ -31,7 +31,7 @@ class Log:
         self.now = 1000.0
         self.shown: list[tuple[str, str]] = []
         handler = logging.Handler()
-        handler.addFilter(ToldOnce(lambda: self.now))
+        handler.addFilter(RepeatFilter(lambda: self.now))
         handler.emit = self._emit  # type: ignore[method-assign] # a handler is one method
         self.handler = handler
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from aiokafka.conn import collect_hosts
 
-from dedup.cli.configuration import settings_table
 from dedup.core.errors import SettingsError
 from dedup.rules import rules_of
 from dedup.settings import Settings, load_settings, redacted
+from docs.generate.configuration import settings_table
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
 
@@ -138,20 +138,20 @@ def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
         ("a:1,", "nothing before or after a comma"),
         ("a:1,,b:2", "nothing before or after a comma"),
         (" ", "nothing before or after a comma"),
-        ("a:", "'' is no port"),
-        ("a:port", "'port' is no port"),
-        ("a:0", "'0' is no port"),
-        ("a:65536", "'65536' is no port"),
-        ("a:٩٠٩٢", "is no port"),
-        ("[::1]:x", "'x' is no port"),
-        (":9092", "'' is no name of a host"),
-        ("a b:9092", "'a b' is no name of a host"),
-        ("a/b:9092", "'a/b' is no name of a host"),
-        ("a..b:1", "'a..b' is no name of a host"),
-        ("a" * 64 + ":1", "is no name of a host"),
+        ("a:", "'' is not a port"),
+        ("a:port", "'port' is not a port"),
+        ("a:0", "'0' is not a port"),
+        ("a:65536", "'65536' is not a port"),
+        ("a:٩٠٩٢", "is not a port"),
+        ("[::1]:x", "'x' is not a port"),
+        (":9092", "'' is not a host name"),
+        ("a b:9092", "'a b' is not a host name"),
+        ("a/b:9092", "'a/b' is not a host name"),
+        ("a..b:1", "'a..b' is not a host name"),
+        ("a" * 64 + ":1", "is not a host name"),
         ("a:1;b:2", "as [address]:port"),
         ("::1:9092", "as [address]:port"),
-        ("[::g]:9092", "[::g] is no IPv6 address"),
+        ("[::g]:9092", "[::g] is not an IPv6 address"),
         ("käfka:9092", "is not ASCII"),
     ],
 )

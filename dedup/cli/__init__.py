@@ -1,7 +1,7 @@
 """The command line: `dedup ...`.
 
-A command's module is imported when the command is asked for, and none imports more than it needs to
-explain itself before it runs: `dedup --help` answers at once although the worker loads a lot.
+The module of a command is imported when the command is called, and imports what it needs when it
+runs: so `dedup --help` answers at once although the worker loads a lot.
 """
 
 import sys
@@ -35,39 +35,39 @@ _EPILOG: Final = """\b
 Examples:
   dedup demo                       broker, events, worker, result checked
   dedup demo --events 0 --follow   the same, one event every 1-3 s, until Ctrl-C
-  dedup topics create              make the topics before the first worker
+  dedup topics create              create the topics before the first worker
   dedup worker                     deduplicate, until SIGTERM or Ctrl-C
-  dedup inspect 42                 what is known of product 42, and why
-  dedup tail                       decisions as they are made, with the difference
-  dedup stats                      how many events said nothing new
-  dedup check events.jsonl         what would become of these events; no broker
+  dedup inspect 42                 row, records and events of product 42
+  dedup tail                       decisions on new events, with the differences
+  dedup stats                      how many events were duplicates
+  dedup check events.jsonl         decisions on the events of a file; no broker
   dedup verify                     audit src_products against the events
-  dedup dlq list                   show the events that could not be applied
-  dedup sink postgres              keep a PostgreSQL table in step with src_products
-  dedup config show                the settings as they are read
+  dedup dlq list                   events that could not be applied
+  dedup sink postgres              copy src_products to a PostgreSQL table
+  dedup config show                the settings as the worker reads them
 
 \b
 Exit codes:
   0    done
-  1    it failed, or the demo's oracle disagrees; a sentence says why
+  1    it failed, or the demo's oracle disagrees; stderr says why
   2    wrong usage
   3    `check` found events that can't be applied, `verify` found faults
   130  stopped by Ctrl-C before it was done
-  141  stdout was closed before all was written, as by `| head`
+  141  stdout was closed early, as by `| head`
 
 Settings are read from the environment: KAFKA_BOOTSTRAP_SERVERS (localhost:9092) and others.
 """
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command; None for an unknown one."""
+        """Import and return a command; None for an unknown one."""
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
@@ -75,15 +75,22 @@ class _LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Ctrl-C, at its import too, is one line and the usual exit code."""
-        from dedup.cli import streams  # noqa: PLC0415 - not needed by those who import a command
+        """Run a command.
+
+        An explained error is printed and exits with 1; Ctrl-C, also during the import of the
+        command, with 130.
+        """
+        from dedup.core.errors import ExplainedError
+        from dedup.terminal import streams
 
         streams.write_any_text()
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except ExplainedError as error:
+            raise click.ClickException(str(error)) from error
         except BrokenPipeError:
-            streams.end_of_pipe()
+            streams.exit_on_closed_pipe()
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None

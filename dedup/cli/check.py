@@ -1,6 +1,7 @@
-"""`dedup check`: verdicts on events in a file, without a broker."""
+"""`dedup check`: decisions on events in a file, without a broker."""
 
 import json
+import os
 import sys
 from collections import Counter
 from typing import BinaryIO, Final
@@ -10,7 +11,7 @@ import click
 _SOME_CANT_BE_APPLIED: Final = 3
 
 _WITHOUT_TOPICS: Final = (
-    "No broker was asked: deletions are remembered for 24 hours and rows may have 2 MiB, as on "
+    "No broker was asked: deletions are remembered for 24 hours and rows may have 2 MiB, as with "
     "topics that the worker creates."
 )
 
@@ -24,7 +25,7 @@ Examples:
 \b
 Exit codes:
   0  every event can be applied
-  1  a setting is wrong; a sentence on stderr says which
+  1  a setting is wrong; stderr says which
   2  wrong usage, or the file can't be opened
   3  some events would be dead letters
 """
@@ -32,35 +33,38 @@ Exit codes:
 
 @click.command(epilog=_EPILOG)
 @click.argument("file", type=click.File("rb"))
-@click.option("--summary", "summary_only", is_flag=True, help="Print the counts alone.")
+@click.option("--summary", "summary_only", is_flag=True, help="Print only the counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each event.")
 def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
-    """Say what would become of each event in FILE (- for stdin), one JSON event on each line.
+    """Print the decision on each event in FILE.
 
-    The worker's own rules decide, from an empty state on, with the DEDUP_* settings of the
-    environment. The product_id of an event is taken as its key, and the number of its line as its
-    offset. No broker is needed: where the topics decide, their settings are those of topics that
-    the worker creates. A deletion is remembered for 24 hours, and a row may have 2 MiB.
+    FILE (- for stdin) has one JSON event on each line. The worker's rules decide, with the DEDUP_*
+    settings of the environment and no known products. The key of an event is its product_id,
+    its offset the line number. No broker is needed: limits that depend on the topics are those
+    of topics that the worker creates: a deletion is remembered for 24 hours, and a row may have
+    2 MiB.
     """
-    from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - slower than --help may be
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
-    from dedup.inspection import checking, verdicts  # noqa: PLC0415 - as above
-    from dedup.rules import rules_of  # noqa: PLC0415 - as above
+    from dedup.inspection.decided_events import decision_json
+    from dedup.inspection.event_file import decide_lines, summary
+    from dedup.rules import rules_of
+    from dedup.settings import load_settings
+    from dedup.terminal.console import console
+    from dedup.terminal.decisions import decision_line
 
-    rules = rules_of(settings_or_exit())
+    rules = rules_of(load_settings(os.environ))
     outcomes: Counter[str] = Counter()
     out = console()
-    for verdict in checking.verdicts_on(file, rules):
-        outcomes[verdict.decision.outcome] += 1
+    for decided in decide_lines(file, rules):
+        outcomes[decided.decision.outcome] += 1
         if summary_only:
             continue
+        line = decided.at.offset
         if as_json:
-            click.echo(json.dumps({"line": verdict.at.offset, **verdicts.as_json(verdict)}))
+            click.echo(json.dumps({"line": line, **decision_json(decided)}))
         else:
-            place = f"line {verdict.at.offset}"
-            out.print(verdicts.as_line(verdict, place=place), soft_wrap=True)
+            out.print(decision_line(decided, position=f"line {line}"), soft_wrap=True)
     if not as_json:
-        click.echo(checking.summary(outcomes))
+        click.echo(summary(outcomes))
     elif summary_only:
         click.echo(json.dumps({"events": outcomes.total(), "outcomes": outcomes}))
     click.echo(_WITHOUT_TOPICS, err=True)

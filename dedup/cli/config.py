@@ -1,4 +1,4 @@
-"""`dedup config`: the settings as the worker would read them."""
+"""`dedup config`: the settings as the worker reads them."""
 
 import json
 import os
@@ -15,32 +15,31 @@ Examples:
 \b
 Exit codes:
   0  the settings are accepted
-  1  they are not; a sentence on stderr for each fault
+  1  they are not; stderr names each fault
   2  wrong usage
 """
 
 
 @click.group(epilog=_EPILOG)
 def config() -> None:
-    """Show or check the settings, read from the environment. No broker is asked."""
+    """Show or check the settings of the environment, without a broker."""
 
 
 @config.command(epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def show(as_json: bool) -> None:
-    """Print every setting: its value, and whether the environment or the default gave it.
+    """Print every setting: its value, and whether it comes from the environment or is the default.
 
-    Secrets are shown as *** when they are set.
+    Secrets that are set are shown as ***.
     """
-    from rich.table import Table  # noqa: PLC0415 - slower than --help may be
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.table import Table
+    from rich.text import Text
 
-    from dedup.cli.environment import settings_or_exit  # noqa: PLC0415 - as above
-    from dedup.cli.terminal import console  # noqa: PLC0415 - as above
-    from dedup.core.printable import harmless  # noqa: PLC0415 - as above
-    from dedup.settings import redacted  # noqa: PLC0415 - as above
+    from dedup.core.printable import harmless
+    from dedup.settings import load_settings, redacted
+    from dedup.terminal.console import console
 
-    values = redacted(settings_or_exit())
+    values = redacted(load_settings(os.environ))
     given = {name: "environment" if os.environ.get(name) else "default" for name in values}
     if as_json:
         click.echo(
@@ -58,15 +57,11 @@ def show(as_json: bool) -> None:
 
 @config.command(epilog=_EPILOG)
 def check() -> None:
-    """Check that every setting is accepted; print nothing else.
+    """Check that every setting is accepted.
 
     `dedup topics check` asks the brokers too.
     """
-    from dedup.cli.environment import fail, settings_or_exit  # noqa: PLC0415 - as above
-    from dedup.core.errors import SettingsError  # noqa: PLC0415 - as above
+    from dedup.settings import load_settings
 
-    try:
-        settings_or_exit().ssl_context()
-    except SettingsError as error:
-        fail(error)
+    load_settings(os.environ).ssl_context()
     click.echo("The settings are accepted.")

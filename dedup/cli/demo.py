@@ -1,7 +1,5 @@
-"""`dedup demo`: everything this project does, on this machine, in a minute, with proof."""
+"""`dedup demo`: the whole system on this machine, in a minute, compared with an oracle."""
 
-import io
-import sys
 from typing import Final
 
 import click
@@ -14,10 +12,10 @@ Examples:
 
 \b
 Exit codes:
-  0    the oracle agrees (with --follow: and Ctrl-C came)
-  1    it disagrees, or something failed; a sentence says what
+  0    the oracle agrees (with --follow: after Ctrl-C)
+  1    it disagrees, or something failed; stderr says what
   2    wrong usage
-  130  stopped by Ctrl-C before the result was there
+  130  stopped by Ctrl-C before the result
 """
 
 
@@ -27,46 +25,30 @@ Exit codes:
     type=click.IntRange(min=0),
     default=20_000,
     show_default=True,
-    help="How many to produce and judge.",
+    help="How many events to produce and check.",
 )
 @click.option(
     "--products",
     type=click.IntRange(min=1),
     default=1_000,
     show_default=True,
-    help="How many products they are about.",
+    help="How many products the events are about.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same counts.")
-@click.option("--follow", is_flag=True, help="Then go on with one event every 1-3 s, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Then send one event every 1-3 s, until Ctrl-C.")
 def demo(events: int, products: int, seed: int, follow: bool) -> None:
-    """Show the whole system on this machine, and prove its result.
+    """Run the whole system on this machine, and check its result.
 
-    Starts a Kafka broker, produces events - late, deleted, partial and invalid ones among them -
-    runs the worker as its own process, reads src_products back and compares it with an oracle: a
-    dictionary over the produced events that shares no code with the worker. Needs no Docker and no
-    Java, but the extra 'local'. Leaves nothing behind; the first run fetches Kafka (43 MB).
+    Starts a Kafka broker, produces events (some of them late, partial, invalid, or deletes), runs
+    the worker in its own process, reads src_products and compares it with an oracle: a dictionary
+    over the produced events that shares no code with the worker. Needs the extra 'local', but no
+    Docker and no Java. Leaves nothing behind; the first run downloads Kafka (43 MB).
     """
     if events == 0 and not follow:
         raise click.UsageError("--events 0 shows nothing without --follow.")
-    _make_output_robust()
-    # Only now: what a run needs takes longer to import than --help may.
-    from dedup.core.errors import ExplainedError  # noqa: PLC0415
-    from dedup.demo.run import Demo, Plan  # noqa: PLC0415
-    from dedup.observability.logs import silence_client  # noqa: PLC0415
+    from dedup.demo.run import Demo, Plan
+    from dedup.terminal.command import prepare_client
 
-    silence_client()
-
-    try:
-        agreed = Demo(Plan(events, products, seed, follow)).run()
-    except ExplainedError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise click.exceptions.Exit(1) from error
-    if not agreed:
+    prepare_client()
+    if not Demo(Plan(events, products, seed, follow)).run():
         raise click.exceptions.Exit(1)
-
-
-def _make_output_robust() -> None:
-    # A terminal that can't show an emoji must not end the run.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""`dedup inspect`: everything the topics tell of one product."""
+"""`dedup inspect`: everything the topics have about one product."""
 
 import json
 from typing import Final
@@ -15,7 +15,7 @@ Examples:
 \b
 Exit codes:
   0    done
-  1    it failed, or nothing is known of the product; a sentence on stderr says which
+  1    it failed, or nothing is known of the product; stderr says which
   2    wrong usage
   130  stopped by Ctrl-C
 """
@@ -29,24 +29,28 @@ Exit codes:
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="How many events at most, the newest; and as many records.",
+    help="Print at most this many of the newest events, and of the newest records.",
 )
-@click.option("--partition", type=click.IntRange(min=0), help="Read only this one.  [default: all]")
+@click.option(
+    "--partition", type=click.IntRange(min=0), help="Read only this partition.  [default: all]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
 def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -> None:
-    """Print the row of PRODUCT_ID, where it comes from, and what became of each of its events.
+    """Print the row, records and events of PRODUCT_ID.
 
-    It is found whichever partition its producer chose; --partition reads only one, which is faster.
-    What became of an event is what the topics show: the record it led to, or its dead letter. Of
-    the others it is what the rules say by which the records around them were made. Events that
-    retention has taken off the topic are missing, and it is said when there may be such.
+    The product is found whichever partition its producer chose; --partition reads only one, which
+    is faster. The decision on an event is taken from the topics if they show it: the record it led
+    to, or its dead letter. Otherwise it is recomputed with the rules that the records around it
+    were made with. Events that retention has removed are missing; the output says when there may be
+    any.
     """
-    from dedup.cli import product_display  # noqa: PLC0415 - aiokafka is slower than --help may be
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
-    from dedup.inspection.inspecting import inspect_product  # noqa: PLC0415 - as above
+    from dedup.inspection.product import inspect_product
+    from dedup.inspection.product_json import product_json
+    from dedup.terminal.command import run
+    from dedup.terminal.product import show_product
 
     product = run(lambda settings: inspect_product(settings, product_id, partition))
     if as_json:
-        click.echo(json.dumps(product_display.as_json(product, limit)))
+        click.echo(json.dumps(product_json(product, limit)))
     else:
-        product_display.show(product, limit)
+        show_product(product, limit)

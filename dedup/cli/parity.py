@@ -1,7 +1,5 @@
-"""`dedup parity`: the worker's output on your own topics, held against Flink's."""
+"""`dedup parity`: compares the worker's output on your topics with that of Flink."""
 
-import asyncio
-import os
 import sys
 from typing import Final
 
@@ -15,7 +13,7 @@ Examples:
 \b
 Exit codes:
   0  no product differs
-  1  products differ, or it could not be done; a sentence says why
+  1  products differ, or it failed; the output says why
 """
 
 
@@ -32,25 +30,17 @@ Exit codes:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Of the Flink job.",
+    help="The parallelism of the Flink job.",
 )
 def parity(show: int, parallelism: int) -> None:
-    """Compare src_products with what the Flink reference makes of the same events.
+    """Compare src_products with the output of Flink.
 
-    Reads `products` up to what the worker has committed now, runs the reference in this machine's
-    PyFlink into a scratch topic that is removed afterwards, and prints the products whose rows
-    differ, with both histories. Nothing else is written; the worker may run on.
+    Runs the Flink reference with the PyFlink of this machine on the events that the worker has
+    committed, into a temporary topic that is deleted afterwards, and prints the products whose
+    rows differ, with both histories. Nothing else is written, and the worker can keep running.
     """
-    from dedup.core.errors import ExplainedError  # noqa: PLC0415 - --help needs none of it
-    from dedup.observability.logs import silence_client  # noqa: PLC0415
-    from dedup.parity.run import compare  # noqa: PLC0415
-    from dedup.settings import load_settings  # noqa: PLC0415
+    from dedup.parity.run import compare
+    from dedup.terminal.command import run
 
-    silence_client()
-    try:
-        settings = load_settings(os.environ)
-        differing = asyncio.run(compare(settings, show=show, parallelism=parallelism))
-    except ExplainedError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    differing = run(lambda settings: compare(settings, show=show, parallelism=parallelism))
     sys.exit(1 if differing else 0)

@@ -1,53 +1,55 @@
-"""`dedup sink`: tables of other systems, kept in step with `src_products`."""
+"""`dedup sink`: copies `src_products` to tables of other systems."""
 
 import asyncio
 import os
 import signal
-import sys
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
 _EPILOG: Final = """\b
 Examples:
   POSTGRES_DSN=postgresql://sink@db/shop PGPASSWORD=... dedup sink postgres
-  dedup sink postgres --once       catch up, and end
+  dedup sink postgres --once       catch up, and exit
 
 \b
 Exit codes:
   0  stopped by SIGTERM or Ctrl-C, or caught up
-  1  it can't go on; a sentence says why
+  1  it failed; stderr says why
 
 Settings are read from the environment: POSTGRES_DSN, POSTGRES_TABLE (products), SINK_GROUP
 (product-dedup-sink) and the worker's KAFKA_* ones.
 """
 
+_DRIVER_MISSING: Final = (
+    "the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'"
+)
+
 
 @click.group(epilog=_EPILOG)
 def sink() -> None:
-    """Keep a table of another system in step with src_products."""
+    """Copy src_products to a table of another system."""
 
 
 @sink.command(epilog=_EPILOG)
-@click.option("--once", is_flag=True, help="Stop at the end that the topic has now.")
-@click.option("--rebuild", is_flag=True, help="First empty the table and read the topic anew.")
+@click.option("--once", is_flag=True, help="Stop at the current end of the topic.")
+@click.option("--rebuild", is_flag=True, help="First empty the table, then read the whole topic.")
 def postgres(*, once: bool, rebuild: bool) -> None:
-    """Keep a PostgreSQL table in step: upserts and deletes, each exactly once.
+    """Copy src_products to a PostgreSQL table: upserts and deletes, each exactly once.
 
-    The table is made if it is missing, and refused if it can't take every row. Several sinks share
-    the partitions. PostgreSQL and brokers that go away are waited for.
+    A missing table is created; a table that can't hold every row is refused. Several sinks share
+    the partitions. While PostgreSQL or the brokers are unreachable, the sink retries.
     """
     try:
-        from dedup.sink.consuming import run_sink  # noqa: PLC0415 - see dedup.cli
-        from dedup.sink.settings import load_sink_settings  # noqa: PLC0415
+        from dedup.sink.consuming import run_sink
+        from dedup.sink.settings import load_sink_settings
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
-        _fail("the PostgreSQL driver is missing. Install it: pip install 'product-dedup[postgres]'")
-    from dedup.core.errors import ExplainedError  # noqa: PLC0415
-    from dedup.kafka.client import adjust_aiokafka  # noqa: PLC0415
-    from dedup.observability.logs import log_to_stderr, write_only_json  # noqa: PLC0415
+        raise click.ClickException(_DRIVER_MISSING) from error
+    from dedup.kafka.client import adjust_aiokafka
+    from dedup.observability.logs import log_to_stderr, write_only_json
 
     async def run() -> None:
         task = asyncio.ensure_future(run_sink(settings, rebuild=rebuild, once=once))
@@ -61,13 +63,5 @@ def postgres(*, once: bool, rebuild: bool) -> None:
     if as_json:
         write_only_json()
     log_to_stderr(as_json=as_json)
-    try:
-        settings = load_sink_settings(os.environ)
-        asyncio.run(run())
-    except ExplainedError as error:
-        _fail(str(error))
-
-
-def _fail(sentence: str) -> NoReturn:
-    click.echo(f"Error: {sentence}", err=True)
-    sys.exit(1)
+    settings = load_sink_settings(os.environ)
+    asyncio.run(run())

@@ -1,4 +1,4 @@
-"""`dedup topics`: the topics, made and checked without a worker."""
+"""`dedup topics`: creates and checks the topics without a worker."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -18,8 +18,8 @@ Examples:
 
 \b
 Exit codes:
-  0  the topics can be worked with; what should be changed all the same is on stderr
-  1  they can't, or the settings are wrong; a sentence says why
+  0  the worker can use the topics; stderr names what should still be changed
+  1  it can't, or the settings are wrong; stderr says why
 """
 
 
@@ -34,12 +34,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pr
 @topics.command()
 @_json
 def create(as_json: bool) -> None:
-    """Make the missing topics, with the settings they need, and check all.
+    """Create the missing topics, with the settings they need, and check all topics.
 
-    The worker does the same when it starts. DEDUP_PARTITIONS (4) and DEDUP_REPLICATION_FACTOR (1)
-    are those of new topics.
+    The worker does the same when it starts. New topics have DEDUP_PARTITIONS (4) partitions and
+    DEDUP_REPLICATION_FACTOR (1) replicas.
     """
-    from dedup.kafka.topics import ensure_topics  # noqa: PLC0415 - aiokafka takes longer than --help may
+    from dedup.kafka.topics import ensure_topics
 
     _report(ensure_topics, as_json)
 
@@ -47,19 +47,19 @@ def create(as_json: bool) -> None:
 @topics.command()
 @_json
 def check(as_json: bool) -> None:
-    """Check that the topics exist and can be worked with; change nothing.
+    """Check that the worker can use the topics; change nothing.
 
-    That is what the worker checks when it starts: partitions, cleanup.policy, max.message.bytes,
+    The worker checks the same when it starts: partitions, cleanup.policy, max.message.bytes,
     min.insync.replicas and message.timestamp.* of KAFKA_SRC_PRODUCTS_TOPIC and KAFKA_DLQ_TOPIC.
     """
-    from dedup.kafka.topics import check_topics  # noqa: PLC0415 - as above
+    from dedup.kafka.topics import check_topics
 
     _report(check_topics, as_json)
 
 
 def _report(action: Callable[["Settings"], Awaitable["TopicFacts"]], as_json: bool) -> None:
-    """Do it with the settings of the environment; say what was found, or exit with 1."""
-    from dedup.cli.environment import run  # noqa: PLC0415 - as above
+    """Run an action with the settings of the environment, and print the facts of the topics."""
+    from dedup.terminal.command import run
 
     async def act(settings: "Settings") -> tuple["Settings", "TopicFacts"]:
         return settings, await action(settings)

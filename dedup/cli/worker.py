@@ -1,4 +1,4 @@
-"""`dedup worker`: the worker, under its short name."""
+"""`dedup worker`: runs the worker."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ Example:
   KAFKA_BOOTSTRAP_SERVERS=broker:9092 DEDUP_DATA_DIR=/var/lib/dedup dedup worker
 
 \b
-Further arguments are Faust's: `faust -A dedup worker --help` lists them.
+Other arguments are passed to Faust: `faust -A dedup worker --help` lists them.
 """
 
 
@@ -23,8 +23,8 @@ Further arguments are Faust's: `faust -A dedup worker --help` lists them.
 def worker(arguments: tuple[str, ...]) -> None:
     """Run the worker until SIGTERM or Ctrl-C.
 
-    It is `faust -A dedup worker`, in this process's place: signals and the exit code are the
-    worker's own.
+    It replaces this process with `faust -A dedup worker`: signals and the exit code are those of
+    the worker.
     """
     command = [sys.executable, "-m", "faust", "-A", "dedup", "worker"]
-    os.execv(sys.executable, [*command, *arguments])  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, [*command, *arguments])  # noqa: S606 - no shell is needed

@@ -145,8 +145,8 @@ class Codec:
         """Return the dead letter of an event that lacks fields which nothing can complete."""
         return DeadLetter(
             Reason.PARTIAL_WITHOUT_STATE,
-            f"The event lacks {listed(said.lacks)}, and nothing is known of {self.entity.name} "
-            f"{said.id} to complete it from.",
+            f"The event lacks {listed(said.lacks)}, and no state of {self.entity.name} "
+            f"{said.id} is known to complete it from.",
         )
 
     def canonical(self, values: Sequence[Any], extra: Unknown) -> bytes:

@@ -1,4 +1,4 @@
-"""Dead letters: events that can't be applied, why, and the headers they travel with."""
+"""Dead letters: events that can't be applied, the reason, and their headers."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Reason(StrEnum):
 
 
 class DeadLetter(NamedTuple):
-    """An event that can't be applied: the reason and one sentence for whoever reads the topic."""
+    """An event that can't be applied: the reason, and a message that explains it."""
 
     reason: Reason
     message: str
@@ -33,25 +33,25 @@ EXCEPTION_HEADER: Final = "__streams.errors.exception"
 
 MESSAGE_HEADER: Final = "__streams.errors.message"
 TRUNCATED_HEADER: Final = "dedup.errors.truncated"
-"""What of the event did not fit, comma-separated: key, value, headers. Absent: all of it is there.
+"""The parts of the event that were truncated, comma-separated: key, value, headers.
 
-Of a key or a value the first bytes are there, of headers none.
+The first bytes of a key or a value are kept, headers are dropped. Absent: nothing was truncated.
 """
 
 VALUE_SIZE_HEADER: Final = "dedup.errors.value.size"
-"""The bytes of the event's value, where only the first of them are there."""
+"""The size in bytes of the event's value, if it was truncated."""
 
 SMALLEST_LIMIT_BYTES: Final = 1024
-"""A topic must take record batches of this size: the headers of a dead letter fit, and a row's."""
+"""A topic must accept record batches of this size, which the headers of any record fit in."""
 
 EXCERPT_BYTES: Final = 64 * 1024
-"""How much of a value that does not fit is kept at most."""
+"""The maximum size of a truncated value."""
 
 _BATCH_BYTES: Final = 61 + 36
-"""The head of a record batch, and of the one record in it at most."""
+"""The maximum size of the header of a record batch and of the one record in it."""
 
 _HEADER_BYTES: Final = 10
-"""The lengths of a header's name and value at most."""
+"""The maximum size of the lengths of a header's name and value."""
 
 
 def dead_letter_headers(
@@ -59,8 +59,8 @@ def dead_letter_headers(
 ) -> list[Header]:
     """Return the headers added to a dead letter.
 
-    The `__streams.errors.*` names and their text values are those of KIP-1034, so that tools made
-    for Kafka Streams read our dead letters too.
+    The `__streams.errors.*` names and their text values are those of KIP-1034, so that tools for
+    Kafka Streams can read our dead letters.
     """
     return [
         (EXCEPTION_HEADER, f"dedup.DeadLetter.{dead_letter.reason}".encode()),
@@ -73,7 +73,7 @@ def dead_letter_headers(
 
 
 class Record(Protocol):
-    """A record to be written."""
+    """A record to write."""
 
     @property
     def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's words, as are those below
@@ -84,7 +84,7 @@ class Record(Protocol):
 
 
 class LetterRecord(NamedTuple):
-    """A dead letter as it is written: the event, or what of it fits, and the headers of both."""
+    """A dead letter as written: the event, possibly truncated, and its headers with ours."""
 
     key: bytes | None
     value: bytes | None
@@ -98,11 +98,11 @@ def fitting(
     added: Sequence[Header],
     limit: int,
 ) -> LetterRecord:
-    """Return the dead letter of an event that came with these headers, `added` after them.
+    """Return the dead letter of an event with these headers, followed by `added`.
 
-    One that is larger than `limit` bytes as a record batch keeps an excerpt of its value, and a
-    header that says so. Its headers and its key share the same fate where they alone are too large.
-    `limit` must be at least `SMALLEST_LIMIT_BYTES`.
+    If it is larger than `limit` bytes as a record batch, its value is truncated and a header says
+    so. Its key is truncated, and its headers are dropped, if they alone are too large. `limit` must
+    be at least `SMALLEST_LIMIT_BYTES`.
     """
     whole = LetterRecord(key, value, [*headers, *added])
     if record_bytes(whole) <= limit:
@@ -143,5 +143,5 @@ def _headers_bytes(headers: Sequence[AnyHeader]) -> int:
 
 
 def _cut(text: bytes, most: int) -> bytes:
-    """Return the first bytes of a text in UTF-8, without a part of a character at the end."""
+    """Return the first bytes of a text in UTF-8, without an incomplete character at the end."""
     return text if len(text) <= most else text[:most].decode("utf-8", "ignore").encode()

@@ -157,7 +157,7 @@ class _Rows:
         op = event["op"]
         if op not in ("c", "u", "r", "d"):
             return DeadLetter(
-                Reason.UNKNOWN_ACTION, f"The op {op[:40]!r} is none of c, u, r and d."
+                Reason.UNKNOWN_ACTION, f"The op {op[:40]!r} is not one of c, u, r and d."
             )
         try:
             source = _PydanticSource.model_validate(event.get("source"))

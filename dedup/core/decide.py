@@ -45,7 +45,7 @@ _DELETE: Final = EventKind.DELETE
 
 @dataclass(frozen=True)
 class Rules(EventRules):
-    """All that a decision depends on beside the event, the known state and the clock.
+    """Everything that a decision depends on beside the event, the known state and the clock.
 
     An unknown action is taken as an update, unless the rules say that it is a dead letter.
     """
@@ -91,8 +91,8 @@ class _ProductFacts:
     def lacking(self) -> DeadLetter:
         return DeadLetter(
             Reason.PARTIAL_WITHOUT_STATE,
-            f"The event lacks {' and '.join(self.lacks)}, and nothing is known of product "
-            f"{self._event.product_id} to complete it from.",
+            f"The event lacks {' and '.join(self.lacks)}, and no state of product "
+            f"{self._event.product_id} is known to complete it from.",
         )
 
     def fingerprint(self, known_row: bytes | None) -> bytes | DeadLetter:
@@ -113,9 +113,9 @@ class _ProductFacts:
         return None if known is None else self._scheme.fingerprint(known)
 
     def _merged(self, known_row: bytes | None) -> NormalProduct | DeadLetter:
-        """Complete a product: over what is known, or over the defaults when nothing is.
+        """Complete a product from the known row, or from the defaults if nothing is known.
 
-        A created event describes a new product: what it lacks has the default, whatever is known.
+        A created event describes a new product: missing fields get the defaults, whatever is known.
         """
         event = self._event
         if event.action != "created" and known_row is not None:
@@ -132,5 +132,5 @@ def _with_known_action(event: Event | DeadLetter) -> Event | DeadLetter:
         return event
     return DeadLetter(
         Reason.UNKNOWN_ACTION,
-        f"The action {event.action[:40]!r} is none of {', '.join(ACTIONS)}.",
+        f"The action {event.action[:40]!r} is not one of {', '.join(ACTIONS)}.",
     )

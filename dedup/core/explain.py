@@ -1,4 +1,4 @@
-"""Why a decision is what it is, for people: a sentence, and the content fields compared."""
+"""Explains a decision: the reason as text, and the comparison of the content fields."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -17,9 +17,9 @@ Value = str | int | None
 
 
 class Comparison(NamedTuple):
-    """One content field: what was known, what the event says, in normal form.
+    """One content field: its value in the known state and in the event, both in normal form.
 
-    `counts` tells whether a difference in it makes a change (`DEDUP_CONTENT_FIELDS`).
+    `counts` is whether a difference makes the event a change (`DEDUP_CONTENT_FIELDS`).
     """
 
     field: str
@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A sentence that says why, and the comparison of every content field that was compared."""
+    """The reason for a decision, and the comparison of all content fields that were compared."""
 
     why: str
     comparisons: tuple[Comparison, ...]
@@ -47,7 +47,7 @@ class _Seen(NamedTuple):
 def explain(
     event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
 ) -> Explanation:
-    """Explain a decision on an event, given what was known of its product."""
+    """Explain a decision on an event, given the known state of its product."""
     if decision.dead_letter is not None:
         return Explanation(decision.dead_letter.message, ())
     if isinstance(event, DeadLetter):
@@ -65,7 +65,7 @@ def explain_on(
     at: Position,
     rules: EventRules,
 ) -> Explanation:
-    """Explain a decision on an event of any entity, given what was known of its row."""
+    """Explain a decision on an event of any entity, given the known state of its row."""
     if decision.dead_letter is not None:
         return Explanation(decision.dead_letter.message, ())
     if isinstance(said, DeadLetter):
@@ -90,7 +90,7 @@ def _explained(
 
 
 def instant(us: int) -> str | None:
-    """Return the text of a time in microseconds; None when it is not known."""
+    """Return a time in microseconds as text; None if it is not known."""
     try:
         return time_text(EPOCH + timedelta(microseconds=us))
     except OverflowError:  # NO_EVENT_TIME too
@@ -154,15 +154,15 @@ def _why(
         case Outcome.STALE if state is not None:
             return (
                 f"Its time {instant(seen.time or 0)} is older than "
-                f"{instant(state.event_time)}, the newest seen of this {seen.entity}."
+                f"{instant(state.event_time)}, the newest event time of this {seen.entity}."
             )
         case Outcome.REPLAYED if state is not None:
             return (
-                f"Offset {at.offset} of partition {at.partition} was applied already: the state "
-                f"is that of offset {state.offset}."
+                f"Offset {at.offset} of partition {at.partition} was already applied: the state "
+                f"includes all events up to offset {state.offset}."
             )
         case Outcome.TOMBSTONE:
-            return f"The {seen.entity} was known and is deleted by this event."
+            return f"This event deletes a known {seen.entity}."
         case Outcome.REFRESH if state is not None:
             return _why_refreshed(state, rules)
         case _:
@@ -176,14 +176,14 @@ def _why_changed(seen: _Seen, state: State | None, comparisons: tuple[Comparison
         return f"The {seen.entity} was deleted, and this event creates it again."
     names = [c.field for c in comparisons if c.differs and c.counts]
     if not names:
-        return "A record of it was emitted; what it was compared with is not known any more."
+        return "A record was emitted; the state before it is no longer known."
     return f"{listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
 
 
 def _why_refreshed(state: State, rules: EventRules) -> str:
     last = f"No content field differs, but the last emission, at {instant(state.emitted_at)}, is "
-    if rules.refresh_after_us is None:  # of a record that does not tell its rules
-        return f"{last}older than DEDUP_REFRESH_AFTER was then."
+    if rules.refresh_after_us is None:  # of a record without the rules it was made with
+        return f"{last}older than DEDUP_REFRESH_AFTER, as set at that time."
     return f"{last}older than DEDUP_REFRESH_AFTER={rules.refresh_after_us / 1_000_000:g} s."
 
 
@@ -191,7 +191,7 @@ def _why_duplicate(seen: _Seen, state: State | None, comparisons: tuple[Comparis
     if seen.deletes:
         if state is None:
             return f"Nothing is known of this {seen.entity}, so there is nothing to delete."
-        return f"The {seen.entity} is deleted already."
+        return f"The {seen.entity} is already deleted."
     names = [c.field for c in comparisons if c.counts]
     ignored = [c.field for c in comparisons if c.differs and not c.counts]
     be = "is" if len(names) == 1 else "are"

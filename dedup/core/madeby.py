@@ -1,8 +1,8 @@
-"""The rules a record of `src_products` was made with, as its headers tell them.
+"""The rules that a record of `src_products` was made with, from its headers.
 
-A record made by rules other than the default ones says so in the header `dedup.rules`: a JSON
-object of what differs. A fingerprint names its fields too, by a digest: that is how records written
-without the header are read. The size of the largest row is left out: it makes no record.
+If they differ from the defaults, the header `dedup.rules` contains the differences as a JSON
+object. A fingerprint also identifies its fields, by a digest: records without the header are read
+that way. The size limit of a row is not included: it affects no record that is written.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _CHOICES_KEPT: Final = 256
 
 
 class _Told(msgspec.Struct):
-    """What the header may say: see `Rules`."""
+    """The fields of the header; see `Rules`."""
 
     fields: list[str] | None = None
     order: Literal["event_time", "arrival"] = _DEFAULT.order
@@ -34,7 +34,7 @@ class _Told(msgspec.Struct):
 
 
 def rules_headers(rules: Rules) -> list[Header]:
-    """Return the header that tells the rules; none for the default ones."""
+    """Return the header for the rules; none for the default ones."""
     told: dict[str, Any] = {
         name: getattr(rules, name)
         for name in _TOLD
@@ -46,7 +46,7 @@ def rules_headers(rules: Rules) -> list[Header]:
 
 
 def rules_of_record(headers: Iterable[Header]) -> Rules:
-    """Return the rules a record was made with; what its headers do not tell has its default."""
+    """Return the rules of a record; those that its headers do not contain have their defaults."""
     found = dict(headers)
     fingerprint = found.get(FINGERPRINT_HEADER) or b""
     return _rules(found.get(RULES_HEADER) or b"{}", fingerprint[: 2 * SCHEME_BYTES])
@@ -56,13 +56,13 @@ def rules_of_record(headers: Iterable[Header]) -> Rules:
 def _rules(header: bytes, hex_of_scheme: bytes) -> Rules:
     try:
         told = msgspec.json.decode(header, type=_Told)
-    except (ValueError, RecursionError):  # somebody else's header of that name
+    except (ValueError, RecursionError):  # another program's header with that name
         told = _Told()
     try:
         scheme = scheme_of(bytes.fromhex(hex_of_scheme.decode()))
         if told.fields is not None:
             scheme = FingerprintScheme(told.fields)
-    except ValueError:  # fields that this version does not know, or no fingerprint
+    except ValueError:  # unknown fields, or no fingerprint
         scheme = None
     return Rules(
         scheme=scheme or _DEFAULT.scheme,

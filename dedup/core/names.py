@@ -1,7 +1,7 @@
-"""Addresses of brokers and names of topics and groups, as Kafka and its clients accept them.
+"""Validates broker addresses and names of topics and groups, as Kafka and its clients accept them.
 
-Each function returns the value in its plain form, or raises ValueError with what is wrong and what
-is accepted: the settings of worker, commands, sink and producer check by these.
+Each function returns the value in its normal form, or raises ValueError with the fault and what is
+accepted. The settings of worker, commands, sink and producer use them.
 """
 
 import re
@@ -39,12 +39,12 @@ def _broker(item: str) -> str:
         if ":" in rest:
             raise ValueError(f"write {item!r} as [address]:port if it is IPv6; {_BROKERS_EXPECTED}")
         if not host.isascii():
-            raise ValueError(f"{host!r} is not ASCII; write it as DNS has it (xn--...)")
+            raise ValueError(f"{host!r} is not ASCII; write it in its DNS form (xn--...)")
         if not _HOST.fullmatch(host):
-            raise ValueError(f"{host!r} is no name of a host; {_BROKERS_EXPECTED}")
+            raise ValueError(f"{host!r} is not a host name; {_BROKERS_EXPECTED}")
         port = rest if colon else None
     if port is not None and not (_PORT.fullmatch(port) and 0 < int(port) <= _MAX_PORT):
-        raise ValueError(f"{port!r} is no port, 1 to {_MAX_PORT}; {_BROKERS_EXPECTED}")
+        raise ValueError(f"{port!r} is not a port from 1 to {_MAX_PORT}; {_BROKERS_EXPECTED}")
     return item
 
 
@@ -52,7 +52,7 @@ def _check_ipv6(address: str) -> None:
     try:
         IPv6Address(address)
     except ValueError:
-        raise ValueError(f"[{address}] is no IPv6 address; {_BROKERS_EXPECTED}") from None
+        raise ValueError(f"[{address}] is not an IPv6 address; {_BROKERS_EXPECTED}") from None
 
 
 def topic_name(value: str) -> str:
@@ -60,7 +60,7 @@ def topic_name(value: str) -> str:
     expected = "expected up to 249 letters, digits, '.', '_' and '-'"
     _refuse_quotes(value, expected)
     if value in (".", ".."):
-        raise ValueError(f"Kafka has no topic of that name; {expected}")
+        raise ValueError(f"Kafka does not allow that name; {expected}")
     if not _TOPIC.fullmatch(value):
         raise ValueError(expected)
     return value

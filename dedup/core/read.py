@@ -48,12 +48,19 @@ def read_event(key: bytes | None, value: bytes | None) -> Event | DeadLetter:
 
     A null value with a product's key is a delete. It carries no event time of its own.
     """
+    return read_value(key, read_key(key), value)
+
+
+def read_value(
+    key: bytes | None, product_id: int | None, value: bytes | None
+) -> Event | DeadLetter:
+    """Read the value of a record whose key was read already, to a `product_id` by `read_key`."""
     if key is None:
         return DeadLetter(Reason.KEY_MISSING, "The record has no key; the product_id is expected.")
     if value is None:
-        return _read_null_value(key)
+        return _read_null_value(key, product_id)
     event = _read_plain(value) or _read_any(value)
-    if isinstance(event, Event) and key != b"%d" % event.product_id:
+    if isinstance(event, Event) and event.product_id != product_id:
         shown = key[:40].decode("utf-8", "backslashreplace")
         return DeadLetter(
             Reason.KEY_MISMATCH,
@@ -71,8 +78,7 @@ def read_key(key: bytes | None) -> int | None:
     return None
 
 
-def _read_null_value(key: bytes) -> Event | DeadLetter:
-    product_id = read_key(key)
+def _read_null_value(key: bytes, product_id: int | None) -> Event | DeadLetter:
     if product_id is not None:
         product = NormalProduct.unknown(product_id)
         return Event(product_id, _DELETED, None, None, None, product, False, None)

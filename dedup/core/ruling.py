@@ -1,22 +1,22 @@
-"""The rules of the decision: what one event means for what is known of its row.
+"""The rules of the decision: the outcome of an event, given the known state of its row.
 
 Pure and total. An event is seen by its time, its kind and the fingerprint of the row it makes;
 no field is known here. The rules, in order:
 
-1. A dead letter is none of these: who reads events says so before.
-2. An event of the state's own partition at or before the state's offset was applied already:
+1. An event that can't be read is a **dead letter**: that is decided where events are read.
+2. An event of the state's own partition at or before the state's offset was already applied:
    **replayed** - unless it is also newer than the state. Then the topic was recreated and its
-   offsets restarted: the event goes on, and the decision says `offset_regression`. Only one that
-   needs a known state to be complete does not: it may be a dead letter of before, read again.
+   offsets restarted: the rules below apply, and the decision has `offset_regression`. The exception
+   is an event that needs a known state to be complete: it may be an old dead letter, read again.
 3. In event-time order, an event older than the newest seen of its row is **stale**. Equal times:
    the later offset wins. A delete by null value carries no time and is never stale.
 4. A delete is a **tombstone** if the row is known and not deleted, else a **duplicate**. A deletion
-   marker stays for a while, so that a late event can't resurrect the row.
-5. Equal fingerprints: a **duplicate**, or a **refresh** when the last emission is long ago.
+   marker is kept for a while, so that a late event can't resurrect the row.
+5. Equal fingerprints: a **duplicate**, or a **refresh** if the last emission is too old.
 6. Everything else is a **change**.
 
-A row that the output topic does not take makes its event a dead letter: the broker would refuse it
-for ever, and with it everything after it.
+A row that is too large for the output topic makes its event a dead letter: the broker would always
+refuse it, and nothing after it could be processed.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
 
 class Outcome(StrEnum):
-    """What became of an event. The values are metric labels."""
+    """The outcome of an event. The values are metric labels."""
 
     CHANGE = "change"
     REFRESH = "refresh"
@@ -49,15 +49,15 @@ class Outcome(StrEnum):
 
 
 EMITTING: Final = frozenset({Outcome.CHANGE, Outcome.REFRESH, Outcome.TOMBSTONE})
-"""Outcomes that put a record on the output topic: the state's row, or null for a tombstone."""
+"""Outcomes that write a record to the output topic: the state's row, or null for a tombstone."""
 
 
 @dataclass(frozen=True)
 class EventRules:
     """What a decision depends on beside the event, the known state and the clock.
 
-    Times are in microseconds. `deleted_marker_us`: how long a deletion is remembered.
-    `largest_row_bytes`: the largest row the output topic takes; None: any.
+    Times are in microseconds. `deleted_marker_us`: how long a deletion marker is kept.
+    `largest_row_bytes`: the largest row that the output topic accepts; None: any.
     """
 
     order: Literal["event_time", "arrival"] = "event_time"
@@ -67,7 +67,7 @@ class EventRules:
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
-    """The partition and the offset of an event on the source topic."""
+    """The position of an event on the source topic."""
 
     partition: int
     offset: int
@@ -143,7 +143,7 @@ def rule(
             return _STALE
         time = newest
     if regression and facts.kind is EventKind.PARTIAL and facts.lacks:
-        # Applied once, it would have made the state as new as it is itself: it was a dead letter.
+        # Had it been applied, the state would be at least as new: it was a dead letter.
         return Decision(Outcome.DEAD_LETTER, dead_letter=facts.lacking())
     decision = _apply(facts, state, time, at, clock, rules)
     return replace(decision, offset_regression=True) if regression else decision
@@ -190,7 +190,7 @@ def _apply(
 def _row_too_large(size: int, limit: int) -> DeadLetter:
     return DeadLetter(
         Reason.ROW_TOO_LARGE,
-        f"The row has {size} bytes and the output topic takes {limit}. "
+        f"The row has {size} bytes, and the output topic accepts at most {limit}. "
         "Raise its max.message.bytes and replay the event.",
     )
 
@@ -199,7 +199,7 @@ def _delete(state: State | None, time: int | None, at: Position, clock: Processi
     if state is None:
         if time is None:
             return Decision(Outcome.DUPLICATE)
-        # Nothing to delete, but an older event may still be on its way.
+        # Nothing to delete, but an older event may still arrive.
         marker = State(NO_FINGERPRINT, time, at.partition, at.offset, clock.now_us, 1, None)
         return Decision(Outcome.DUPLICATE, marker)
     newest = state.event_time if time is None else time

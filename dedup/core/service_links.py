@@ -1,4 +1,4 @@
-"""Recognises variables that Kubernetes adds to a pod for each Service of its namespace."""
+"""Recognizes variables that Kubernetes adds to a pod for each Service of its namespace."""
 
 import re
 from collections import defaultdict
@@ -13,7 +13,7 @@ _ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://.*")
 
 
 def added_by_kubernetes(environ: Mapping[str, str], prefix: str) -> tuple[set[str], list[str]]:
-    """Return the variables that begin so and are of a Service, and a sentence for each Service."""
+    """Return the variables with a prefix that belong to Services, and an error for each Service."""
     services: dict[str, list[str]] = defaultdict(list)
     for name in sorted(environ):
         link = _LINK.fullmatch(name) if name.startswith(prefix) else None
@@ -21,7 +21,7 @@ def added_by_kubernetes(environ: Mapping[str, str], prefix: str) -> tuple[set[st
             continue
         services[link[1].lower().replace("_", "-")].append(name)
     sentences = [
-        f"{names[0]}={environ[names[0]]} is no setting: Kubernetes adds it"
+        f"{names[0]}={environ[names[0]]} is not a setting: Kubernetes adds it"
         f"{f' and {len(names) - 1} more' if len(names) > 1 else ''} for the Service {service}. Set "
         "enableServiceLinks: false in the pod's spec, or rename the Service."
         for service, names in services.items()

@@ -181,7 +181,7 @@ class WrappedReader:
             return None
         known = ", ".join(self._envelope.actions)
         shown = str(action)[:_LONGEST_SHOWN]
-        return DeadLetter(Reason.UNKNOWN_ACTION, f"The action {shown!r} is none of {known}.")
+        return DeadLetter(Reason.UNKNOWN_ACTION, f"The action {shown!r} is not one of {known}.")
 
     def _lacking(self, values: tuple[Any, ...]) -> tuple[str, ...]:
         fields = zip(self._entity.fields, values, strict=True)

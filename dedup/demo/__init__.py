@@ -1,1 +1,1 @@
-"""The demo: broker, events and worker on this machine, and an oracle that judges the result."""
+"""The demo: broker, events and worker on this machine, and an oracle that checks the result."""

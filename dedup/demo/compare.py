@@ -1,4 +1,4 @@
-"""Whether the worker did what the oracle says it must have done."""
+"""Compares the output of the worker with the oracle."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,22 +8,22 @@ from typing import Any, Final
 
 from dedup.demo.oracle import History, Oracle, differences
 
-JUDGED: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
-"""The outcomes the oracle knows. A replayed event is one that was read twice: no outcome."""
+COMPARED_OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
+"""The outcomes of the oracle. A replayed event was read twice, and is counted once already."""
 
 Record = tuple[bytes | None, bytes | None]
 """Key and value."""
 
 
 class Expectation:
-    """What must come of the produced events: the oracle, and the dead letters it found."""
+    """The expected output for the produced events: the oracle, and the dead letters it found."""
 
     def __init__(self) -> None:
         self.oracle = Oracle()
         self.dead_letters: Counter[Record] = Counter()
 
-    def see(self, record: Record) -> None:
-        """Take the next produced record."""
+    def add(self, record: Record) -> None:
+        """Add the next produced record."""
         before = self.oracle.outcomes["dead_letter"]
         self.oracle.feed([record])
         if self.oracle.outcomes["dead_letter"] > before:
@@ -32,7 +32,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class WorkerOutput:
-    """What the worker wrote: emitted event ids by product, the last rows, and the dead letters."""
+    """The output of the worker: emitted event ids by product, current rows, and dead letters."""
 
     emitted: History
     rows: Mapping[int, Mapping[str, Any]]
@@ -56,23 +56,23 @@ def read_output(states: Iterable[Any], dead_letters: Iterable[Any]) -> WorkerOut
     )
 
 
-def alive(history: History) -> int:
-    """Products whose last emission is no tombstone."""
+def count_products(history: History) -> int:
+    """Return the number of products whose last emission is not a tombstone."""
     return sum(ids[-1] is not None for ids in history.values() if ids)
 
 
 def disagreements(
     expected: Expectation, output: WorkerOutput, outcomes: Mapping[str, int]
 ) -> list[str]:
-    """Say where topics or counters differ from the oracle; empty when it agrees."""
+    """Return where topics or counters differ from the oracle; empty if they agree."""
     oracle = expected.oracle
     found = differences(oracle.emitted, output.emitted)
-    for name in JUDGED:
+    for name in COMPARED_OUTCOMES:
         want, have = oracle.outcomes[name], outcomes.get(name, 0)
         if want != have:
             found.append(f"outcome {name}: expected {want:,} events, the worker counted {have:,}")
     missing = (expected.dead_letters - output.dead_letters).total()
     extra = (output.dead_letters - expected.dead_letters).total()
     if missing or extra:
-        found.append(f"dead letters: {missing} missing, {extra} that nobody expected")
+        found.append(f"dead letters: {missing} missing, {extra} unexpected")
     return found

@@ -1,4 +1,4 @@
-"""The demo that goes on: one event every 1-3 seconds, and where to look meanwhile."""
+"""Continues the demo with one event every 1-3 seconds, and prints the addresses to look at."""
 
 import asyncio
 import random
@@ -18,8 +18,8 @@ _PAUSE_SECONDS: Final = (1.0, 3.0)
 _LOOK_EVERY_S: Final = 0.2
 
 
-def where_to_look(console: Console, settings: Settings, worker: DemoWorker) -> None:
-    """Say what runs and at which addresses."""
+def print_addresses(console: Console, settings: Settings, worker: DemoWorker) -> None:
+    """Print what is running, and its addresses."""
     topics = (
         f"{settings.KAFKA_PRODUCT_TOPIC} -> {settings.KAFKA_SRC_PRODUCTS_TOPIC}, "
         f"{settings.KAFKA_DLQ_TOPIC}"
@@ -31,19 +31,19 @@ def where_to_look(console: Console, settings: Settings, worker: DemoWorker) -> N
         "metrics": f"{worker.url}/metrics",
         "log": str(worker.log_path),
     }
-    console.print("\nBroker and worker go on, until Ctrl-C. Where to look:", highlight=False)
+    console.print("\nBroker and worker keep running until Ctrl-C. Where to look:", highlight=False)
     for name, place in places.items():
         console.print(f"  {name:<9} {place}", markup=False, highlight=False, soft_wrap=True)
     console.print()
 
 
-async def go_on(
+async def keep_producing(
     kafka: ProducerSettings,
     events: Iterator[GeneratedEvent],
     console: Console,
     check: Callable[[], None],
 ) -> None:
-    """Send an event every 1-3 s and say what it was, until cancelled; `check` may raise."""
+    """Send and print an event every 1-3 s until cancelled; `check` may raise."""
     loop = asyncio.get_running_loop()
     async with EventSender(kafka) as sender:
         for event in events:

@@ -1,7 +1,7 @@
-"""An independent judge of the worker: the rules once more, as a dictionary, for whole histories.
+"""An independent implementation of the rules, with a dictionary, for whole histories.
 
-Deliberately naive and deliberately without `dedup.core`: it shares no code with what it judges.
-It sees every event of a history in order and says which events must have been emitted, product by
+It is deliberately naive and does not use `dedup.core`: it shares no code with the worker it checks.
+It reads all events of a history in order, and returns which events must have been emitted for each
 product. The demo, the end-to-end tests and the chaos runs compare the topic with it.
 """
 
@@ -23,7 +23,7 @@ LONGEST_NAME: Final = 255
 
 
 class Oracle:
-    """Feed it records in the order of their partition; read `emitted` and `outcomes`."""
+    """Takes records in the order of their partition; the results are `emitted` and `outcomes`."""
 
     def __init__(self) -> None:
         self.emitted: History = defaultdict(list)
@@ -32,7 +32,7 @@ class Oracle:
         self._newest: dict[int, datetime] = {}
 
     def feed(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
-        """Take records as they stand on `products`: key and value."""
+        """Process records of `products`: key and value."""
         for key, value in records:
             try:
                 outcome = self._delete(int(key or b"")) if value is None else self._see(key, value)
@@ -76,7 +76,7 @@ class Oracle:
 
 
 def _checked(field: str, value: Any) -> Any:
-    """Return a value in a form that compares; raise if it breaks a limit of the products table."""
+    """Return a comparable value; raise if it exceeds a limit of the products table."""
     if field in ("price", "discount"):
         price = Decimal(str(0 if value is None and field == "discount" else value))
         if not 0 <= price < 10**8 or price != round(price, 2):
@@ -90,7 +90,7 @@ def _checked(field: str, value: Any) -> Any:
 
 
 def differences(expected: History, emitted: History) -> list[str]:
-    """Say for each product whose sequence of emissions differs, where it does."""
+    """Return the first difference of each product whose sequences of emissions differ."""
     found = []
     for product_id in sorted(expected.keys() | emitted.keys()):
         want, have = expected.get(product_id, []), emitted.get(product_id, [])

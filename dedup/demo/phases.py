@@ -1,4 +1,4 @@
-"""What the demo shows while it works, on stderr, and how long each phase took."""
+"""Shows the progress of the demo on stderr, and measures its phases."""
 
 import time
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _BAR_WIDTH: Final = 24
 
 
 class _Seconds(ProgressColumn):
-    """The time a phase has taken so far."""
+    """The time of a phase so far."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.elapsed or 0.0:5.1f} s")
 
 
 class Phase:
-    """One phase as it goes on: `show` says how far it is."""
+    """A running phase; `show` updates its progress."""
 
     def __init__(self, total: int, progress: Progress | None, name: str) -> None:
         self.note = ""
@@ -30,14 +30,14 @@ class Phase:
             self._task = progress.add_task(name, total=total, note="")
 
     def show(self, completed: int, note: str) -> None:
-        """Move the bar; the note stands beside it."""
+        """Move the bar, and show the note beside it."""
         self.note = note
         if self._progress is not None:
             self._progress.update(self._task, completed=completed, note=note)
 
 
 class Phases:
-    """A bar for each phase; where nothing can be animated, a line at its begin and its end."""
+    """A bar for each phase; without a terminal, a line at its start and one at its end."""
 
     def __init__(self, console: Console) -> None:
         self.seconds: dict[str, float] = {}
@@ -46,7 +46,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str, total: int) -> Iterator[Phase]:
-        """Show one phase while the block runs, and remember its time if it did not fail."""
+        """Show a phase while the block runs, and store its time unless it fails."""
         start = time.perf_counter()
         if self._animated:
             with self._bar() as progress:

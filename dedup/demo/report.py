@@ -1,4 +1,4 @@
-"""The demo's result on stdout: one table, a few rows, and the verdict."""
+"""Prints the result of the demo: counts, some rows, and whether the oracle agrees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dedup.demo.compare import Expectation, WorkerOutput, alive, disagreements
+from dedup.demo.compare import Expectation, WorkerOutput, count_products, disagreements
 from dedup.demo.worker import Counts
 
 _OUTCOMES: Final = (
@@ -22,7 +22,7 @@ _OUTCOMES: Final = (
     ("dead_letter", "dead letters"),
 )
 _HOW_THE_RATE_WAS_TAKEN: Final = (
-    "counted by the worker from the first to the last poll of its /metrics that saw news, "
+    "counted by the worker from the first to the last poll of its /metrics with new events, "
     "over the time between the two; polled every 20 ms."
 )
 _SHOWN_ROWS: Final = 6
@@ -31,20 +31,20 @@ _SHOWN_DISAGREEMENTS: Final = 5
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found out: what must be, what is, and the times."""
+    """The expected and the actual output, and the times."""
 
     events: int
     expected: Expectation
     output: WorkerOutput
     counts: Counts
     events_per_s: float | None
-    """None when they were too few to tell."""
+    """None if there were too few events to measure."""
 
     seconds: Mapping[str, float]
 
 
 def report(console: Console, findings: Findings) -> bool:
-    """Print the result; gives whether the oracle agrees."""
+    """Print the result; return whether the oracle agrees."""
     console.print("", _summary(findings), "")
     if findings.events_per_s is not None:
         _line(console, f"events/s: {_HOW_THE_RATE_WAS_TAKEN}")
@@ -94,7 +94,8 @@ def _summary(findings: Findings) -> Table:
     for reason, number in findings.counts.reasons.items():
         if number:
             table.add_row(f"    {reason}", f"{number:,}", "", "")
-    products, wanted = alive(findings.output.emitted), alive(findings.expected.oracle.emitted)
+    products = count_products(findings.output.emitted)
+    wanted = count_products(findings.expected.oracle.emitted)
     table.add_row("products left", f"{products:,}", f"{wanted:,}", "")
     rate = findings.events_per_s
     table.add_row("events/s", "too few" if rate is None else f"{rate:,.0f}", "", "")
@@ -119,7 +120,7 @@ def _rows(rows: Mapping[int, Mapping[str, Any]]) -> Table:
     for product_id, row in islice(sorted(rows.items()), _SHOWN_ROWS):
         table.add_row(
             str(product_id),
-            Text(row["product_name"]),  # brackets in a name are no markup
+            Text(row["product_name"]),  # brackets in a name are not markup
             row["price"],
             str(row["stock_quantity"]),
             row["discount"],

@@ -1,4 +1,4 @@
-"""The course of the demo: broker, events, worker, oracle, and an end that leaves nothing."""
+"""Runs the demo: broker, events, worker and oracle; leaves no process and no file."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from dedup.demo.compare import Expectation, WorkerOutput, read_output
-from dedup.demo.follow import go_on, where_to_look
+from dedup.demo.follow import keep_producing, print_addresses
 from dedup.demo.phases import Phases
 from dedup.demo.report import Findings, report
 from dedup.demo.topics import read_topic, wait_until_committed
@@ -34,7 +34,7 @@ from producer.settings import load_settings as load_producer_settings
 _EVENTS_APART: Final = timedelta(milliseconds=1)
 _POLL_S: Final = 0.02
 _MEASURABLE: Final = 1_000
-"""Events below which their rate says more of the time to wake up than of the work."""
+"""With fewer events, their rate would depend on the start of the worker, not on the work."""
 
 _STALLED_AFTER_S: Final = 60.0
 _COMMITTED_WITHIN_S: Final = 30.0
@@ -43,7 +43,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo is to do."""
+    """The options of a demo."""
 
     events: int
     products: int
@@ -52,31 +52,31 @@ class Plan:
 
 
 class _Rate:
-    """Events per second, from the first poll that saw any to the one that saw the last.
+    """Events per second, from the first poll with events to the last one with new events.
 
-    Those of the first poll are not counted: when they began nobody saw.
+    The events of the first poll are not counted: their start is unknown.
     """
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
         self._last = (0.0, 0)
 
-    def see(self, now: float, events: int) -> None:
-        """Take a poll."""
+    def add(self, now: float, events: int) -> None:
+        """Add a poll."""
         if events > self._last[1]:
             self._last = (now, events)
             self._first = self._first or self._last
 
     @property
     def per_second(self) -> float | None:
-        """None when too few events were counted between two polls to tell."""
+        """The rate; None if there were too few events to measure."""
         if self._first is None or self._last[1] - self._first[1] < _MEASURABLE:
             return None
         return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
 
 
 class Demo:
-    """One run. Whatever happens in it, `run` leaves no process and no file."""
+    """One run of the demo. Whatever happens, `run` leaves no process and no file."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -90,7 +90,7 @@ class Demo:
         self._live = False
 
     def run(self) -> bool:
-        """Do it; gives whether the oracle agreed.
+        """Run all phases; return whether the oracle agreed.
 
         Raises ExplainedError, and KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP.
         """
@@ -103,24 +103,24 @@ class Demo:
             self._broker = LocalKafka(data_dir=Path(directory) / "kafka")
             self._worker: DemoWorker | None = None
             try:
-                return self._course(Path(directory))
+                return self._run_phases(Path(directory))
             except (KafkaError, TimeoutError) as error:
-                raise DemoError(f"Kafka does not answer as it should: {error!r}") from error
+                raise DemoError(f"Kafka failed: {error!r}") from error
             finally:
-                self._end()
+                self._kill()
 
     def _event_time(self) -> datetime:
-        """Return the time of the next event: up to now in equal steps, later the real time.
+        """Return the time of the next event: equal steps up to now, then the current time.
 
-        Steps, from a whole second on: the generator's choices depend on the seconds it sees, so
-        only this way the same seed gives the same counts.
+        The steps start at a whole second: the choices of the generator depend on the seconds of
+        the times, so only then the same seed gives the same counts.
         """
         if self._live:
             return datetime.now(UTC)
         self._time += _EVENTS_APART
         return self._time
 
-    def _course(self, directory: Path) -> bool:
+    def _run_phases(self, directory: Path) -> bool:
         worker, settings, kafka = self._set_up(directory)
         agreed = True
         if self._plan.events:
@@ -134,11 +134,11 @@ class Demo:
         return agreed
 
     def _set_up(self, directory: Path) -> tuple[DemoWorker, Settings, ProducerSettings]:
-        """Start the broker and make the topics; the worker is not started yet."""
+        """Start the broker and create the topics; the worker is not started yet."""
         name = f"Kafka {kafka_version()}"
         fetched = cache_dir().exists()
         with self._phases.phase("Setting up", 2) as phase:
-            phase.show(0, name if fetched else f"fetching {name} (43 MB)")
+            phase.show(0, name if fetched else f"downloading {name} (43 MB)")
             self._broker.start()
             phase.show(1, "topics")
             servers = self._broker.bootstrap_servers
@@ -150,20 +150,20 @@ class Demo:
         return self._worker, settings, kafka
 
     def _produce(self, kafka: ProducerSettings) -> None:
-        """Send the events; the oracle sees each as it goes."""
+        """Send the events; each is added to the oracle too."""
 
-        def watched() -> Iterator[GeneratedEvent]:
+        def observed() -> Iterator[GeneratedEvent]:
             for event in islice(self._events, self._plan.events):
-                self._expected.see((event.key, event.value))
+                self._expected.add((event.key, event.value))
                 yield event
 
         with self._phases.phase("Producing", self._plan.events) as phase:
             asyncio.run(
-                produce(watched(), kafka, lambda sent: phase.show(sent, f"{sent:,} events"))
+                produce(observed(), kafka, lambda sent: phase.show(sent, f"{sent:,} events"))
             )
 
     def _start(self, worker: DemoWorker) -> None:
-        """Start the worker; return when its pages are there."""
+        """Start the worker; return when its web server answers."""
         with self._phases.phase("Starting worker", 1) as phase:
             phase.show(0, "faust -A dedup worker")
             worker.start()
@@ -172,12 +172,12 @@ class Demo:
                 return
 
     def _deduplicate(self, worker: DemoWorker, settings: Settings) -> Findings:
-        """Run the worker until everything is done, and read what it wrote."""
+        """Wait until the worker has done all events, and read its output."""
         with self._phases.phase("Deduplicating", self._plan.events) as phase:
             phase.show(0, "joining the group")
             rate = _Rate()
             for counts in self._polls(worker):
-                rate.see(time.perf_counter(), counts.events)
+                rate.add(time.perf_counter(), counts.events)
                 if counts.events:
                     phase.show(counts.events, f"{counts.events:,} events")
                 if counts.events >= self._plan.events:
@@ -200,7 +200,7 @@ class Demo:
         )
 
     def _polls(self, worker: DemoWorker) -> Iterator[Counts]:
-        """Return what the worker has counted, again and again; raise when it gets no further."""
+        """Return the counts of the worker repeatedly; raise if it makes no progress."""
         give_up, newest = time.monotonic() + _STALLED_AFTER_S, -1
         while True:
             self._check()
@@ -215,24 +215,26 @@ class Demo:
 
     def _follow(self, worker: DemoWorker, settings: Settings, kafka: ProducerSettings) -> None:
         self._live = True
-        where_to_look(self._out, settings, worker)
+        print_addresses(self._out, settings, worker)
         try:
-            asyncio.run(go_on(kafka, self._events, self._out, self._check))
+            asyncio.run(keep_producing(kafka, self._events, self._out, self._check))
         except KeyboardInterrupt:
             self._out.print("Stopping")
             worker.stop()
 
     def _check(self) -> None:
-        """Raise DemoError when broker or worker ended by themselves."""
+        """Raise DemoError if broker or worker exited."""
         if not self._broker.running:
-            raise DemoError(f"Kafka ended by itself. From its log:\n{self._broker.log_excerpt()}")
+            raise DemoError(
+                f"Kafka exited unexpectedly. From its log:\n{self._broker.log_excerpt()}"
+            )
         if self._worker is not None:
             self._worker.check()
 
-    def _end(self) -> None:
-        """Leave no process. Nothing has to be kept, so nothing is waited for."""
+    def _kill(self) -> None:
+        """Kill all processes. No data has to be kept, so there is no graceful shutdown."""
         for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave anything
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a process
         if self._worker is not None:
             self._worker.kill()
         self._broker.kill()
@@ -240,18 +242,21 @@ class Demo:
 
 
 async def _read(settings: Settings) -> WorkerOutput:
-    states = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC)
-    return read_output(states, await read_topic(settings, settings.KAFKA_DLQ_TOPIC))
+    states = await read_topic(
+        settings, settings.KAFKA_SRC_PRODUCTS_TOPIC, "KAFKA_SRC_PRODUCTS_TOPIC"
+    )
+    dead_letters = await read_topic(settings, settings.KAFKA_DLQ_TOPIC, "KAFKA_DLQ_TOPIC")
+    return read_output(states, dead_letters)
 
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Let SIGTERM, and a closed terminal, end the block as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP interrupt the block like Ctrl-C."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if before[number] is not signal.SIG_IGN:  # nohup
-            # asyncio.run() turns SIGINT, and only that, into an orderly end of its task.
+            # asyncio.run() cancels its task for SIGINT only.
             signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

@@ -1,33 +1,22 @@
-"""What is on the demo's topics, and how much of it the worker has committed."""
+"""Reads the topics of the demo, and waits for the worker's commits."""
 
 import asyncio
 from typing import Any, Final
 
-from aiokafka import TopicPartition
-
-from dedup.kafka.consumer import committed_consumer
-from dedup.kafka.offsets import committed_by
-from dedup.kafka.topic_reader import read_to
+from dedup.kafka.offsets import committed_offsets
+from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
-_FETCH_BYTES: Final = 8 * 1024 * 1024
-_LOOK_EVERY_S: Final = 0.05
+_POLL_S: Final = 0.1
 
 
-async def read_topic(settings: Settings, topic: str) -> list[Any]:
-    """Return all committed records that are on a topic now, each partition's in order.
+async def read_topic(settings: Settings, topic: str, setting: str) -> list[Any]:
+    """Return all committed records of the topic that a setting names, each partition's in order.
 
-    Raises TimeoutError when nothing more comes before the end is reached.
+    Raises ReadError.
     """
-    tps = [TopicPartition(topic, partition) for partition in range(settings.DEDUP_PARTITIONS)]
-    async with committed_consumer(
-        settings, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
-    ) as consumer:
-        consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
-        for tp in tps:
-            consumer.seek(tp, 0)
-        return [record async for _, found in read_to(consumer, ends) for record in found]
+    async with open_topic(settings, topic, setting) as reader:
+        return [record async for _, records in reader.read() for record in records]
 
 
 async def wait_until_committed(settings: Settings, within_s: float) -> None:
@@ -35,15 +24,12 @@ async def wait_until_committed(settings: Settings, within_s: float) -> None:
 
     Raises TimeoutError.
     """
-    source = settings.KAFKA_PRODUCT_TOPIC
-    tps = [TopicPartition(source, partition) for partition in range(settings.DEDUP_PARTITIONS)]
-    async with (
-        asyncio.timeout(within_s),
-        committed_consumer(settings, group_id=settings.DEDUP_APP_ID) as consumer,
-    ):
-        ends = await consumer.end_offsets(tps)
+    async with asyncio.timeout(within_s):
+        source = settings.KAFKA_PRODUCT_TOPIC
+        async with open_topic(settings, source, "KAFKA_PRODUCT_TOPIC") as reader:
+            ends = {partition: span.stop for partition, span in reader.spans.items()}
         while True:
-            committed = await committed_by(consumer, tps)
-            if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+            committed = await committed_offsets(settings, len(ends))
+            if all(committed.get(partition, 0) >= end for partition, end in ends.items()):
                 return
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""The demo's worker: its own process, as users run it, and what its pages tell."""
+"""The worker of the demo: a process of its own, and its metrics."""
 
 import os
 import signal
@@ -24,24 +24,24 @@ _LOG_ERRORS: Final = 5
 
 
 class DemoError(ExplainedError):
-    """The demo can't go on; the text is a sentence for people, perhaps with lines of a log."""
+    """The demo failed; the text may include lines of a log."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What the worker has counted so far: events by outcome, dead letters by reason."""
+    """The worker's counters: events by outcome, dead letters by reason."""
 
     outcomes: Mapping[str, int]
     reasons: Mapping[str, int]
 
     @property
     def events(self) -> int:
-        """Events of any outcome."""
+        """The number of all events."""
         return sum(self.outcomes.values())
 
 
 class DemoWorker:
-    """`faust -A dedup worker` with settings of the demo only, below a directory of the demo."""
+    """`faust -A dedup worker` with only the demo's settings, in a directory of the demo."""
 
     def __init__(self, bootstrap_servers: str, directory: Path) -> None:
         self.port = _USUAL_PORT if is_free(_USUAL_PORT) else free_port()
@@ -60,24 +60,26 @@ class DemoWorker:
         return f"http://{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Start the process; returns at once."""
+        """Start the process; return at once."""
         command = [sys.executable, "-m", "faust", "-A", "dedup", "worker"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "DEDUP_"))}
         self._process = spawn(command, self.log_path, kept | self.settings)
 
     def check(self) -> None:
-        """Raise DemoError if it ended: it never should by itself."""
+        """Raise DemoError if the process has exited."""
         code = None if self._process is None else self._process.poll()
         if code is not None:
-            raise DemoError(f"The worker ended by itself with exit code {code}.{self._log_end()}")
+            raise DemoError(
+                f"The worker exited unexpectedly with exit code {code}.{self._log_end()}"
+            )
 
     def counts(self) -> Counts | None:
-        """Read its metrics; None while it does not answer."""
+        """Return the counters; None while the worker does not answer."""
         try:
             self._page.request("GET", "/metrics")
             text = self._page.getresponse().read().decode()
         except (OSError, HTTPException):
-            self._page.close()  # the next request connects anew
+            self._page.close()  # the next request reconnects
             return None
         found: dict[str, dict[str, int]] = {
             "dedup_events_total": {},
@@ -91,7 +93,7 @@ class DemoWorker:
         return Counts(found["dedup_events_total"], found["dedup_dead_letters_total"])
 
     def stop(self) -> None:
-        """End it as an operator does, with SIGTERM. Raises DemoError unless it exits with 0."""
+        """Stop it with SIGTERM, as an operator does. Raises DemoError unless it exits with 0."""
         if self._process is None:
             return
         self.check()
@@ -100,26 +102,26 @@ class DemoWorker:
         try:
             code = self._process.wait(_END_WITHIN_S)
         except subprocess.TimeoutExpired:
-            message = f"The worker did not end within {_END_WITHIN_S:.0f} s of SIGTERM."
+            message = f"The worker did not exit within {_END_WITHIN_S:.0f} s of SIGTERM."
             raise DemoError(f"{message}{self._log_end()}") from None
         self._process = None
         if code != 0:
-            raise DemoError(f"The worker ended with exit code {code} on SIGTERM.{self._log_end()}")
+            raise DemoError(f"The worker exited with {code} on SIGTERM.{self._log_end()}")
 
     def kill(self) -> None:
-        """End it at once, if it runs."""
+        """Kill it if it is running."""
         self._page.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def stalled(self, seconds: float) -> DemoError:
-        """Make the error of a worker that does nothing."""
-        return DemoError(f"The worker has got no further for {seconds:.0f} s.{self._log_end()}")
+        """Return the error for a worker that makes no progress."""
+        return DemoError(f"The worker has made no progress for {seconds:.0f} s.{self._log_end()}")
 
     def _log_end(self) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()
         earlier, last = lines[:-_LOG_LINES], lines[-_LOG_LINES:]
-        # The end of an orderly shutdown would push the reason for it out of sight.
+        # The last lines are those of the shutdown; its reason may be before them.
         errors = [line for line in earlier if " CRITICAL " in line or " ERROR " in line]
         return "\n".join([" Its last log lines:", *errors[:_LOG_ERRORS], *last])

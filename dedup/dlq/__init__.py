@@ -1,1 +1,1 @@
-"""Dead letters: what one says, where they stand, how they are chosen, corrected and sent again."""
+"""Dead letters: reading them, selecting some, correcting and re-submitting their events."""

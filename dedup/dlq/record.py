@@ -1,4 +1,4 @@
-"""A dead letter as it stands on the topic, and what its headers say. Pure."""
+"""A record of the dead-letter topic, and what its headers say. Pure."""
 
 import base64
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from dedup.core.deadletter import (
     AnyHeader,
     Header,
 )
+from dedup.core.decide import Position
 from dedup.core.event import EPOCH
 from dedup.core.printable import printable
 
@@ -22,24 +23,24 @@ _REPLAYED_HEADER: Final = "dedup.replayed.position"
 
 
 def replayed_headers(letter: "DeadLetterRecord") -> list[Header]:
-    """Return the headers of the record that marks a letter as re-submitted.
+    """Return the headers of the record that marks a dead letter as re-submitted.
 
-    It has neither key nor value and stands on the letter's own partition, so it stays as long.
+    It has neither key nor value, and the partition of the dead letter, so it is retained as long.
     """
     return [(_REPLAYED_HEADER, letter.position.encode())]
 
 
-def replayed_position(headers: Sequence[AnyHeader]) -> tuple[int, int] | None:
-    """Return partition and offset of the letter that a record marks; None: it is no such record."""
+def replayed_position(headers: Sequence[AnyHeader]) -> Position | None:
+    """Return the position of the dead letter that a record marks; None if it is not a mark."""
     found = dict(headers).get(_REPLAYED_HEADER) if len(headers) == 1 else None
     partition, _, offset = (found or b"").partition(b":")
     sane = partition.isdigit() and offset.isdigit() and len(found or b"") <= 2 * _MAX_DIGITS
-    return (int(partition), int(offset)) if sane else None
+    return Position(int(partition), int(offset)) if sane else None
 
 
 @dataclass(frozen=True)
 class DeadLetterRecord:
-    """A record of the dead-letter topic. Records of strangers lack our headers."""
+    """A record of the dead-letter topic. Records of other programs lack the worker's headers."""
 
     partition: int
     offset: int
@@ -48,31 +49,36 @@ class DeadLetterRecord:
     value: bytes | None
     headers: tuple[AnyHeader, ...]
     replayed_ms: int | None = None
-    """When it was re-submitted last, as far as the topic has been read."""
+    """When it was last re-submitted, as far as the topic has been read."""
+
+    @property
+    def at(self) -> Position:
+        """Its partition and offset."""
+        return Position(self.partition, self.offset)
 
     @property
     def position(self) -> str:
-        """Where it stands, as `dedup dlq` takes it: PARTITION:OFFSET."""
+        """Its position as `dedup dlq` takes it: PARTITION:OFFSET."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def time(self) -> str:
-        """When it was put there, ISO 8601 in UTC."""
+        """When it was written, ISO 8601 in UTC."""
         return _time(self.timestamp_ms)
 
     @property
     def replayed(self) -> str | None:
-        """When it was re-submitted, ISO 8601 in UTC; None: it was not, as far as is known."""
+        """When it was re-submitted, ISO 8601 in UTC; None if it was not, as far as is known."""
         return None if self.replayed_ms is None else _time(self.replayed_ms)
 
     @property
     def reason(self) -> str:
-        """Why the event could not be applied; empty when it does not say."""
+        """Why the event could not be applied; empty if the record does not say."""
         return self._text("dedup.errors.reason")
 
     @property
     def message(self) -> str:
-        """The reason in a sentence."""
+        """The reason as text."""
         return self._text("__streams.errors.message")
 
     @property
@@ -92,9 +98,9 @@ class DeadLetterRecord:
 
     @property
     def original_headers(self) -> list[AnyHeader]:
-        """The headers the event came with: all before those that the worker appended.
+        """The headers of the event: all before those that the worker appended.
 
-        An event that is a dead letter a second time may have come with headers of the same names.
+        An event that is a dead letter for the second time may bring headers of the same names.
         """
         names = [name for name, _ in self.headers]
         appended = len(names)
@@ -102,25 +108,25 @@ class DeadLetterRecord:
             appended -= 1
             if names[appended] == EXCEPTION_HEADER:
                 return list(self.headers[:appended])
-        return list(self.headers)  # a stranger's: none of them is known to be the worker's
+        return list(self.headers)  # of another program: none is known to be the worker's
 
     @property
     def truncated(self) -> frozenset[str]:
-        """What of the event is not all there: key, value, headers."""
+        """The truncated parts of the event: key, value, headers."""
         return frozenset(filter(None, self._text(TRUNCATED_HEADER).split(",")))
 
     @property
     def value_size(self) -> int:
-        """The bytes of the event's value, also where only the first of them are there."""
+        """The size of the event's value in bytes, before it was truncated."""
         size = self._number(VALUE_SIZE_HEADER) if "value" in self.truncated else None
         return len(self.value or b"") if size is None else size
 
     def without_value(self) -> "DeadLetterRecord":
-        """Return it without the bytes of the event, which may be many."""
+        """Return it without the value of the event, which may be large."""
         return replace(self, value=None)
 
     def summary(self) -> dict[str, Any]:
-        """Return what `dedup dlq list --json` prints of it."""
+        """Return what `dedup dlq list --json` prints."""
         return {
             "partition": self.partition,
             "offset": self.offset,
@@ -138,7 +144,7 @@ class DeadLetterRecord:
         }
 
     def details(self) -> dict[str, Any]:
-        """Return what `dedup dlq show --json` prints of it: the bytes too, text where they are."""
+        """Return what `dedup dlq show --json` prints: bytes as text and in base64 too."""
         return self.summary() | {
             "headers": [
                 [printable(name.encode()), None if value is None else printable(value)]
@@ -150,7 +156,7 @@ class DeadLetterRecord:
         }
 
     def _text(self, name: str) -> str:
-        # Of the worker's own where there are any: the event may have come with that name too.
+        # From the worker's headers if there are any: the event may bring the same names.
         own = self.headers[len(self.original_headers) :] or self.headers
         found = [value for header, value in own if header == name]
         return printable(found[-1] or b"") if found else ""
@@ -164,7 +170,7 @@ class DeadLetterRecord:
 def _time(timestamp_ms: int) -> str:
     try:
         moment = EPOCH + timedelta(milliseconds=timestamp_ms)
-    except OverflowError:  # whoever writes a record chooses its time
+    except OverflowError:  # a producer may choose any time
         return f"{timestamp_ms} ms"
     return moment.isoformat(timespec="milliseconds")
 

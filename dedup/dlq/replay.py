@@ -1,9 +1,9 @@
 """Re-submits dead letters to `products`, and marks them as re-submitted in the same transaction.
 
-A mark is a record on the dead-letter topic (see `letter.replayed_headers`). Event and mark
-are committed together: a replay that is killed has sent an event and marked its letter, or neither.
-The transactional id is one for all: whoever replays next ends what another replay has under way,
-and reads the marks only then, so no letter is sent by two.
+A mark is a record on the dead-letter topic (see `record.replayed_headers`). Event and mark are
+committed together: a replay that is killed has written both, or neither. All replays use the same
+transactional id: a new replay fences the one before it, and reads the marks only then, so no dead
+letter is re-submitted by two replays.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ ACKNOWLEDGE_WITHIN_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 5.0
 
 _TRANSACTION_TIMEOUT_MS: Final = 40_000
-"""Readers of committed records wait so long at most for what a killed replay had begun."""
+"""How long the open transaction of a killed replay may hold back readers of committed records."""
 
 _ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024  # the broker decides what is too large
 _MOST_AT_ONCE: Final = 500
@@ -38,9 +38,9 @@ _MOST_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Resubmission:
-    """An event for `products`, and the letter it comes from."""
+    """An event for `products`, and its dead letter."""
 
-    letter: DeadLetterRecord
+    dead_letter: DeadLetterRecord
     key: bytes | None
     value: bytes | None
     headers: Sequence[AnyHeader]
@@ -48,7 +48,7 @@ class Resubmission:
 
 
 class Replayer:
-    """Sends events and marks. `replaying` makes one."""
+    """Sends events and marks. `open_replayer` creates one."""
 
     def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class Replayer:
     async def send(self, events: AsyncIterable[Resubmission]) -> int:
         """Append events to `products`; return how many once all are durable and marked.
 
-        Raises ReadError; the sentence says how many were re-submitted before.
+        Raises ReadError; its text says how many were re-submitted before.
         """
         portion: list[Resubmission] = []
         size = 0
@@ -77,9 +77,10 @@ class Replayer:
         try:
             async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S), _transaction(self._producer):
                 await asyncio.gather(*[await self._append(event) for event in portion])
-                await asyncio.gather(*[await self._mark(event.letter) for event in portion])
+                await asyncio.gather(*[await self._mark(event.dead_letter) for event in portion])
         except ProducerFenced as error:
-            raise self._failed("another `dedup dlq replay` has begun and goes on alone.") from error
+            why = "another `dedup dlq replay` has begun and fenced this one."
+            raise self._failed(why) from error
         except KafkaError as error:
             raise self._failed(refusal(error, self._settings, permission="WRITE")) from error
         except TimeoutError as error:
@@ -106,14 +107,14 @@ class Replayer:
 
 
 @asynccontextmanager
-async def replaying(settings: Settings) -> AsyncIterator[Replayer]:
-    """Begin to replay; what another replay had under way is aborted. Raises KafkaError.
+async def open_replayer(settings: Settings) -> AsyncIterator[Replayer]:
+    """Start a replay; the open transaction of another replay is aborted. Raises KafkaError.
 
-    When the block has ended well, readers of committed records see what it sent.
+    After a block without error, readers of committed records see what it sent.
     """
     async with _started(settings) as producer:
         yield Replayer(settings, producer)
-    async with _started(settings):  # it waits until the brokers have written the last commit
+    async with _started(settings):  # starting waits until the brokers have written the last commit
         pass
 
 
@@ -125,7 +126,7 @@ async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         transactional_id=replay_id(settings),
         transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         acks="all",
-        compression_type="gzip",  # an event may have been within its topic's limit only compressed
+        compression_type="gzip",  # the event may fit its topic's limit only when compressed
         max_request_size=_ANY_REQUEST_BYTES,
     )
     try:
@@ -141,12 +142,12 @@ async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 @asynccontextmanager
 async def _transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
-    """Commit what the block sends; abort it, in bounded time, when the block does not end well."""
+    """Commit what the block sends; if it fails, abort, in bounded time."""
     await producer.begin_transaction()
     try:
         yield
         await producer.commit_transaction()
-    except ProducerFenced:  # whoever fenced this one has aborted it
+    except ProducerFenced:  # the replay that fenced this one has aborted it
         raise
     except BaseException:
         with suppress(TimeoutError, KafkaError):

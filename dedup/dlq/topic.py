@@ -1,55 +1,56 @@
-"""Reads the dead-letter topic: all of it as it stands now, or chosen stretches."""
+"""Reads the dead-letter topic: all of it as it is now, or some spans of offsets."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from dedup.core.decide import Position
 from dedup.dlq.record import DeadLetterRecord, replayed_position
 from dedup.kafka.topic_reader import ReadError, Spans, TopicReader, open_topic
 from dedup.settings import Settings
 
 DlqError = ReadError
-"""The dead letters can't be read or re-submitted; the text is a sentence."""
+"""Dead letters can't be read or re-submitted; the text explains why."""
 
 
 class DeadLetters:
-    """The dead-letter topic, open for reading. `open_dead_letters` makes one."""
+    """The dead-letter topic, open for reading. `open_dead_letters` creates one."""
 
     def __init__(self, reader: TopicReader) -> None:
         self._reader = reader
-        self.replayed: dict[tuple[int, int], int] = {}
-        """When letters were re-submitted, by partition and offset: of those marks that were read.
+        self.replayed: dict[Position, int] = {}
+        """When dead letters were re-submitted, by position, from the marks read so far.
 
-        The mark of a letter stands after it on the same partition.
+        The mark of a dead letter follows it on the same partition.
         """
 
     @property
     def spans(self) -> Spans:
-        """What stood on the topic when it was opened."""
+        """The offsets on the topic when it was opened."""
         return self._reader.spans
 
     async def read(self, spans: Spans | None = None) -> AsyncIterator[DeadLetterRecord]:
-        """Return the letters in these spans, by default all: see `TopicReader.read`.
+        """Return the dead letters in these spans, by default all: see `TopicReader.read`.
 
-        Marks of letters that were re-submitted are no letters: `replayed` has them once read.
+        Replay marks are not returned: `replayed` has them once they are read.
         """
         async for _, records in self._reader.read(spans):
             for record in records:
                 position = replayed_position(record.headers)
                 if position is None:
-                    yield _letter(record)
+                    yield _dead_letter(record)
                 else:
                     self.replayed[position] = record.timestamp
 
     def marked(self, letter: DeadLetterRecord) -> DeadLetterRecord:
-        """Return a letter with what is known by now of its having been re-submitted."""
-        return replace(letter, replayed_ms=self.replayed.get((letter.partition, letter.offset)))
+        """Return a dead letter with the time it was re-submitted, if its mark was read."""
+        return replace(letter, replayed_ms=self.replayed.get(letter.at))
 
 
 @asynccontextmanager
 async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
-    """Open the dead-letter topic. Raises DlqError; so does what Kafka refuses inside the block."""
+    """Open the dead-letter topic. Raises DlqError, also for Kafka errors inside the block."""
     topic = settings.KAFKA_DLQ_TOPIC
     permissions = (
         f", and to replay also to write {topic} and {settings.KAFKA_PRODUCT_TOPIC} with the "
@@ -60,11 +61,11 @@ async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
 
 
 def replay_id(settings: Settings) -> str:
-    """Return the transactional id of replays: whoever uses it next ends what is under way."""
+    """Return the transactional id of replays: a new replay fences the one before it."""
     return f"{settings.DEDUP_APP_ID}-dlq-replay"
 
 
-def _letter(record: Any) -> DeadLetterRecord:
+def _dead_letter(record: Any) -> DeadLetterRecord:
     return DeadLetterRecord(
         partition=record.partition,
         offset=record.offset,

@@ -1,1 +1,1 @@
-"""What is known of products, rows and decisions, from the topics, judged again by the core."""
+"""Reads products, rows and decisions back from the topics; decisions are recomputed by the core."""

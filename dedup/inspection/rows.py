@@ -1,4 +1,4 @@
-"""The records of `src_products` as they come."""
+"""The records of `src_products` as they are written."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -11,7 +11,7 @@ from dedup.settings import Settings
 async def rows(
     settings: Settings, *, from_beginning: bool, until_end: bool, ready: Callable[[], None]
 ) -> AsyncGenerator[Any, None]:
-    """Return the records from now on, or all that stand on the topic too. Raises ReadError."""
+    """Return the records from now on, or all that are on the topic too. Raises ReadError."""
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
         ready()
@@ -23,12 +23,12 @@ async def rows(
                 yield record
 
 
-def row_as_line(record: Any) -> str:
-    """Return key and value of a record with a tab between, as Kafka's console consumer does."""
-    return f"{_shown(record.key)}\t{_shown(record.value)}"
+def row_line(record: Any) -> str:
+    """Return key and value of a record separated by a tab, as Kafka's console consumer does."""
+    return f"{_text(record.key)}\t{_text(record.value)}"
 
 
-def row_as_json(record: Any) -> dict[str, Any]:
+def row_json(record: Any) -> dict[str, Any]:
     """Return what `dedup tail --rows --json` prints of a record."""
     return {
         "partition": record.partition,
@@ -40,5 +40,5 @@ def row_as_json(record: Any) -> dict[str, Any]:
     }
 
 
-def _shown(data: bytes | None) -> str:
+def _text(data: bytes | None) -> str:
     return "null" if data is None else printable(data)

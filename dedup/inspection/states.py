@@ -1,4 +1,4 @@
-"""Known states of products for a command: in RocksDB in a temporary directory, or in memory."""
+"""The known states of products while a command runs: in memory, or in RocksDB on disk."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ class States(Protocol):
     """States by partition and product_id."""
 
     def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
-        """Return the states of those products that are known."""
+        """Return the states of the known products."""
 
     def write(self, partition: int, states: Mapping[int, State]) -> None:
-        """Keep states."""
+        """Store states."""
 
 
 class StatesInMemory:
-    """States in a dictionary; with `only` those of one product."""
+    """States in a dictionary; `only` limits them to one product."""
 
     def __init__(self, only: int | None = None) -> None:
         self._only = only
@@ -43,7 +43,7 @@ class StatesInMemory:
 
 
 class StatesOnDisk:
-    """States in a database per partition: many products take no more memory than few."""
+    """States in a database per partition: memory does not grow with the products."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -59,12 +59,12 @@ class StatesOnDisk:
         self._store(partition).write(states, next_offset=None, now_us=0)
 
     def items(self, partition: int) -> Iterator[tuple[int, State]]:
-        """Return the states of a partition by product_id, deleted ones included."""
+        """Return the states of a partition by product_id, including deleted products."""
         return self._store(partition).items()
 
     @property
     def partitions(self) -> Sequence[int]:
-        """Partitions of which anything was read or written."""
+        """The partitions of which states were read or written."""
         return sorted(self._stores)
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class StatesOnDisk:
 
 @contextmanager
 def states_on_disk() -> Iterator[StatesOnDisk]:
-    """Make states in a temporary directory that goes with the block."""
+    """Create states in a temporary directory, which is removed after the block."""
     with TemporaryDirectory(prefix="dedup-") as directory:
         states = StatesOnDisk(Path(directory))
         try:
@@ -92,9 +92,9 @@ def states_on_disk() -> Iterator[StatesOnDisk]:
 def state_of_record(
     record: Any, scheme: FingerprintScheme, known: State | None
 ) -> tuple[int, State] | None:
-    """Read a record of `src_products`; None when it is no product row.
+    """Return product_id and state of a record of `src_products`; None if it is not a product row.
 
-    One that names no event time, such as Flink's tombstone, has the time known before.
+    A record without an event time, such as Flink's tombstone, keeps the time of the state before.
     """
     product_id = read_output_key(record.key)
     state = state_from_record(record.value, record.headers, record.timestamp, scheme)
@@ -103,8 +103,11 @@ def state_of_record(
     return product_id, with_known_time(state, known)
 
 
-class Read(NamedTuple):
-    """A record of `src_products`: its product and state (None: it is no row), the state before."""
+class StateRecord(NamedTuple):
+    """A record of `src_products`, its product and state, and the state before.
+
+    Product and state are None if the record is not a product row.
+    """
 
     partition: int
     record: Any
@@ -115,8 +118,8 @@ class Read(NamedTuple):
 
 async def read_states(
     reader: TopicReader, states: States, scheme: FingerprintScheme, spans: Spans | None = None
-) -> AsyncIterator[list[Read]]:
-    """Read `src_products` in runs of one partition, and keep the states."""
+) -> AsyncIterator[list[StateRecord]]:
+    """Read `src_products` in batches of one partition, and store the states."""
     async for partition, records in reader.read(spans):
         ids = {i for i in (read_output_key(record.key) for record in records) if i is not None}
         known = states.read(partition, list(ids))
@@ -126,14 +129,16 @@ async def read_states(
             product_id, state = state_of_record(record, scheme, before) or (None, None)
             if product_id is not None and state is not None:
                 known[product_id] = state
-            reads.append(Read(partition, record, product_id, state, before))
+            reads.append(StateRecord(partition, record, product_id, state, before))
         states.write(partition, known)
         yield reads
 
 
-async def load(reader: TopicReader, states: States, scheme: FingerprintScheme) -> list[Read]:
-    """Read the states that stand on `src_products`; return the newest record of each partition."""
-    newest: dict[int, Read] = {}
+async def load_states(
+    reader: TopicReader, states: States, scheme: FingerprintScheme
+) -> list[StateRecord]:
+    """Read all states from `src_products`; return the newest record of each partition."""
+    newest: dict[int, StateRecord] = {}
     async for reads in read_states(reader, states, scheme):
         newest |= {read.partition: read for read in reads if read.state is not None}
     return list(newest.values())

@@ -1,4 +1,4 @@
-"""What all of `products` comes to: the views that the Flink job offers, with right numbers."""
+"""Counts the events on `products` by outcome: the views of the Flink job, with correct numbers."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Any
 
 from dedup.core.decide import EMITTING, Outcome
 from dedup.core.row import readable_row
-from dedup.inspection.gathering import gathered
+from dedup.inspection.decided_events import decide_records
+from dedup.inspection.recorded_output import open_recorded_output
+from dedup.inspection.resolver import DecisionResolver
 from dedup.inspection.states import StatesOnDisk, states_on_disk
-from dedup.inspection.telling import Teller
-from dedup.inspection.verdicts import judge
 from dedup.kafka.topic_reader import open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
@@ -20,17 +20,17 @@ from dedup.settings import Settings
 
 @dataclass(frozen=True)
 class Statistics:
-    """The events on `products` as they are decided on, and what `src_products` holds.
+    """The events on `products` by outcome, and the rows on `src_products`.
 
-    `complete`: `products` still has its first event in every partition. `states` are the first
-    rows by partition and product_id. `notes`: in what the settings are not those of the records.
+    `complete`: `products` still has its first event in every partition. `rows` are the first rows
+    by partition and product_id. `notes`: how the settings differ from those of the newest record.
     """
 
     outcomes: Counter[Outcome]
     unique_products: int
     complete: bool
-    products: int
-    states: list[dict[str, Any]]
+    current_products: int
+    rows: list[dict[str, Any]]
     notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -48,19 +48,19 @@ class Statistics:
             "raw_versus_deduplicated": {
                 "raw_events": total,
                 "deduplicated": sum(self.outcomes[outcome] for outcome in EMITTING),
-                "current_products": self.products,
+                "current_products": self.current_products,
             },
-            "current_product_state": self.states,
+            "current_product_state": self.rows,
             "notes": self.notes,
         }
 
 
 async def statistics(settings: Settings, limit: int) -> Statistics:
-    """Read the topics as they stand now. Raises ReadError and TopicError."""
+    """Read the topics as they are now. Raises ReadError and TopicError."""
     rules = rules_of(settings, await check_topics(settings))
     with states_on_disk() as decided, states_on_disk() as current:
-        async with gathered(settings, rules, current) as found:
-            outcomes, complete = await _decide(settings, decided, found.teller)
+        async with open_recorded_output(settings, rules, current) as output:
+            outcomes, complete = await _count(settings, decided, output.resolver)
         ids = merge(*((i for i, _ in decided.items(p)) for p in decided.partitions))
         unique = sum(1 for _ in groupby(ids))
         products = sum(
@@ -69,16 +69,17 @@ async def statistics(settings: Settings, limit: int) -> Statistics:
             for _, state in current.items(partition)
         )
         rows = _first_rows(current, limit)
-        return Statistics(outcomes, unique, complete, products, rows, found.notes)
+        return Statistics(outcomes, unique, complete, products, rows, output.notes)
 
 
-async def _decide(
-    settings: Settings, states: StatesOnDisk, teller: Teller
+async def _count(
+    settings: Settings, states: StatesOnDisk, resolver: DecisionResolver
 ) -> tuple[Counter[Outcome], bool]:
     outcomes: Counter[Outcome] = Counter()
     async with open_topic(settings, settings.KAFKA_PRODUCT_TOPIC, "KAFKA_PRODUCT_TOPIC") as events:
         async for partition, records in events.read():
-            outcomes.update(v.decision.outcome for v in judge(records, partition, states, teller))
+            events_decided = decide_records(records, partition, states, resolver)
+            outcomes.update(each.decision.outcome for each in events_decided)
         return outcomes, all(span.start == 0 for span in events.spans.values())
 
 

@@ -16,12 +16,14 @@ async def close_producer(producer: AIOKafkaProducer, within_s: float | None = No
     limit of its own, `CLOSE_WITHIN_S` holds.
     """
     within_s = CLOSE_WITHIN_S if within_s is None else within_s
+    sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way to give up
     try:
         async with timeout(within_s):
             await producer.stop()
     except (TimeoutError, KafkaError):
-        sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way to give up
         if sender is not None:
             sender.cancel()
             await wait((sender,), timeout=within_s)
         await producer.client.close()
+    if sender is not None and sender.done() and not sender.cancelled():
+        sender.exception()  # retrieved: asyncio would log it, and what failed has been reported

@@ -1,8 +1,8 @@
 """How long records have waited: by what was seen of their partition, and by their timestamps.
 
-A timestamp is what a producer says. It can be 0 or -1, lie in the future, be in microseconds or
-seconds, or be that of a record copied from elsewhere days ago. So it is believed only where nothing
-that was seen tells better, and only as far as it can be true.
+A timestamp is set by a producer. It can be 0 or -1, be in the future, be in microseconds or
+seconds, or be that of a record copied from elsewhere days ago. So it is used only where nothing
+better was observed, and only within plausible bounds.
 """
 
 from collections import deque
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 BELIEVED_S: Final = 7 * 86_400.0
-"""The oldest age that a timestamp is believed: brokers keep records for as long by default."""
+"""The highest plausible age by a timestamp: brokers keep records for as long by default."""
 
 CLOCKS_DIFFER_S: Final = 60.0
-"""How far in the future a timestamp may lie, as of a producer whose clock is ahead."""
+"""How far in the future a timestamp may be, as of a producer whose clock is ahead."""
 
 ENDS_KEPT: Final = 1_024
 
@@ -34,7 +34,7 @@ class _Seen:
 
 
 class Arrivals:
-    """When the ends of a partition were seen: between which times a record must have come.
+    """When the ends of a partition were seen: these bound the time at which a record was appended.
 
     Times are of a monotonic clock.
     """
@@ -57,8 +57,8 @@ class Arrivals:
     def waited(self, offset: int, now_s: float) -> tuple[float, float | None]:
         """Return how long the record at an offset has been there at least and at most.
 
-        None: it may have been there before anything was seen. Ends before the offset are forgotten
-        but for the last: call this with offsets that grow.
+        None: it may have been there before anything was seen. Ends before the offset are dropped
+        but for the last: call this with growing offsets.
         """
         seen = self._seen
         while len(seen) > 1 and seen[1].end <= offset:

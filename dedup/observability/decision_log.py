@@ -1,11 +1,11 @@
-"""The last decisions of a worker, recomputed when somebody asks.
+"""The last decisions of a worker, recomputed on request.
 
-Kept are the last batches as they came, with the states before them: a reference for each batch, and
-nothing for each event. To tell the decisions on a product, its records are picked from those
-batches and decided on once more - the decision is pure, so it is the same one.
+It keeps the last batches as they were read, with the states before them: a reference for each
+batch, and nothing for each event. To show the decisions on a product, its records are picked from
+those batches and decided on again - the decision is pure, so it is the same one.
 
-Under load the last batches are a fraction of a second. A product that somebody asks for is followed
-from then on: its records are kept on their own, with the state before each batch of them.
+Under load the last batches are a fraction of a second. A product that is requested is followed from
+then on: its records are kept separately, with the state before each batch of them.
 """
 
 import sys
@@ -14,13 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
+from dedup.core.batch_result import BatchResult, SourceRecord
 from dedup.core.deadletter import DeadLetter
 from dedup.core.decide import Decision, Position, ProcessingTime
 from dedup.core.event import Event
-from dedup.core.read import read_event
+from dedup.core.read import read_value
 from dedup.core.state import State
-from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.consumer_thread import SourceRecord
 
 RECORDS_KEPT: Final = 10_000
 """Records that the kept batches may hold together; the newest batch is kept whatever it holds."""
@@ -53,7 +52,7 @@ class Decide(Protocol):
 
 
 class PastDecision(NamedTuple):
-    """One decision: the event, what was known before it, where it stood and what became of it."""
+    """One decision: the event, the state before it, its position, and the outcome."""
 
     event: Event | DeadLetter
     before: State | None
@@ -106,7 +105,7 @@ class _Followed:
 
 
 class DecisionLog:
-    """The last batches of a worker, and the last records of the products somebody looks at."""
+    """The last batches of a worker, and the last records of the products that are followed."""
 
     def __init__(self) -> None:
         self._kept: deque[_Kept] = deque()
@@ -114,12 +113,12 @@ class DecisionLog:
         self._bytes = 0
         self._followed: OrderedDict[bytes, _Followed] = OrderedDict()
 
-    def keep(self, applied: AppliedBatch) -> None:
-        """Remember a batch, and forget the oldest ones beyond the bounds."""
-        records = applied.records
+    def keep(self, result: BatchResult) -> None:
+        """Keep a batch, and drop the oldest ones beyond the bounds."""
+        records = result.records
         sample = records[::_SAMPLE_EVERY]
         size = sum(len(record.value or b"") for record in sample) * len(records) // len(sample)
-        batch = _Kept(applied.partition, records, applied.before, applied.clock, size)
+        batch = _Kept(result.partition, records, result.before, result.clock, size)
         self._kept.append(batch)
         self._records += len(records)
         self._bytes += size
@@ -131,7 +130,7 @@ class DecisionLog:
             self._keep_followed(batch)
 
     def _keep_followed(self, batch: _Kept) -> None:
-        """Keep the records of the products somebody looks at; one pass, and only while one does."""
+        """Keep the records of followed products; one pass, and only while there are any."""
         oldest = next(iter(self._followed))
         if monotonic() - self._followed[oldest].asked_at > FOLLOWED_FOR_S:
             del self._followed[oldest]
@@ -155,7 +154,7 @@ class DecisionLog:
             self._followed.move_to_end(key)
 
     def decisions(self, partition: int, product_id: int, decide: Decide) -> Iterator[PastDecision]:
-        """Tell the decisions on a product again, oldest first."""
+        """Recompute the decisions on a product, oldest first."""
         key = b"%d" % product_id
         kept = [each for each in self._kept if each.partition == partition]
         if (followed := self._followed.get(key)) is not None:
@@ -170,7 +169,7 @@ def _decisions(kept: _Kept, key: bytes, product_id: int, decide: Decide) -> Iter
     for record in kept.records:
         if record.key != key:
             continue
-        event = read_event(record.key, record.value)
+        event = read_value(key, product_id, record.value)
         at = Position(kept.partition, record.offset)
         decision = decide(event, state, at, kept.clock)
         yield PastDecision(event, state, decision, at, kept.clock)

@@ -1,42 +1,50 @@
-"""Keeps the gauges true: every few seconds, beside the batches and in small steps."""
+"""Updates the gauges every few seconds, in small steps between the batches."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import nan
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from dedup.core.batch_result import BatchResult
 from dedup.core.state import State
 from dedup.observability.lag import Lag, LagReader
+from dedup.observability.metrics import Metrics
+from dedup.settings import Settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
-from dedup.streaming.applied import AppliedBatch
-
-if TYPE_CHECKING:
-    from dedup.streaming.application import DedupApp
 
 EVERY_S: Final = 2.0
 READ_WITHIN_S: Final = 30.0
-"""How long the brokers may take to tell the lag; the client would ask them for ever."""
+"""How long the brokers may take to return the lag; the client would retry for ever."""
 
 ANSWER_WITHIN_S: Final = 5.0
 """How long the brokers may take to answer before they are called silent."""
 
 COUNTED_AT_ONCE: Final = 2_000
-"""Products counted before the loop goes on: about a millisecond."""
+"""Products counted before control returns to the loop: about a millisecond."""
 
 
 class Gauges(Service):
     """Measures lag, commits, the number of products and the size of the state."""
 
-    def __init__(self, app: "DedupApp", table: StateTable, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        table: StateTable,
+        in_recovery: Callable[[], bool],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self._app = app
+        self._topic = settings.KAFKA_PRODUCT_TOPIC
+        self._metrics = metrics
         self._table = table
-        self._reader = LagReader(app.settings)
+        self._in_recovery = in_recovery
+        self._reader = LagReader(settings)
         self._answered = True
         self.lags: dict[int, Lag] = {}
         """The lag of each owned partition, as last read."""
@@ -44,45 +52,45 @@ class Gauges(Service):
         self._committed_at: dict[int, float] = {}
         self._answered_at = self._asked_at = monotonic()
         self.answered_at = time()
-        """When the brokers last answered, or the worker began: the lags are as of then."""
+        """When the brokers last answered, or the worker started: the lags are as of then."""
 
     def silent_for(self) -> float:
-        """Return the seconds since the brokers last answered; 0 while they do, or are not asked."""
+        """Return the seconds since the brokers last answered; 0 while they answer."""
         now = monotonic()
         waiting = self._asked_at > self._answered_at and now - self._asked_at > ANSWER_WITHIN_S
         return now - self._answered_at if waiting or not self._answered else 0.0
 
-    def note(self, applied: AppliedBatch) -> None:
-        """Add what a batch has changed in the number of products."""
-        change = _living(applied.after) - _living(applied.before)
-        self._table.data.partition(applied.partition).add_products(change)
+    def note(self, result: BatchResult) -> None:
+        """Add the change of a batch to the number of products."""
+        change = _living(result.after) - _living(result.before)
+        self._table.data.partition(result.partition).add_products(change)
 
     @Service.task
-    async def _measure_again_and_again(self) -> None:
+    async def _measure_periodically(self) -> None:
         while not self.should_stop:
             try:
                 await self._measure()
-            except Exception:  # who only looks stops no worker
-                self.log.exception("The worker goes on, but could not be measured.")
+            except Exception:  # an observer stops no worker
+                self.log.exception("The gauges could not be updated; the worker continues.")
             await self.sleep(EVERY_S)
 
     async def _measure(self) -> None:
         owned = self._table.data.open_partitions
-        self._app.metrics.forget_partitions_but(owned)
-        if not self._app.in_recovery:
+        self._metrics.forget_partitions_but(owned)
+        if not self._in_recovery():
             await self._count_products()
         self._measure_state()
         await self._measure_lag(owned)
 
     async def on_shutdown(self) -> None:
-        """Disconnect, once nothing is being measured any more."""
+        """Disconnect, once no measurement is running."""
         await self._reader.close()
 
     async def _count_products(self) -> None:
         data = self._table.data
         for partition in data.open_partitions:
             while (
-                not self._app.in_recovery
+                not self._in_recovery()
                 and partition in data.open_partitions
                 and data.partition(partition).products is None
             ):
@@ -90,12 +98,12 @@ class Gauges(Service):
                 await asyncio.sleep(0)
 
     def _measure_state(self) -> None:
-        metrics, data = self._app.metrics, self._table.data
+        metrics, data = self._metrics, self._table.data
         metrics.products.set(nan if data.products is None else data.products)
         try:
             for partition in data.open_partitions:
                 metrics.state_bytes.labels(partition).set(data.partition(partition).size_bytes())
-        except StoreError as error:  # the next batch finds it too, and decides what it means
+        except StoreError as error:  # the next batch raises it too, and handles it
             self.log.warning("The size of the state can't be read: %s", error)
 
     async def _measure_lag(self, owned: Collection[int]) -> None:
@@ -110,11 +118,11 @@ class Gauges(Service):
             await self._reader.close()
             return
         if not self._answered:
-            self.log.info("The lag is read again, after %.1f s.", self.silent_for())
+            self.log.info("The lag can be read again, after %.1f s.", self.silent_for())
         self._answered = True
         self._answered_at, self.answered_at = monotonic(), time()
-        self._app.metrics.brokers_answered.set(self.answered_at)
-        topic, metrics = self._app.settings.KAFKA_PRODUCT_TOPIC, self._app.metrics
+        self._metrics.brokers_answered.set(self.answered_at)
+        topic, metrics = self._topic, self._metrics
         for partition, lag in found.items():
             before = self.lags.get(partition)
             if before is None or lag.committed != before.committed:

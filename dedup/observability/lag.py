@@ -1,9 +1,9 @@
-"""How far a worker is behind: what the brokers say of the source topic and the group.
+"""The lag of a worker, as the brokers report the source topic and the group.
 
-The numbers are the brokers' own and not what the worker believes: what can be read - up to the last
-stable offset - less the committed offset. Where no transaction is open this is what
-`kafka-consumer-groups.sh` computes. What stands in or behind an open transaction can't be read yet:
-nobody is behind with it.
+The numbers are the brokers' own, not the worker's: the last stable offset, up to which records can
+be read, minus the committed offset. Where no transaction is open this is what
+`kafka-consumer-groups.sh` computes. Records in or behind an open transaction can't be read yet and
+do not count.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,9 +15,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from dedup.kafka.consumer import committed_consumer, log_end_consumer
 from dedup.kafka.offsets import committed_by
+from dedup.kafka.unread_records import unread_records
 from dedup.observability.ages import Arrivals, believable_age
 from dedup.settings import Settings
-from dedup.streaming.consumer_thread import unread_records
 
 FIRST_RECORD_WITHIN_S: Final = 1.0
 _POLL_MS: Final = 100
@@ -39,10 +39,10 @@ class Lag:
 
 
 class LagReader:
-    """Asks the brokers, by a consumer of its own that never joins the group.
+    """Reads the lag from the brokers, with a consumer of its own that never joins the group.
 
-    How long a record has waited is told by when the partition was first seen to hold it, to the
-    time between two looks. Only of what was there before the first look the timestamp is read.
+    How long a record has waited follows from when it was first seen in the partition, exact to the
+    time between two reads. The timestamp is used only for records older than the first read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,16 +58,16 @@ class LagReader:
         """Return the lag of these partitions now. Raises KafkaError when the brokers are away."""
         self._arrivals = {p: self._arrivals.get(p) or Arrivals() for p in partitions}
         tps = [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
-        consumer, of_the_log = await self._connected()
+        consumer, log_end_reader = await self._connected()
         if not tps:
-            await consumer.topics()  # so that no answer is ever given for the brokers
+            await consumer.topics()  # so that the brokers are asked in any case
             return {}
         if consumer.assignment() != set(tps):
             consumer.assign(tps)
             consumer.pause(*tps)
         committed = await committed_by(consumer, tps)
         ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
-        held = self._held_back(ends, await of_the_log.end_offsets(tps))
+        held = self._held_back(ends, await log_end_reader.end_offsets(tps))
         begins = await consumer.beginning_offsets([tp for tp in tps if tp not in committed])
         starts = begins | committed
         waited = await self._waited(consumer, starts, ends)
@@ -145,8 +145,9 @@ async def _first_timestamps(
 ) -> dict[TopicPartition, int]:
     """Return the timestamps of the first record of each partition from an offset on.
 
-    Left out is one that does not come in time, and a partition without records up to its end: there
-    are only aborted ones, and markers. The partitions are paused before and after.
+    Omitted are a record that does not arrive in time, and a partition without records up to its
+    end: it has only aborted ones and transaction markers. The partitions are paused before and
+    after.
     """
     found: dict[TopicPartition, int] = {}
     for tp, offset in starts.items():
@@ -161,12 +162,12 @@ async def _first_timestamps(
             if tp in come or await consumer.position(tp) >= ends[tp]:
                 left.remove(tp)
                 consumer.pause(tp)
-                _let_go_of_the_rest(consumer, tp)
+                _release_the_rest(consumer, tp)
     consumer.pause(*left)
     return found
 
 
-def _let_go_of_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+def _release_the_rest(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
     """Free what was fetched beside the first record: up to a megabyte, once a batch is that large.
 
     aiokafka's `PartitionRecords` and its generator refer to each other until that is used up.

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO
 
-from dedup.observability.outages import ToldOnce
+from dedup.observability.outages import RepeatFilter
 
 _CHATTY: Final = ("mode.timers", "aiokafka.consumer.subscription_state")
-"""Loggers of libraries that speak again and again in normal operation."""
+"""Loggers of libraries that repeat themselves in normal operation."""
 
 
 _logger: Final = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def logging_config(
     """Return the configuration of a process's log, for `logging.config.dictConfig`.
 
     `level` is that of our own lines; below INFO it is not that of the libraries: what aiokafka logs
-    at DEBUG holds what it sends to log in.
+    at DEBUG includes the credentials it sends.
     """
     formatter: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
     if as_json:
@@ -50,12 +50,12 @@ def logging_config(
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"default": formatter},
-        "filters": {"told_once": {"()": ToldOnce}},
+        "filters": {"repeats": {"()": RepeatFilter}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "default",
-                "filters": ["told_once"],
+                "filters": ["repeats"],
                 "level": level,
                 "stream": "ext://sys.__stderr__",
             }
@@ -66,7 +66,7 @@ def logging_config(
 
 
 def log_to_stderr(*, as_json: bool = False) -> None:
-    """Log what a command has to say while it runs: our own lines, and the libraries' warnings."""
+    """Log to stderr while a command runs: our own lines, and the libraries' warnings."""
     logging.config.dictConfig(logging_config(as_json=as_json, libraries=logging.WARNING))
 
 
@@ -85,15 +85,15 @@ class JsonLines(io.TextIOBase):
         self._out = out
         self._name = name
         self._level = level
-        self._begun = ""
+        self._partial = ""
 
     def writable(self) -> bool:
-        """Return that it can be written."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
         """Write the lines that are complete; keep what is not."""
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, self._partial = (self._partial + text).split("\n")
         for line in filter(str.strip, lines):
             record = logging.LogRecord(self._name, self._level, "", 0, line, None, None)
             self._out.write(JsonFormatter().format(record) + "\n")
@@ -101,8 +101,8 @@ class JsonLines(io.TextIOBase):
         return len(text)
 
     def finish(self) -> None:
-        """Write what has no end of line."""
-        if self._begun:
+        """Write the last line if it is not complete."""
+        if self._partial:
             self.write("\n")
 
 
@@ -120,4 +120,4 @@ def write_only_json() -> None:
 def _log_uncaught(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    _logger.critical("The process ends by %r", error, exc_info=(kind, error, traceback))
+    _logger.critical("The process ends because of %r", error, exc_info=(kind, error, traceback))

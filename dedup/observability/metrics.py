@@ -1,11 +1,12 @@
-"""What the worker measures. One registry per app; names and labels are a closed set.
+"""The metrics of the worker. One registry per app; names and labels are a closed set.
 
 Everything is counted once per batch or every few seconds, never per event.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from itertools import islice
 from math import nan
 from typing import Any, Final
 
@@ -20,20 +21,17 @@ from prometheus_client import (
 )
 
 from dedup import __version__
+from dedup.core.batch_result import BatchResult
 from dedup.core.deadletter import Reason
 from dedup.core.decide import Outcome
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
-from dedup.core.row import read_output_key
-from dedup.core.state import State
-from dedup.streaming.applied import AppliedBatch
-from dedup.streaming.output import OutputRecord
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, of no use here
+disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of no use here
 
 COMPARED_PER_BATCH: Final = 64
 """Emissions of a batch whose fields are compared with what was known before.
 
-The count of a larger batch is scaled up from them: to compare all would cost a fifth of the work.
+The count of a larger batch is extrapolated: to compare all would cost a fifth of the work.
 """
 
 _BATCH_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -53,7 +51,7 @@ class Metrics:
         self._field_changes = self._counter(
             "field_changes",
             "Content fields that changed in emitted changes of known products; exact in batches "
-            f"of up to {COMPARED_PER_BATCH} emissions, scaled up from as many in larger ones.",
+            f"of up to {COMPARED_PER_BATCH} emissions, extrapolated from as many in larger ones.",
             "field",
         )
         self._offset_regressions = self._counter(
@@ -62,44 +60,44 @@ class Metrics:
         )
         self.foreign_records = self._counter(
             "foreign_records",
-            "Committed records found on src_products between this worker's own: somebody else "
-            "writes there. Of long stretches the first part is read and counted.",
+            "Committed records found on src_products between this worker's own: another program "
+            "writes to it. Of long gaps only the first part is read and counted.",
         )
         self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
         self._batch_seconds = Histogram(
             "dedup_batch_seconds",
-            "Time from taking a batch up to its effects being durable.",
+            "Time from the start of a batch until its effects are durable.",
             buckets=_BATCH_BUCKETS,
             registry=self.registry,
         )
         self._end_to_end_seconds = Histogram(
             "dedup_end_to_end_seconds",
-            "Time from an event's timestamp on the source topic to its effects being durable, of "
-            "the oldest event in each batch; without those whose timestamp can't be true.",
+            "Time from an event's timestamp on the source topic until its effects are durable, for "
+            "the oldest event of each batch; events with an implausible timestamp are excluded.",
             buckets=_END_TO_END_BUCKETS,
             registry=self.registry,
         )
         self.lag_records = self._gauge(
             "consumer_lag_records",
-            "Records of the source topic that can be read and are not yet committed.",
+            "Records of the source topic that can be read and are not committed yet.",
             *_SOURCE,
         )
         self.lag_seconds = self._gauge(
             "consumer_lag_seconds",
-            "Time that the first record not yet committed has waited, as seen by this worker; by "
-            "its timestamp if it was there before the worker looked.",
+            "Time that the first record not committed yet has waited, as seen by this worker; by "
+            "its timestamp if it is older than the worker's first read.",
             *_SOURCE,
         )
         self.held_back_seconds = self._gauge(
             "held_back_seconds",
-            "Time that the same open transaction of a producer has kept the records in and behind "
-            "it from being read; 0 without one.",
+            "Time for which the same open transaction of a producer has kept the records in and "
+            "behind it from being read; 0 without one.",
             *_SOURCE,
         )
         self.last_commit = self._gauge(
             "last_commit_timestamp_seconds",
-            "Unix time at which the committed offset was last seen to move; at first, of the "
-            "worker's first look at it.",
+            "Unix time at which the committed offset was last seen to change; at first, of the "
+            "worker's first read of it.",
             *_SOURCE,
         )
         self.products = self._gauge(
@@ -115,22 +113,21 @@ class Metrics:
         )
         self.recovery_remaining = self._gauge(
             "recovery_remaining_records",
-            "Records of src_products still to be read before the partition is worked on.",
+            "Records of src_products still to be read before the partition is processed.",
             "partition",
         )
         self.group_member = self._gauge(
             "group_member",
-            "1 while the worker is a member of its consumer group that owns partitions, or need "
-            "not, for others own them all; 0 while it is not.",
+            "1 while the worker is a member of its consumer group and owns partitions, or others "
+            "own them all; else 0.",
         )
         self.dry_run = self._gauge(
             "dry_run",
-            "1 if the worker only observes: what it counts as emitted or as dead letters is "
-            "written nowhere.",
+            "1 in a dry run: what is counted as emitted or as dead letters is not written.",
         )
         self.brokers_answered = self._gauge(
             "brokers_answered_timestamp_seconds",
-            "Unix time at which the brokers last answered: the lag is as of then.",
+            "Unix time at which the brokers last answered; the lag is as of then.",
         )
         self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
@@ -148,21 +145,21 @@ class Metrics:
     def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
         return Gauge(f"dedup_{name}", help_text, labels, registry=self.registry)
 
-    def count(self, applied: AppliedBatch) -> None:
+    def count(self, result: BatchResult) -> None:
         """Add the results of one batch."""
-        for outcome, number in applied.outcomes.items():
+        for outcome, number in result.outcomes.items():
             self._events.labels(outcome).inc(number)
-        for reason, number in applied.reasons.items():
+        for reason, number in result.reasons.items():
             self._dead_letters.labels(reason).inc(number)
-        self._offset_regressions.inc(applied.offset_regressions)
-        self._batch_seconds.observe(applied.seconds)
-        if applied.oldest_age_s is not None:
-            self._end_to_end_seconds.observe(applied.oldest_age_s)
-        emitted = applied.output.states
-        compared = emitted[:COMPARED_PER_BATCH]
-        for field, number in _field_changes(compared, applied.before).items():
+        self._offset_regressions.inc(result.offset_regressions)
+        self._batch_seconds.observe(result.seconds)
+        if result.oldest_age_s is not None:
+            self._end_to_end_seconds.observe(result.oldest_age_s)
+        emitted = len(result.emitted)
+        compared = min(emitted, COMPARED_PER_BATCH)
+        for field, number in _field_changes(result, compared).items():
             if number:
-                self._field_changes.labels(field).inc(number * len(emitted) / len(compared))
+                self._field_changes.labels(field).inc(number * emitted / compared)
 
     def dead_letters(self) -> dict[str, int]:
         """Return the dead letters counted so far, by reason."""
@@ -176,7 +173,7 @@ class Metrics:
         return {int(s.labels["partition"]): int(s.value) for s in family.samples}
 
     def forget_partitions_but(self, owned: Iterable[int]) -> None:
-        """Drop what was said of partitions that another worker has now."""
+        """Drop the series of partitions that another worker owns now."""
         kept = {str(partition) for partition in owned}
         for gauge in (
             self.state_bytes,
@@ -192,15 +189,13 @@ class Metrics:
                     gauge.remove(*sample.labels.values())
 
 
-def _field_changes(emitted: Sequence[OutputRecord], before: Mapping[int, State]) -> dict[str, int]:
-    """Count the fields in which each emission differs from the state it replaced."""
+def _field_changes(result: BatchResult, compared: int) -> dict[str, int]:
+    """Count the fields in which the first emissions differ from the states they replaced."""
     changes = dict.fromkeys(CONTENT_FIELDS, 0)
     rows: dict[int, bytes | None] = {}
-    for record in emitted:
-        product_id = read_output_key(record.key)
-        if product_id is None:
-            raise AssertionError(record)
-        known = before.get(product_id)
+    emissions = zip(result.emitted, result.output.states, strict=True)
+    for product_id, record in islice(emissions, compared):
+        known = result.before.get(product_id)
         old = rows.get(product_id, None if known is None else known.row)
         new = rows[product_id] = record.value
         if old is not None and new is not None:
@@ -231,6 +226,6 @@ def _normal(field: str, value: Any) -> Any:
     if value is None:
         return _DEFAULTS.get(field)
     if field in _PRICES:
-        with suppress(ArithmeticError):  # a stranger's row: counting stops no worker
+        with suppress(ArithmeticError):  # another program's row: counting stops no worker
             return f"{Decimal(str(value)):.2f}"
     return value

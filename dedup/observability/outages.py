@@ -1,8 +1,8 @@
-"""Tells what lasts once, then rarely: an outage of the brokers, and what libraries repeat.
+"""Limits repeated log lines: those of an outage of the brokers, and those that libraries repeat.
 
-aiokafka logs each failed attempt of each client, Faust each round of a check. `ToldOnce` is the
-filter of a log's handler that tells an outage once, then every minute, then its end, and shows a
-line that comes again and again once a minute, with a count. An unknown line is always shown.
+aiokafka logs each failed attempt of each client, Faust each round of a check. `RepeatFilter` is a
+filter for a log handler. It logs an outage when it starts, then every minute, then its end, and
+shows a repeated line once a minute, with a count. A new line is always shown.
 """
 
 import logging
@@ -17,10 +17,10 @@ from dedup.kafka.broker_errors import is_outage
 from dedup.kafka.reconnecting import brokers
 
 AGAIN_EVERY_S: Final = 60.0
-"""How often what lasts is told."""
+"""How often an outage that lasts is logged again."""
 
 PASSES_WITHIN_S: Final = 1.0
-"""What is over so soon was no outage: a coordinator that moves, a connection that is renewed."""
+"""A shorter failure is no outage: a coordinator that moves, a connection that is renewed."""
 
 OVER_AFTER_S: Final = 3.0
 """How long brokers must have answered without a failure for an outage to be over."""
@@ -31,7 +31,7 @@ _REMEMBERED: Final = 1_000
 
 _LIBRARIES: Final = ("aiokafka", "faust", "mode", "kafka")
 _CLIENT: Final = ("aiokafka", "asyncio")
-"""Loggers of the client, and of tasks of it whose error nobody asked for."""
+"""Loggers of the client, and of tasks of it whose error nobody retrieved."""
 
 _ORDINARY: Final = (
     "Heartbeat failed for group %s because it is rebalancing",
@@ -40,7 +40,7 @@ _ORDINARY: Final = (
     "Missing sensor state for rebalance",
     "is overlapping (interval",
 )
-"""What the libraries warn of at any rebalance or slow answer: nothing has to be done about it."""
+"""Warnings of the libraries at any rebalance or slow response: no action is needed."""
 
 _AWAY: Final = (
     "Unable connect to ",
@@ -52,27 +52,27 @@ _AWAY: Final = (
     "Heartbeat failed for group %s: coordinator",
     "Topic %s is not available during auto-create",
 )
-"""What aiokafka says of brokers that are away where the record carries no error."""
+"""What aiokafka logs about brokers that are away where the record has no error."""
 
 _logger: Final = logging.getLogger(__name__)
 
 
 @dataclass
 class _Outage:
-    """Brokers that do not serve: what was heard first, and the time of the first and last failure.
+    """Brokers that do not serve: the first error, and the times of the first and last failure.
 
-    `since` is in seconds since the epoch, all other times are of a clock that never jumps.
+    `since` is in seconds since the epoch, all other times are of a monotonic clock.
     """
 
     why: str
     since: float
     began_at: float
     failed_at: float
-    told_at: float | None = None
+    logged_at: float | None = None
     failures: int = 1
 
     def begin(self) -> str:
-        """Return the line that tells its begin."""
+        """Return the line for its start."""
         away = ", ".join(sorted(brokers.unreachable))
         return (
             f"The Kafka brokers do not serve since {self._since}"
@@ -81,16 +81,16 @@ class _Outage:
         )
 
     def still(self, lasted_s: float) -> str:
-        """Return the line that tells that it lasts."""
+        """Return the line for an outage that lasts."""
         return (
             f"The Kafka brokers still do not serve, for {lasted_s:.0f} s since {self._since}; "
             f"{self.failures:,} failures, the first: {self.why}"
         )
 
     def end(self) -> str:
-        """Return the line that tells its end."""
+        """Return the line for its end."""
         lasted = f"after {self.failed_at - self.began_at:.1f} s, since {self._since}"
-        why = "" if self.told_at is not None else f". It was: {self.why}"
+        why = "" if self.logged_at is not None else f". It was: {self.why}"
         return f"The Kafka brokers serve again, {lasted}{why}"
 
     @property
@@ -100,18 +100,18 @@ class _Outage:
 
 @dataclass
 class _Repeated:
-    """A line that was shown, and how often it came again since."""
+    """A line that was shown, and how often it was repeated since."""
 
     record: logging.LogRecord
     shown_at: float
     again: int = 0
 
 
-class ToldOnce(logging.Filter):
-    """Lets through what is new, and tells what lasts every `AGAIN_EVERY_S`.
+class RepeatFilter(logging.Filter):
+    """Passes what is new, and logs what lasts every `AGAIN_EVERY_S`.
 
-    It is a handler's filter, so that it sees the records of every logger. What is told later comes
-    from a thread that lives only while there is something to tell.
+    It is a filter of a handler, so that it sees the records of every logger. Lines that are logged
+    later come from a thread that lives only while there are any.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -132,7 +132,7 @@ class ToldOnce(logging.Filter):
         with self._lock:
             show = not self._is_of_an_outage(record) and self._is_new(record)
             if not show and self._thread is None:
-                self._thread = threading.Thread(target=self._tell_later, daemon=True)
+                self._thread = threading.Thread(target=self._log_later, daemon=True)
                 self._thread.start()
         return show
 
@@ -161,7 +161,7 @@ class ToldOnce(logging.Filter):
         known.again += 1
         return False
 
-    def _tell_later(self) -> None:
+    def _log_later(self) -> None:
         waiting = threading.Event()
         while True:
             waiting.wait(_TICK_S)
@@ -176,7 +176,7 @@ class ToldOnce(logging.Filter):
                 return
 
     def _of_the_outage(self) -> list[tuple[int, str]]:
-        """Return what is to be told of the outage now, and forget one that is over."""
+        """Return the lines about the outage that are due now; drop an outage that is over."""
         outage, now = self._outage, self._clock()
         if outage is None:
             return []
@@ -187,14 +187,14 @@ class ToldOnce(logging.Filter):
         lasted = (outage.failed_at if answered else now) - outage.began_at
         if lasted < PASSES_WITHIN_S:
             return []
-        if outage.told_at is not None and now - outage.told_at < AGAIN_EVERY_S:
+        if outage.logged_at is not None and now - outage.logged_at < AGAIN_EVERY_S:
             return []
-        text = outage.begin() if outage.told_at is None else outage.still(lasted)
-        outage.told_at = now
+        text = outage.begin() if outage.logged_at is None else outage.still(lasted)
+        outage.logged_at = now
         return [(logging.WARNING, text)]
 
     def _of_repeats(self) -> list[tuple[int, str]]:
-        """Return the lines that came again since they were shown, with a count."""
+        """Return the lines that were repeated since they were shown, with a count."""
         now, lines = self._clock(), []
         for key, known in list(self._repeated.items()):
             if now - known.shown_at < AGAIN_EVERY_S:
@@ -215,7 +215,7 @@ def says_brokers_are_away(record: logging.LogRecord) -> bool:
     """Return whether a record is about brokers that can't be reached or do not serve for now."""
     client = record.name.split(".")[0] in _CLIENT
     if record.exc_info:
-        # What fell over in the client is recreated, or ends the process and is told as its end.
+        # What failed in the client is recreated, or ends the process, which is logged.
         return client and any(_is_of_a_connection(e, client=True) for e in _chain(record.exc_info))
     if client and str(record.msg).startswith(_AWAY):
         return True

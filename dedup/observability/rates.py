@@ -1,4 +1,4 @@
-"""What the last minutes brought: events by outcome, second by second."""
+"""Events of the last minutes by outcome, per second."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""The worker's output on your own topics, held against what the Flink reference makes of them."""
+"""Compares the worker's output on your topics with that of the Flink reference."""

@@ -1,4 +1,4 @@
-"""Whether two topics tell the same story: per product the rows in order, and the last of each."""
+"""Compares the rows of each product on two topics: their order, and the last one."""
 
 import json
 from collections import defaultdict
@@ -10,7 +10,7 @@ from dedup.core.printable import printable
 from dedup.core.row import ROW_FIELDS, read_output_key
 
 Row = Mapping[str, Any]
-Story = Sequence[Row | None]
+RowHistory = Sequence[Row | None]
 """The rows of a product as they were emitted; None is a tombstone."""
 
 _COMPARED: Final = tuple(field for field in ROW_FIELDS if field != "processing_time")
@@ -18,15 +18,15 @@ _DECIMALS: Final = frozenset({"price", "discount", "last_old_price"})
 
 
 class Difference(NamedTuple):
-    """A product whose stories differ."""
+    """A product whose histories differ."""
 
     product_id: int
-    worker: Story
-    flink: Story
+    worker: RowHistory
+    flink: RowHistory
 
 
-def stories(records: Iterable[Any]) -> dict[int, list[Row | None]]:
-    """Read records of a `src_products` topic, each partition's in order."""
+def row_histories(records: Iterable[Any]) -> dict[int, list[Row | None]]:
+    """Return the histories in the records of a `src_products` topic, in order of each partition."""
     found: dict[int, list[Row | None]] = defaultdict(list)
     for record in records:
         product_id = read_output_key(record.key)
@@ -36,7 +36,7 @@ def stories(records: Iterable[Any]) -> dict[int, list[Row | None]]:
 
 
 def _read(value: bytes) -> Row:
-    """Return a row in a form that compares; of one that can't be read, its text as the name."""
+    """Return a comparable row; for one that can't be read, its text as the name."""
     try:
         return _row(value)
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
@@ -44,7 +44,7 @@ def _read(value: bytes) -> Row:
 
 
 def _row(value: bytes) -> Row:
-    """Return a row in a form that compares: all but the time of processing, prices as numbers."""
+    """Return a comparable row: without the processing time, with prices as numbers."""
     row = json.loads(value, parse_float=Decimal)
     return {
         field: Decimal(str(row[field]))
@@ -55,24 +55,24 @@ def _row(value: bytes) -> Row:
 
 
 def differences(
-    worker: Mapping[int, Story], flink: Mapping[int, Story], *, compacted: bool = False
+    worker: Mapping[int, RowHistory], flink: Mapping[int, RowHistory], *, compacted: bool = False
 ) -> list[Difference]:
-    """Return the products whose stories differ, by id.
+    """Return the products whose histories differ, by id.
 
-    With `compacted` the worker's topic may lack rows that a later one of the product replaced, so
-    what is left must be found in order on the other side, and the last must be the same. A product
-    that is gone on both sides is equal, though nothing is left of it on the one.
+    With `compacted`, the worker's topic may lack rows that later ones of the product replaced: the
+    remaining rows must be in Flink's history in the same order, and the last row must be equal. A
+    product that is deleted on both sides is equal, even if compaction has removed its tombstone.
     """
     found = []
     for product_id in sorted(worker.keys() | flink.keys()):
-        mine, theirs = worker.get(product_id, ()), flink.get(product_id, ())
-        equal = _is_left_of(mine, theirs) if compacted else mine == theirs
+        of_worker, of_flink = worker.get(product_id, ()), flink.get(product_id, ())
+        equal = _is_compaction_of(of_worker, of_flink) if compacted else of_worker == of_flink
         if not equal:
-            found.append(Difference(product_id, mine, theirs))
+            found.append(Difference(product_id, of_worker, of_flink))
     return found
 
 
-def _is_left_of(mine: Story, theirs: Story) -> bool:
-    last_mine, last_theirs = (mine[-1] if mine else None), (theirs[-1] if theirs else None)
-    rest = iter(theirs)
-    return last_mine == last_theirs and all(row in rest for row in mine)
+def _is_compaction_of(compacted: RowHistory, complete: RowHistory) -> bool:
+    rest = iter(complete)
+    same_end = (compacted[-1] if compacted else None) == (complete[-1] if complete else None)
+    return same_end and all(row in rest for row in compacted)

@@ -1,4 +1,4 @@
-"""The reference run: `deploy/flink/job.py` in the environment of PyFlink, to a bound."""
+"""Runs the reference, `deploy/flink/job.py`, in the environment of PyFlink up to given offsets."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 
 class FlinkError(ExplainedError):
-    """Flink could not be run; the text is a sentence and what Flink said."""
+    """The Flink job could not run; the text includes lines of its log."""
 
 
 def run_flink(
@@ -30,15 +30,15 @@ def run_flink(
     queries: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> list[Rows]:
-    """Run the reference to the end of the source, or `until` it; give the rows of each query.
+    """Run the reference to the end of the source, or `until` offsets; return the rows per query.
 
-    `environ` holds the KAFKA_* settings. `sql` is another file of the same tables. Raises
+    `environ` has the KAFKA_* settings. `sql` is another SQL file with the same tables. Raises
     FlinkError.
     """
     if not PYTHON.exists() or not JOB.exists():
         raise FlinkError(
-            f"Flink is not there: {PYTHON} is missing. It is part of a clone of the project, not "
-            "of the package; `make .venv-flink/flink.installed` in the clone installs it."
+            f"Flink is not installed: {PYTHON} is missing. It belongs to a clone of the project, "
+            "not to the package; `make .venv-flink/flink.installed` in the clone installs it."
         )
     command = [str(PYTHON), str(JOB), *(["--until", until] if until else ["--bounded"])]
     command += ["--sql", str(sql)] if sql else []

@@ -1,11 +1,11 @@
-"""What `dedup parity` does: bound, run the reference, read both topics, compare, print."""
+"""Compares the worker's output with Flink's: runs the reference, reads both topics, prints."""
 
 import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,20 +17,22 @@ from dedup.demo.topics import read_topic
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.topics import check_topics
-from dedup.parity.compare import Difference, Story, differences, stories
+from dedup.parity.compare import Difference, RowHistory, differences, row_histories
 from dedup.parity.engine import run_flink
 from dedup.settings import Settings
 
+_STATES: Final = "KAFKA_SRC_PRODUCTS_TOPIC"
+
 Offsets = dict[int, int]
-"""The offset after the last event that counts, by partition."""
+"""The offset up to which events are compared, by partition."""
 
 
 class ParityError(ExplainedError):
-    """The topics can't be compared; the text says why."""
+    """The topics can't be compared; the text explains why."""
 
 
 async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
-    """Compare and print; give the number of products that differ. Raises ParityError."""
+    """Print the products that differ; return their number. Raises ParityError."""
     if (fault := await connection_fault(settings)) is not None:
         raise ParityError(fault.message)
     try:
@@ -42,10 +44,11 @@ async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
 async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     partitions = (await check_topics(settings)).partitions
     settings = settings.model_copy(update={"DEDUP_PARTITIONS": partitions})
-    until = await committed_offsets(settings, partitions)
+    committed = await committed_offsets(settings, partitions)
+    until: Offsets = {p: committed.get(p, 0) for p in range(partitions)}
     if not any(until.values()):
         raise ParityError(
-            f"The group {settings.DEDUP_APP_ID} has committed nothing of "
+            f"The group {settings.DEDUP_APP_ID} has committed no offset of "
             f"{settings.KAFKA_PRODUCT_TOPIC}: run the worker first, or set "
             "DEDUP_APP_ID to its group."
         )
@@ -58,9 +61,9 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
             until=bound,
             options=("--parallelism", str(parallelism)),
         )
-        flink = stories(await read_topic(settings, scratch))
-    records = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC)
-    worker = stories(record for record in records if _counts(record.headers, until))
+        flink = row_histories(await read_topic(settings, scratch, _STATES))
+    records = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC, _STATES)
+    worker = row_histories(record for record in records if _is_before(record.headers, until))
     found = differences(worker, flink, compacted=True)
     _print(found[:show])
     click.echo(
@@ -70,21 +73,21 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
     return len(found)
 
 
-def _counts(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:
-    """Whether a record comes of an event before the bound; one without a source does."""
+def _is_before(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:
+    """Return whether a record is of an event before these offsets, or names no event."""
     source = dict(headers).get(SOURCE_HEADER)
     if source is None:
         return True
     try:
         partition, offset = map(int, source.split(b"/"))
-    except ValueError:  # somebody else's header
+    except ValueError:  # a header of another program
         return True
     return offset < until.get(partition, 0)
 
 
 @asynccontextmanager
 async def _scratch_topic(settings: Settings) -> AsyncIterator[str]:
-    """A topic for Flink's output, removed in the end."""
+    """Create a topic for Flink's output; delete it after the block."""
     name = f"{settings.KAFKA_SRC_PRODUCTS_TOPIC}.parity-{uuid.uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(**settings.kafka_client())
     await admin.start()
@@ -103,12 +106,12 @@ async def _scratch_topic(settings: Settings) -> AsyncIterator[str]:
 def _print(found: Iterable[Difference]) -> None:
     for difference in found:
         click.echo(f"product {difference.product_id}")
-        click.echo(f"  worker  {_told(difference.worker)}")
-        click.echo(f"  Flink   {_told(difference.flink)}")
+        click.echo(f"  worker  {_text(difference.worker)}")
+        click.echo(f"  Flink   {_text(difference.flink)}")
 
 
-def _told(story: Story) -> str:
-    return " | ".join(_row(row) for row in story) or "nothing"
+def _text(history: RowHistory) -> str:
+    return " | ".join(_row(row) for row in history) or "nothing"
 
 
 def _row(row: Mapping[str, Any] | None) -> str:

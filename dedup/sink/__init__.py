@@ -1,1 +1,1 @@
-"""Keeps tables of other systems in step with `src_products`."""
+"""Writes `src_products` to tables of other systems and keeps them up to date."""

@@ -1,4 +1,4 @@
-"""Getting to PostgreSQL, and saying in a sentence why it does not do what it is asked."""
+"""Connects to PostgreSQL, retries during an outage, and explains what PostgreSQL refuses."""
 
 import asyncio
 import logging
@@ -19,42 +19,42 @@ PAUSES_S: Final = (0.2, 0.5, 1, 2, 5)
 REMIND_EVERY_S: Final = 60.0
 
 _STATES_OF_A_CONNECTION: Final = (
-    "25",  # of its transaction; 25006: it leads to a server that became a replica
-    "26",  # a statement prepared on another server connection of a pooler
-    "42P05",  # the same, prepared twice
-    "0A000",  # a cached plan that no longer fits the table
+    "25",  # state of the transaction; 25006: the server became a replica
+    "26",  # statement prepared on another server connection of a pooler
+    "42P05",  # the same statement prepared twice
+    "0A000",  # cached plan that no longer matches the table
 )
-"""SQLSTATEs, by their beginning, of errors that are no `OperationalError` and end with the
-connection they come on (PostgreSQL's Appendix A)."""
+"""Prefixes of the SQLSTATEs that a new connection cures, beside `OperationalError` (PostgreSQL's
+Appendix A)."""
 
 logger = logging.getLogger(__name__)
 
 
 class SinkError(ExplainedError):
-    """The sink can't go on; the text is a sentence with the cure."""
+    """The sink can't continue; the message says why and what to do."""
 
 
 def new_connection_cures(error: Error) -> bool:
-    """Whether to connect and try again: the fault is the connection's or the server's now."""
+    """Whether to reconnect and retry: the error is one of the connection or the server."""
     return isinstance(error, OperationalError | InterfaceError) or (
         error.sqlstate or ""
     ).startswith(_STATES_OF_A_CONNECTION)
 
 
 def refused(error: Error, table: str) -> str:
-    """Say what PostgreSQL does not do for us, in its own words."""
+    """Return what PostgreSQL refuses, in its own words, and what to do."""
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     hint = ""
     if error.sqlstate == "42501":
         hint = (
             f" Grant it: GRANT SELECT, INSERT, UPDATE, DELETE ON {table}, {table}_offsets TO the "
-            "user; and CREATE on the schema if the tables are to be made."
+            "user, and CREATE on the schema if the sink is to create the tables."
         )
     return f"PostgreSQL refuses to write {table}: {_reason(error)}{detail}.{hint}"
 
 
 class Connecting:
-    """Connects to PostgreSQL as often as it takes. An outage is logged once, then once a minute."""
+    """Connects to PostgreSQL and retries. An outage is logged at its start, then once a minute."""
 
     def __init__(self, settings: SinkSettings, metrics: SinkMetrics) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class Connecting:
         self._since = self._reminded_at = 0.0
 
     def lost(self, error: Error) -> None:
-        """Log that PostgreSQL does not answer, or not as it should; not again for the same."""
+        """Log an outage of PostgreSQL, unless the same one was logged within the last minute."""
         now, why = monotonic(), _reason(error)
         if self._why is None:
             self._since = now
@@ -73,19 +73,19 @@ class Connecting:
         logger.warning(
             "PostgreSQL is not available (%s); retrying%s.",
             why,
-            f", for {now - self._since:.0f} s now" if self._why is not None else "",
+            f" for {now - self._since:.0f} s" if self._why is not None else "",
         )
         self._why, self._reminded_at = why, now
 
     def works(self) -> None:
-        """Log that the outage is over, if there was one."""
+        """Log the end of an outage, if there was one."""
         self._metrics.postgres_up.set(1)
         if self._why is not None:
             self._why = None
-            logger.info("PostgreSQL works again after %.0f s.", monotonic() - self._since)
+            logger.info("PostgreSQL is available again after %.0f s.", monotonic() - self._since)
 
     async def connect(self, give_up_at: float = inf) -> Database:
-        """Return a connection. Raises SinkError after `give_up_at`, of the monotonic clock."""
+        """Return a connection. Raises SinkError after `give_up_at` on the monotonic clock."""
         attempt = 0
         while True:
             try:
@@ -104,9 +104,9 @@ class Connecting:
         )
 
     async def prepare_tables(self, *, rebuild: bool) -> None:
-        """Create or check the tables; empty them when they are to be rebuilt.
+        """Create or check the tables; with `rebuild`, empty them.
 
-        A server that is starting is waited for, `START_WITHIN_S`. Raises SinkError.
+        Retries for `START_WITHIN_S` while the server starts. Raises SinkError.
         """
         give_up_at = monotonic() + START_WITHIN_S
         while True:
@@ -129,8 +129,8 @@ class Connecting:
     def _give_up_after(self, give_up_at: float) -> None:
         if monotonic() > give_up_at:
             raise SinkError(
-                f"PostgreSQL can't be connected to ({self._why}). Start it, or correct "
-                "POSTGRES_DSN (its password may stand in PGPASSWORD)."
+                f"Can't connect to PostgreSQL ({self._why}). Start it, or correct "
+                "POSTGRES_DSN (the password can be set in PGPASSWORD)."
             )
 
 
@@ -139,7 +139,7 @@ async def _prepare(database: Database, settings: SinkSettings, *, rebuild: bool)
     await ensure_tables(database.connection, database.tables)
     if rebuild:
         await database.forget()
-        logger.info("%s is empty now; it is filled from the topic's beginning.", table)
+        logger.info("%s is empty now and will be filled from the beginning of the topic.", table)
     elif await database.has_foreign_rows():
         raise SinkError(
             f"{table} has rows that do not come from {settings.KAFKA_SRC_PRODUCTS_TOPIC}. Set "

@@ -1,9 +1,9 @@
-"""The sink's only loop: committed records of `src_products`, batch by batch, into PostgreSQL.
+"""The sink's only loop: writes committed records of `src_products` to PostgreSQL in batches.
 
-*Guarantees.* Where to read on is what the offsets table says, never what the group committed: that
-is only shown to whoever watches the lag. A partition is placed there when it is assigned and
-whenever PostgreSQL was lost or says that another sink went on. See `dedup.sink.database` for what
-makes a record take effect once.
+*Guarantees.* The offsets table says where to continue, never the committed offsets of the group:
+those only serve to monitor the lag. The consumer seeks to the offset in the table when a partition
+is assigned, after an outage of PostgreSQL, and if another sink has applied a batch. See
+`dedup.sink.database` for why a record takes effect exactly once.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from dedup.core.event import NormalProduct
 from dedup.core.row import read_output_key, read_product
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
-from dedup.kafka.groups import check_group
 from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
 from dedup.kafka.topics import StatesTopic, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
 from dedup.sink.database import AppliedOffset, Database, OffsetRange
+from dedup.sink.group_check import check_sink_group
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
 from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
 
 MAX_RECORDS: Final = 10_000
-"""Records applied in one transaction at most."""
+"""Maximum number of records applied in one transaction."""
 
 POLL_MS: Final = 500
 READ_AGAIN_S: Final = 60.0
-"""How often it is noted that a quiet partition was read to its end."""
+"""How often `read_at` of an idle partition is updated."""
 
 PAUSE_S: Final = 0.2
 
@@ -47,12 +47,12 @@ logger = logging.getLogger(__name__)
 
 
 async def run_sink(settings: SinkSettings, *, rebuild: bool = False, once: bool = False) -> None:
-    """Keep the table in step until cancelled; with `once` until the end the topic has now.
+    """Keep the table up to date until cancelled; with `once`, up to the current end of the topic.
 
     Raises SinkError, TopicError for a topic that can't be read, SettingsError for a port in use.
     """
     topic = await describe_states_topic(settings)
-    await check_group(settings)
+    await check_sink_group(settings)
     metrics = SinkMetrics()
     with metrics.served(settings):
         connecting = Connecting(settings, metrics)
@@ -94,7 +94,7 @@ async def _follow(
 
 
 async def _start(consumer: AIOKafkaConsumer) -> None:
-    """Start the consumer; wait for brokers that went away since the topic was looked at."""
+    """Start the consumer; retry if the brokers became unavailable since the topic was checked."""
     patience = Patience("The sink", logger)
     while True:
         try:
@@ -106,7 +106,7 @@ async def _start(consumer: AIOKafkaConsumer) -> None:
 
 
 class Sink:
-    """Applies what a consumer reads. `rebalances` is to be the listener of its subscription."""
+    """Applies what a consumer reads. `rebalances` must be the listener of its subscription."""
 
     def __init__(
         self,
@@ -124,11 +124,11 @@ class Sink:
         self.progress = Progress(consumer, metrics)
         self._database: Database | None = None
         self._next: dict[int, int] = {}
-        """For each partition in its place, the offset the next batch must begin at."""
+        """The offset at which the next batch must begin, for each partition that was sought."""
         self.rebalances = Forgetting(self._next)
 
     async def run(self, *, once: bool) -> None:
-        """Read and apply, until cancelled or, with `once`, at the end."""
+        """Read and apply until cancelled or, with `once`, up to the end."""
         loop = asyncio.get_running_loop()
         read_again_at = loop.time() + READ_AGAIN_S
         patience = Patience("The sink", logger, give_up_after_s=math.inf)
@@ -162,7 +162,7 @@ class Sink:
             await self._database.close()
 
     async def _lost(self, error: Error) -> None:
-        """Give up the connection: whether the last commit took place, the offsets will tell."""
+        """Drop the connection; the offsets table tells whether the last commit took place."""
         self._connecting.lost(error)
         self._next.clear()
         await self.close()
@@ -175,14 +175,14 @@ class Sink:
         return self._database
 
     async def _place(self) -> None:
-        """Go to where the offsets table says, in every partition that is newly ours."""
+        """Seek to the offset in the offsets table, in every newly assigned partition."""
         new = {tp for tp in self._consumer.assignment() if tp.partition not in self._next}
         if not new:
             return
         database = await self._connected()
         topic_id = await topic_id_of(self._consumer._client, self._name)  # noqa: SLF001
         if topic_id is None:
-            return  # it is being made anew, or moved
+            return  # the topic is being recreated, or has no leader
         self._topic = replace(self._topic, topic_id=topic_id)
         places = await database.positions([tp.partition for tp in new], topic_id)
         self._connecting.works()
@@ -192,24 +192,24 @@ class Sink:
             self._consumer.seek(tp, places[tp.partition].next_offset)
             self._next[tp.partition] = places[tp.partition].next_offset
         logger.info(
-            "Reading on: %s",
+            "Reading from: %s",
             ", ".join(f"{self._name}-{p} at {offset}" for p, offset in sorted(self._next.items())),
         )
 
     def _check(self, partition: int, place: AppliedOffset, end: int) -> None:
-        """Refuse to read on where the table can't become what the topic says."""
+        """Raise SinkError if the table can no longer be made equal to the topic."""
         table = self._settings.POSTGRES_TABLE
         cure = f"Start once with --rebuild, which empties {table} and fills it from the topic."
         if place.topic_id != self._topic.topic_id or place.next_offset > end:
             raise SinkError(
-                f"{self._name} is not the topic that {table} was filled from: it was made anew, or "
+                f"{self._name} is not the topic that {table} was filled from: it was recreated, or "
                 f"has lost records. {cure}"
             )
         kept_ms = self._topic.delete_retention_ms
         age_ms = place.age.total_seconds() * 1000
         if 0 < place.next_offset < end and age_ms > kept_ms:
             raise SinkError(
-                f"{self._name}-{partition} was last read {place.age} ago, and its tombstones stay "
+                f"{self._name}-{partition} was last read {place.age} ago, and tombstones are kept "
                 f"for delete.retention.ms={kept_ms}: deletes may be missed. {cure}"
             )
 
@@ -219,9 +219,9 @@ class Sink:
         for tp, records in found.items():
             begin = self._next.get(tp.partition)
             if begin is None:
-                continue  # assigned in this moment: read again, once it is in its place
+                continue  # assigned a moment ago: read again after the seek
             if records[0].offset < begin:
-                self._next.pop(tp.partition)  # the consumer went back by itself: why, is asked anew
+                self._next.pop(tp.partition)  # the consumer reset its position: seek again
                 continue
             chunks[tp.partition] = OffsetRange(begin, records[-1].offset + 1)
             products.update(self._products(records))
@@ -229,7 +229,7 @@ class Sink:
             await self._write(chunks, products)
 
     def _products(self, records: Iterable[ConsumerRecord]) -> dict[int, NormalProduct | None]:
-        """Return what the records leave of each product: its row, or None when it was deleted."""
+        """Return the last row of each product in the records, or None if it was deleted."""
         products: dict[int, NormalProduct | None] = {}
         for record in records:
             product_id = read_output_key(record.key)
@@ -237,7 +237,7 @@ class Sink:
             if product_id is None or (product is None and record.value is not None):
                 self.progress.skipped()
                 logger.warning(
-                    "%s-%s offset %s is no product row; it is left out.",
+                    "%s-%s offset %s is not a product row; it is skipped.",
                     record.topic,
                     record.partition,
                     record.offset,
@@ -253,26 +253,26 @@ class Sink:
         applied = await database.apply(self._topic.topic_id, chunks, products)
         self._connecting.works()
         if not applied:
-            logger.info("Another sink went on; reading on from where it is.")
+            logger.info("Another sink applied these records; continuing at its offsets.")
             for partition in chunks:
                 self._next.pop(partition, None)
             return
         self.progress.wrote(products)
         for partition, chunk in chunks.items():
-            if self._next.get(partition) == chunk.begin:  # else it was taken from us meanwhile
+            if self._next.get(partition) == chunk.begin:  # else it was revoked meanwhile
                 self._next[partition] = chunk.next_offset
         await self._show_progress(chunks)
 
     async def _show_progress(self, chunks: Mapping[int, OffsetRange]) -> None:
-        """Commit to the group what was applied, for whoever watches its lag."""
+        """Commit the applied offsets to the group, so that its lag can be monitored."""
         offsets = {TopicPartition(self._name, p): chunk.next_offset for p, chunk in chunks.items()}
         try:
             await self._consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError):
-            logger.debug("A rebalance came between; the next owner commits.")
+            logger.debug("A rebalance is in progress; the next owner commits.")
 
     async def _note_quiet(self) -> None:
-        """Note of partitions without news that they were read to their end just now."""
+        """Update `read_at` of idle partitions that are read to their end."""
         ends = await self._ends()
         quiet = {
             p: OffsetRange(offset, offset)
@@ -293,7 +293,7 @@ class Sink:
         return all([await self._at_end(tp, ends) for tp in ours])
 
     async def _at_end(self, tp: TopicPartition, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether all before an end is applied; behind the last record there may be markers."""
+        """Whether all before an end is applied; transaction markers may follow the last record."""
         if tp.partition not in self._next or tp not in ends:
             return False
         return bool(await self._consumer.position(tp) >= ends[tp])

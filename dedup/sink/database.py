@@ -1,9 +1,8 @@
-"""What the sink does in PostgreSQL: batches of rows and their offsets, in one transaction each.
+"""Writes batches of rows and their offsets to PostgreSQL, each in one transaction.
 
-*Guarantees.* A batch is applied if and only if the offset it begins at is the one that stands in
-the offsets table, whose row is locked meanwhile. So a record takes effect once, whatever was
-killed, whoever else - a second sink, one that was suspended and replaced - applies batches of the
-same partition, and whatever became of a commit whose answer was lost.
+*Guarantees.* A batch is applied if and only if it begins at the offset in the offsets table, whose
+row is locked during the transaction. So a record takes effect exactly once: after a crash, with a
+second sink or a suspended one on the same partition, and after a commit without an answer.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from dedup.sink.schema import COLUMNS, Tables
 
 CONNECT_WITHIN_S: Final = 10
 
-# Binary (%b): to write eight arrays as text takes 12 us a row, to write them in binary 1.4.
+# Binary (%b): eight arrays take 12 us per row as text and 1.4 us in binary.
 _UPSERT: Final = SQL("""
 INSERT INTO {products} (product_id, product_name, description, price, stock_quantity, discount,
                         created_at, updated_at)
@@ -54,14 +53,14 @@ SELECT EXISTS (SELECT FROM {products}) AND NOT EXISTS (SELECT FROM {offsets} WHE
 
 
 class OffsetRange(NamedTuple):
-    """What is to be applied of one partition: the offset it begins at, the one after its end."""
+    """A range of one partition: its first offset, and the offset after its last."""
 
     begin: int
     next_offset: int
 
 
 class AppliedOffset(NamedTuple):
-    """How far a partition was applied, of which topic, and how long ago that was known."""
+    """The next offset to apply, the topic it belongs to, and the time since it was last updated."""
 
     topic_id: UUID
     next_offset: int
@@ -78,7 +77,7 @@ class Database:
 
     @classmethod
     async def connect(cls, dsn: str, tables: Tables, topic: str) -> "Database":
-        """Connect, to the server that takes writes when the DSN names several."""
+        """Connect; if the DSN names several servers, to the one that accepts writes."""
         connection = await AsyncConnection.connect(
             dsn,
             autocommit=True,
@@ -86,22 +85,22 @@ class Database:
             target_session_attrs="read-write",
             application_name="product-dedup-sink",
             prepare_threshold=None,  # a pooler gives each transaction another server connection
-            tcp_user_timeout=30_000,  # milliseconds until a vanished server is noticed
+            tcp_user_timeout=30_000,  # milliseconds until an unreachable server is detected
         )
         return cls(connection, tables, topic)
 
     async def close(self) -> None:
-        """Close the connection, also one that is broken."""
+        """Close the connection, even if it is broken."""
         await self.connection.close()
 
     async def has_foreign_rows(self) -> bool:
-        """Whether the table has rows although nothing of the topic was ever applied."""
+        """Whether the table has rows although no record of the topic was ever applied."""
         cursor = await self.connection.execute(self.tables.composed(_FOREIGN_ROWS), [self._topic])
         found = await cursor.fetchone()
         return bool(found and found[0])
 
     async def forget(self) -> None:
-        """Empty the table and its offsets: everything is read from the topic's begin again."""
+        """Empty the table and its offsets, so that the whole topic is read again."""
         async with self.connection.transaction():
             for statement in (
                 SQL("LOCK TABLE {offsets} IN EXCLUSIVE MODE"),
@@ -111,7 +110,7 @@ class Database:
                 await self.connection.execute(self.tables.composed(statement))
 
     async def positions(self, partitions: list[int], topic_id: UUID) -> dict[int, AppliedOffset]:
-        """Return how far these partitions were applied; at 0 what never was."""
+        """Return the next offset of each partition; 0 for those never applied."""
         begin = [self._topic, partitions, topic_id]
         await self.connection.execute(self.tables.composed(_BEGIN), begin)
         cursor = await self.connection.execute(
@@ -125,9 +124,9 @@ class Database:
         chunks: Mapping[int, OffsetRange],
         products: Mapping[int, NormalProduct | None],
     ) -> bool:
-        """Write rows, delete those that are None, and move the offsets on, all or nothing.
+        """Write rows, delete those that are None, and advance the offsets, atomically.
 
-        False, and nothing is written, when the offsets are not those the chunks begin at.
+        Returns False and writes nothing if a chunk does not begin at the stored offset.
         """
         async with self.connection.transaction():
             cursor = await self.connection.execute(
@@ -143,7 +142,7 @@ class Database:
         return True
 
     async def _write(self, products: Mapping[int, NormalProduct | None]) -> None:
-        # In order of the id, so that two sinks which meet in a product wait for each other at most.
+        # Ordered by id, so that two sinks with a product in common wait but never deadlock.
         kept = sorted((i, product) for i, product in products.items() if product is not None)
         gone = sorted(i for i, product in products.items() if product is None)
         if kept:

@@ -1,4 +1,4 @@
-"""What the sink measures, and where Prometheus reads it: `SINK_METRICS_PORT`."""
+"""The metrics of the sink, served at `SINK_METRICS_PORT`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class SinkMetrics:
             self.rows.labels(result)
         self.skipped_records = Counter(
             "dedup_sink_skipped_records",
-            "Records of src_products that are no product rows and were left out.",
+            "Records of src_products that are not product rows and were skipped.",
             registry=self.registry,
         )
         self.lag_records = Gauge(
@@ -32,18 +32,18 @@ class SinkMetrics:
         )
         self.last_applied = Gauge(
             "dedup_sink_last_applied_timestamp_seconds",
-            "When all that was read was last in the table, in seconds since the epoch.",
+            "Time at which everything read was last in the table, in seconds since the epoch.",
             registry=self.registry,
         )
         self.postgres_up = Gauge(
             "dedup_sink_postgres_up",
-            "Whether PostgreSQL did what it was last asked.",
+            "1 if the last operation on PostgreSQL succeeded, 0 during an outage.",
             registry=self.registry,
         )
 
     @contextmanager
     def served(self, settings: SinkSettings) -> Iterator[None]:
-        """Serve `/metrics` in a thread meanwhile, if a port is set. Raises SettingsError."""
+        """Serve `/metrics` from a thread if a port is set. Raises SettingsError."""
         if settings.SINK_METRICS_PORT is None:
             yield
             return

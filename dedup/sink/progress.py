@@ -1,4 +1,4 @@
-"""How far a sink is: metrics for Prometheus, and lines in the log while it catches up."""
+"""The progress of a sink: metrics, and log lines while it catches up."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from dedup.sink.metrics import SinkMetrics
 
 ASK_EVERY_S: Final = 5.0
 BEHIND_RECORDS: Final = 10_000
-"""From how many records on the log says that the sink catches up: a batch of it."""
+"""Lag from which the log says that the sink is catching up: one batch."""
 
 logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """What was applied, and what is still to do by the brokers' word."""
+    """Tracks what was applied, and the lag according to the brokers."""
 
     def __init__(self, consumer: AIOKafkaConsumer, metrics: SinkMetrics) -> None:
         self._consumer = consumer
@@ -27,33 +27,33 @@ class Progress:
         self._rows = 0
         self._catching_up: tuple[float, int] | None = None
         self.positions: dict[int, int] = {}
-        """For each partition, the position up to which everything is applied."""
+        """The position up to which everything is applied, by partition."""
 
     def wrote(self, rows: Mapping[int, object | None]) -> None:
-        """Count the rows of a batch that is committed; None is a row that was deleted."""
+        """Count the rows of a committed batch; None is a deleted row."""
         deleted = sum(row is None for row in rows.values())
         self._rows += len(rows)
         self._metrics.rows.labels("upsert").inc(len(rows) - deleted)
         self._metrics.rows.labels("delete").inc(deleted)
 
     def skipped(self) -> None:
-        """Count a record that is no product row."""
+        """Count a record that is not a product row."""
         self._metrics.skipped_records.inc()
 
     async def all_applied(self) -> None:
-        """Note that what the consumer has handed out is applied, in every partition it holds."""
+        """Record that everything the consumer has returned is applied."""
         assigned = self._consumer.assignment()
         self.positions = {tp.partition: await self._consumer.position(tp) for tp in assigned}
         self._metrics.last_applied.set(time())
 
     async def watch(self) -> None:
-        """Ask the brokers every few seconds how much is left, until cancelled."""
+        """Query the lag from the brokers every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(ASK_EVERY_S)
             try:
                 ends = await self._consumer.end_offsets(self._consumer.assignment())
             except KafkaError:
-                continue  # whoever reads says so
+                continue  # the sink's loop logs it
             self._metrics.lag_records.clear()
             left = {tp.partition: self._left(tp.partition, end) for tp, end in ends.items()}
             for partition, records in left.items():

@@ -1,4 +1,4 @@
-"""What a sink does at a rebalance."""
+"""The sink's listener for rebalances."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from aiokafka import ConsumerRebalanceListener
 
 
 class Forgetting(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Forgets every place at a rebalance: partitions that come back are placed anew."""
+    """Forgets all positions at a rebalance, so that assigned partitions are sought again."""
 
     def __init__(self, places: dict[int, int]) -> None:
         self._places = places
 
     def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - aiokafka's signature
-        """Forget; what is in flight is applied or refused by its offset."""
+        """Forget them; a batch in flight is applied or rejected by its offset."""
         self._places.clear()
 
     def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002
-        """Forget what was placed while the group was deciding."""
+        """Forget those that were sought during the rebalance."""
         self._places.clear()

@@ -1,8 +1,8 @@
-"""The tables in PostgreSQL: made when missing, refused when they can't take every row.
+"""The tables in PostgreSQL: created if missing, refused if they can't hold every row.
 
-The products table is the seed's: its columns, types and defaults, and product_id as primary key
-(as bigint, for that is what an event may hold). The offsets table has a row for each partition:
-the offset after the last record applied. Both are written in one transaction.
+The products table has the columns, types and defaults of the seed, with product_id as primary key
+(bigint, the range of an event's id). The offsets table has a row for each partition: the offset
+after the last record applied. Both are written in one transaction.
 """
 
 import re
@@ -53,7 +53,7 @@ _PRICE_SCALE: Final = 2
 
 
 class TableError(ExplainedError):
-    """A table can't be written as it must be; the text is a sentence that names the column."""
+    """A table can't be used; the message names the column and what to do."""
 
 
 class Tables(NamedTuple):
@@ -63,7 +63,7 @@ class Tables(NamedTuple):
     offsets: str
 
     def composed(self, statement: SQL) -> Composed:
-        """Put the names in a statement, quoted."""
+        """Return a statement with the quoted names."""
         return statement.format(
             products=Identifier(*self.products.split(".")),
             offsets=Identifier(*self.offsets.split(".")),
@@ -76,7 +76,7 @@ def tables_named(table: str) -> Tables:
 
 
 class _Wanted(NamedTuple):
-    """What a column must be: types as a pattern, and whether null must be allowed in it."""
+    """The requirements of a column: a pattern of its types, and whether it must allow null."""
 
     types: str
     example: str
@@ -112,9 +112,9 @@ class _Column(NamedTuple):
 
 
 async def ensure_tables(connection: AsyncConnection, tables: Tables) -> None:
-    """Make what is missing and check what is there. Raises TableError with a sentence."""
+    """Create missing tables and check existing ones. Raises TableError."""
     async with connection.transaction():
-        # Two sinks that start together make the tables once.
+        # Two sinks that start at the same time create the tables once.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [tables.offsets])
         for name, statement in zip(tables, (CREATE_PRODUCTS, CREATE_OFFSETS), strict=True):
             if await _kind(connection, name) is None:
@@ -136,7 +136,7 @@ async def _kind(connection: AsyncConnection, name: str) -> str | None:
 
 async def _check(connection: AsyncConnection, table: str) -> None:
     if await _kind(connection, table) not in _KINDS_OF_TABLE:
-        raise TableError(f"{table} is no table. Set POSTGRES_TABLE to the name of one.")
+        raise TableError(f"{table} is not a table. Set POSTGRES_TABLE to the name of one.")
     cursor = await connection.execute(_COLUMNS_OF, [_quoted(table)])
     columns = {column.name: column for column in map(_Column._make, await cursor.fetchall())}
     for name, wanted in _WANTED.items():
@@ -162,7 +162,7 @@ async def _check(connection: AsyncConnection, table: str) -> None:
 
 
 def _fault(column: _Column, wanted: _Wanted) -> str | None:
-    """Say what is wrong with a column, as the rest of a sentence; None when nothing is."""
+    """Return what is wrong with a column, to follow its name; None if nothing is."""
     found = re.fullmatch(wanted.types, column.type)
     if found is None or not _wide_enough(found.groupdict()):
         return (
@@ -170,9 +170,9 @@ def _fault(column: _Column, wanted: _Wanted) -> str | None:
             f"TYPE {wanted.example}"
         )
     if column.computed:
-        return "is generated always. The sink must be able to write it."
+        return "is GENERATED ALWAYS. The sink must be able to write it."
     if wanted.null and column.not_null:
-        return "is NOT NULL, but may be null. Change it: ALTER TABLE {column} DROP NOT NULL"
+        return "is NOT NULL, but a value may be null. Change it: ALTER TABLE {column} DROP NOT NULL"
     return None
 
 

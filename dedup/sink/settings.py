@@ -1,4 +1,4 @@
-"""Settings of the sink, read from the environment: the worker's for Kafka, and PostgreSQL's."""
+"""Settings of the sink, read from the environment: the worker's Kafka settings and PostgreSQL's."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final
@@ -10,13 +10,13 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from dedup.core.setting_types import GroupName
 from dedup.settings import Settings, read_settings
 
-_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's is 8 longer, of 63 at most
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's name is 8 longer, at most 63
 
 
 def _dsn(value: SecretStr) -> SecretStr:
     try:
         conninfo_to_dict(value.get_secret_value())
-    except ProgrammingError:  # its text repeats parts of the value
+    except ProgrammingError:  # its message repeats parts of the value
         raise ValueError(
             "expected postgresql://user@host:5432/database, or keywords as in "
             "'host=db dbname=shop user=sink'"
@@ -31,8 +31,8 @@ class SinkSettings(Settings):
 
     POSTGRES_DSN: Annotated[SecretStr, AfterValidator(_dsn)] = Field(
         description=(
-            "Where PostgreSQL is, such as `postgresql://user@host/database`; never printed. "
-            "`PGPASSWORD` and libpq's other variables fill in what it leaves out."
+            "Connection to PostgreSQL, such as `postgresql://user@host/database`; never printed. "
+            "`PGPASSWORD` and libpq's other variables supply what it leaves out."
         )
     )
     POSTGRES_TABLE: Annotated[
@@ -41,23 +41,23 @@ class SinkSettings(Settings):
     ] = Field(
         "products",
         description=(
-            "Table kept in step, with its schema or without; its offsets are in a table named "
-            "after it, `products_offsets`."
+            "Table to keep up to date, with or without its schema. Its offsets are in a table "
+            "named after it, `products_offsets`."
         ),
     )
     SINK_GROUP: GroupName = Field(
-        "product-dedup-sink", description="Consumer group; sinks of one table share it."
+        "product-dedup-sink", description="Consumer group. All sinks of one table share it."
     )
     SINK_METRICS_HOST: str = Field(
-        "127.0.0.1", description="Address the sink's `/metrics` are served at; without a token."
+        "127.0.0.1", description="Address at which the sink serves `/metrics`, without a token."
     )
     SINK_METRICS_PORT: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        None, description="Port of the sink's `/metrics`; unset, they are not served."
+        None, description="Port of the sink's `/metrics`. If unset, they are not served."
     )
 
 
 def load_sink_settings(environ: Mapping[str, str]) -> SinkSettings:
-    """Read the settings from an environment. Raises SettingsError, a sentence per fault."""
+    """Read the settings from an environment. Raises SettingsError, which lists every fault."""
     settings = read_settings(environ, SinkSettings)
-    # The clients' name and the group in every refusal are those of the application.
+    # The client id and the group in errors are taken from the application id.
     return settings.model_copy(update={"DEDUP_APP_ID": settings.SINK_GROUP})

@@ -1,10 +1,10 @@
 """The data directory: used by one worker at a time, and for one pair of topics.
 
-Guarantees: two workers never work in the same directory, not even for the moment in which a
-partition goes from one to the other. States are never gone on with under topics they do not
-belong to: those of another cluster or output topic are thrown away, for they are rebuilt from the
-topic; those of the same topics with fewer partitions refuse the start, for Kafka moves products to
-other partitions when a topic grows, away from their states.
+Guarantees: two workers never use the same directory, not even while a partition moves from one to
+the other. States are never used with topics that they do not belong to: those of another cluster or
+output topic are deleted and rebuilt from the topic. With those of the same topics with fewer
+partitions the worker refuses to start: when a topic grows, Kafka moves products to other
+partitions, away from their states.
 """
 
 import fcntl
@@ -46,9 +46,9 @@ class DataDirectory:
         self._lock: IO[bytes] | None = None
 
     def lock(self) -> None:
-        """Keep others out for as long as this process lives.
+        """Lock the directory for as long as this process lives.
 
-        Raises StoreError when another worker is in; OSError when nothing can be written there.
+        Raises StoreError when another worker has the lock, OSError when it can't be written.
         """
         lock = (self.path / LOCK_NAME).open("wb")
         try:
@@ -62,13 +62,13 @@ class DataDirectory:
         self._lock = lock
 
     def unlock(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def belong_to(self, origin: Origin) -> None:
-        """Make sure that what is in the directory belongs to these topics. Raises StoreError."""
+        """Ensure that the states in the directory belong to these topics. Raises StoreError."""
         try:
             self._belong_to(origin)
         except OSError as error:
@@ -88,7 +88,7 @@ class DataDirectory:
             if same_topics and known.partitions < origin.partitions:
                 raise StoreError(
                     f"{grown(origin.source, known.partitions, origin.partitions)} If both topics "
-                    f"were made anew instead, delete {self.path}."
+                    f"were recreated instead, delete {self.path}."
                 )
             logger.warning(
                 "The states in %s belong to %s, not to %s: they are rebuilt from the topic.",
@@ -114,15 +114,15 @@ class DataDirectory:
 
 
 ENOUGH_PRODUCTS: Final = 20
-"""So many products are not in the places of a smaller number of partitions by chance."""
+"""As many products are not in the partitions of a smaller number of them by chance."""
 
 
 def partitions_before(product_ids: Sequence[int], partition: int, partitions: int) -> int | None:
     """Return the number of partitions the topic had when these products came to a partition.
 
-    None when it is the number of today, when they are too few to tell, and when the producers do
-    not choose partitions as Kafka's own do. One partition is never given: producers may have
-    reasons to put everything into the first.
+    None when it is the number of today, when they are too few to decide, and when the producers do
+    not choose partitions as Kafka's own do. One is never returned: producers may have reasons to
+    write everything to the first partition.
     """
     hashes = [key_hash(b"%d" % i) for i in product_ids]
     if len(hashes) < ENOUGH_PRODUCTS or all(h % partitions == partition for h in hashes):
@@ -132,10 +132,10 @@ def partitions_before(product_ids: Sequence[int], partition: int, partitions: in
 
 
 def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: int) -> bool:
-    """Whether these products stand where Kafka's partitioner puts their JSON keys.
+    """Return whether these products are where Kafka's partitioner puts their JSON keys.
 
-    That is where a Flink job puts its rows when nothing tells it where the events stand. False for
-    too few products to tell, and for one partition, where it makes no difference.
+    A Flink job puts its rows there when it does not know the partitions of the events. False for
+    too few products to decide, and for one partition, where it makes no difference.
     """
     if len(product_ids) < ENOUGH_PRODUCTS or partitions == 1:
         return False
@@ -144,20 +144,20 @@ def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: i
 
 
 def misplaced(states: str) -> str:
-    """Say what to do about rows that do not stand in the partitions of their events."""
+    """Return what to do about rows that are not in the partitions of their events."""
     return (
-        f"The rows of {states} stand where the hash of their JSON keys puts them, as a Flink job "
-        "writes them, and not in the partitions of their products' events: every product would "
-        "stand there twice. Set KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names, and the "
-        "products are read from their events; or see docs/flink.md."
+        f"The rows of {states} are partitioned by the hash of their JSON keys, as a Flink job "
+        "writes them, and not as the events of their products: every product would be on the topic "
+        "twice. Set KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names, and the products are "
+        "read from their events; or see docs/flink.md."
     )
 
 
 def grown(source: str, before: int, now: int) -> str:
-    """Say what to do about a source topic that has more partitions than before."""
+    """Return what to do about a source topic that has more partitions than before."""
     return (
-        f"{source} has {now} partitions, and the known states are those of {before}. Kafka puts "
-        "products into other partitions when a topic grows, away from their states. Copy the "
+        f"{source} has {now} partitions, and the known states are those of {before}. When a topic "
+        "grows, Kafka moves products to other partitions, away from their states. Copy the "
         "events into a new topic that has all the partitions it will need, and set "
         "KAFKA_PRODUCT_TOPIC, KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names."
     )

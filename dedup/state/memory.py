@@ -10,7 +10,7 @@ WRITE_BUFFERS_BYTES: Final = 32 * 1024 * 1024
 """All write buffers of a worker: RocksDB flushes the fullest one when they come near it."""
 
 ARENA_BLOCK_BYTES: Final = 64 * 1024
-"""What a write buffer grows by. RocksDB's own megabyte leaves holes that small objects break up."""
+"""What a write buffer grows by. RocksDB's own megabyte fragments the heap."""
 
 
 class Memory:

@@ -1,19 +1,19 @@
 """The states of a worker's products in RocksDB: one database per partition.
 
 Keys are the product_id as 8 bytes big-endian, so iteration goes by product_id; values are
-`dedup.core.state` bytes. Keys that begin with 0xff hold what is known of the partition itself, and
-with 0xfe the markers of deleted products by the time they may be forgotten.
+`dedup.core.state` bytes. Keys that begin with 0xff are about the partition itself, those with 0xfe
+are the deletion markers by the time after which they may be removed.
 
 Guarantees: `write` is atomic, so states and the changelog offset they correspond to never
-disagree; what was written survives the death of the process. The database never holds what is not
-on the changelog, so it may be deleted at any time: it is rebuilt from there.
+disagree; what was written survives the death of the process. The database never has what is not on
+the changelog, so it may be deleted at any time: it is rebuilt from there.
 
-A database that is damaged is never gone on with. What finds the damage leaves a marker beside the
-directory; whoever opens it next gets DamagedError, whether RocksDB would notice again or not.
+A damaged database is never used. Whatever finds the damage leaves a mark (`.damaged`) beside the
+directory; opening it again raises DamagedError, whether RocksDB would notice or not.
 
 Memory is bounded: for all partitions together by one block cache and one budget of write buffers,
-for each by the states it keeps in memory (`RECENT_STATES`). Those are the ones written last - the
-products of which events come again and again need no look into RocksDB.
+for each by the states it keeps in memory (`RECENT_STATES`). Those are the ones written last:
+products with frequent events need no read of RocksDB.
 """
 
 import shutil
@@ -51,7 +51,7 @@ _DAMAGED: Final = ".damaged"
 
 
 class Progress:
-    """How far a partition's database follows its changelog."""
+    """The changelog offset a partition's database corresponds to, and when it was written."""
 
     def __init__(self, next_offset: int, written_at_us: int) -> None:
         self.next_offset = next_offset
@@ -61,8 +61,8 @@ class Progress:
 class PartitionStore:
     """The states of one partition. Opening creates the database when there is none.
 
-    Every method raises StoreError when the disk does not let it, DamagedError when the database
-    can't be trusted any more.
+    Every method raises StoreError when the disk can't be used, DamagedError when the database can't
+    be trusted any more.
     """
 
     def __init__(self, path: Path, memory: Memory) -> None:
@@ -72,19 +72,19 @@ class PartitionStore:
         self._to_count: Iterator[tuple[bytes, bytes]] | None = None
         self._all_counted = False
         with self._explained():
-            if _marker(path).exists():
+            if _damage_mark(path).exists():
                 raise DamagedError(path, "found when it was read")
             path.parent.mkdir(parents=True, exist_ok=True)
             files = {file.name for file in path.glob("*.sst") if _complete(file)}
             self._db = Rdict(str(path), options(memory), access_type=AccessType.read_write())
-            self._refuse_if_files_were_forgotten(files)
+            self._refuse_if_files_are_lost(files)
 
-    def _refuse_if_files_were_forgotten(self, files: set[str]) -> None:
-        """Raise DamagedError if a whole table file was there that RocksDB knows nothing of.
+    def _refuse_if_files_are_lost(self, files: set[str]) -> None:
+        """Raise DamagedError if there was a complete table file that RocksDB does not list.
 
-        A MANIFEST that lost its end makes RocksDB forget states and keep the offset, which stands
-        in the log, without an error. A kill just after a file was finished looks the same; one
-        while it was written does not.
+        A MANIFEST that lost its end makes RocksDB lose states and keep the offset, which is in the
+        log, without an error. A kill just after a file was finished looks the same; one while it
+        was written does not.
         """
         live = {str(file["name"]).lstrip("/") for file in self._db.live_files()}
         if files - live:
@@ -93,14 +93,14 @@ class PartitionStore:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn whatever RocksDB and the disk raise into a StoreError; remember damage."""
+        """Turn whatever RocksDB and the disk raise into a StoreError; mark damage."""
         try:
             yield
         except Exception as error:  # rocksdict raises plain Exception
             explained = error if isinstance(error, StoreError) else explain(self.path, error)
             if isinstance(explained, DamagedError):
-                with suppress(OSError):  # the sentence is what matters; the disk may be gone
-                    _marker(self.path).touch()
+                with suppress(OSError):  # the error is what matters; the disk may be gone
+                    _damage_mark(self.path).touch()
             if explained is error:
                 raise
             raise explained from error
@@ -140,9 +140,9 @@ class PartitionStore:
             batch.put(_OFFSET_KEY, _OFFSET.pack(next_offset, now_us))
         with self._explained():
             self._db.write(batch)
-        self._keep_at_hand(states)
+        self._keep_recent(states)
 
-    def _keep_at_hand(self, states: Mapping[int, State]) -> None:
+    def _keep_recent(self, states: Mapping[int, State]) -> None:
         recent = self._recent
         for product_id, state in states.items():
             recent[product_id] = state
@@ -151,13 +151,13 @@ class PartitionStore:
             recent.popitem(last=False)
 
     def progress(self) -> Progress | None:
-        """Tell how far the changelog is followed; None for an empty database."""
+        """Return the changelog offset this corresponds to; None for an empty database."""
         with self._explained():
             data = self._db.get(_OFFSET_KEY)
             return None if data is None else Progress(*_OFFSET.unpack(data))
 
     def forget_deleted(self, before_us: int) -> int:
-        """Drop markers of products deleted before a time; gives how many."""
+        """Remove the deletion markers set before a time. Returns how many."""
         batch = WriteBatch(raw_mode=True)
         forgotten = 0
         for key in cast("Iterator[bytes]", self._db.keys(from_key=bytes([_EXPIRY_PREFIX]))):
@@ -183,11 +183,11 @@ class PartitionStore:
         return self._counted if self._all_counted else None
 
     def recount(self) -> None:
-        """Forget the count: what is written next is not told to `add_products`."""
+        """Discard the count: what is written next is not added by `add_products`."""
         self._counted, self._to_count, self._all_counted = 0, None, False
 
     def count_some(self, limit: int) -> None:
-        """Count up to `limit` entries more, of those there were when counting began."""
+        """Count up to `limit` more entries, of those that existed when counting started."""
         if self._all_counted:
             return
         if self._to_count is None:
@@ -203,7 +203,7 @@ class PartitionStore:
         self._to_count, self._all_counted = None, True
 
     def add_products(self, number: int) -> None:
-        """Add what a write has changed in the number of products."""
+        """Add the change of a write to the number of products."""
         if self._all_counted or self._to_count is not None:
             self._counted += number
 
@@ -218,7 +218,7 @@ class PartitionStore:
     ) -> Iterator[tuple[int, bytes | None]]:
         """Return ids and rows by product_id, from an id on or from it back; None for deleted ones.
 
-        To be used up at once: an iterator that is kept keeps a closed database open.
+        Use it up at once: an iterator that is kept keeps a closed database open.
         """
         start = _PRODUCT_KEY.pack(product_id)
         found = self._db.items(backwards=backwards, from_key=start)
@@ -244,9 +244,9 @@ class PartitionStore:
 
 
 def destroy(path: Path) -> None:
-    """Delete a closed database, in whatever shape it is. Raises StoreError.
+    """Delete a closed database, whatever its condition. Raises StoreError.
 
-    It is moved away first: half of a database, left by a kill, must not be taken for a whole one.
+    It is renamed first: half a database, left by a kill, must not be mistaken for a whole one.
     """
     away = path.with_name(path.name + _AWAY)
     try:
@@ -255,17 +255,17 @@ def destroy(path: Path) -> None:
         if path.exists():
             path.rename(away)
             shutil.rmtree(away)
-        _marker(path).unlink(missing_ok=True)
+        _damage_mark(path).unlink(missing_ok=True)
     except OSError as error:
         raise explain(path, error) from error
 
 
 def _complete(table: Path) -> bool:
-    """Whether a table file was written to its end."""
+    """Return whether a table file was written to its end."""
     with table.open("rb") as file:
         file.seek(max(0, table.stat().st_size - len(_TABLE_END)))
         return file.read() == _TABLE_END
 
 
-def _marker(path: Path) -> Path:
+def _damage_mark(path: Path) -> Path:
     return path.with_name(path.name + _DAMAGED)

@@ -1,26 +1,17 @@
 """The state table: a Faust table over RocksDB whose changelog is `src_products`.
 
-Read it as any Faust table (`table[product_id]`, `.items()`); the values are `State`s. It is
-written by the agent alone, a batch at a time, after the batch's records are durable on the
-changelog - so setting an item raises TypeError.
+Faust needs it as a table of the app: it starts and stops the store, assigns the partitions of its
+changelog, and lists it (`faust tables`). It is no mapping, although Faust's tables are: the states
+of a partition are read and written as a whole batch, after the batch's records are durable on the
+changelog. Setting or deleting an item, which Faust would send to the changelog, raises TypeError.
 """
 
-from collections.abc import (
-    Callable,
-    ItemsView,
-    Iterable,
-    Iterator,
-    KeysView,
-    Mapping,
-    Sequence,
-    ValuesView,
-)
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from faust.stores.base import Store
 from faust.tables.table import Table
-from faust.types import TP
 from mode import get_logger
 
 from dedup.core.state import State
@@ -31,11 +22,17 @@ from dedup.state.store_errors import DamagedError, StoreError
 logger = get_logger(__name__)
 
 STORE_URL: Final = "rocksdb://"
-_READ_ONLY: Final = "the state table is written by the agent, a batch at a time"
+_READ_ONLY: Final = "the state table is written by the processor, a batch at a time"
+_NO_CHANGELOG_EVENTS: Final = "dedup.streaming.recovery applies the changelog, in batches"
+_NO_BACKUP: Final = "the changelog topic is the backup of the state table"
 
 
 class StateStore(Store[int, State]):
-    """The partitions of the table that this worker owns."""
+    """The partitions of the table that this worker owns.
+
+    Faust calls `on_stop`, and `reset_state` for `faust reset`. `apply_changelog_batch` and the two
+    of backups are abstract in Faust and called by nobody here.
+    """
 
     def __init__(self, *args: Any, directory: Callable[[], Path], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +55,7 @@ class StateStore(Store[int, State]):
     def open_or_rebuild(self, partition: int) -> PartitionStore:
         """Return the store of a partition; an empty one in place of a damaged one.
 
-        For recovery alone: whoever decides on events must not find an empty store unawares.
+        For recovery alone: no event may be decided on with a store that is empty by mistake.
         """
         try:
             return self.partition(partition)
@@ -71,7 +68,7 @@ class StateStore(Store[int, State]):
             return self.rebuild(partition)
 
     def rebuild(self, partition: int) -> PartitionStore:
-        """Throw away what is known of a partition and give an empty store."""
+        """Delete what is known of a partition and return an empty store."""
         self._close(partition)
         destroy(self._path(partition))
         return self.partition(partition)
@@ -107,57 +104,17 @@ class StateStore(Store[int, State]):
         """Close everything."""
         self.close_others(())
 
-    def persisted_offset(self, tp: TP) -> int | None:
-        """Return the last changelog offset that is in the store."""
-        progress = self.partition(tp.partition).progress()
-        return None if progress is None else progress.next_offset - 1
-
-    def __getitem__(self, product_id: int) -> State:
-        for store in self._partitions.values():
-            state = store.read([product_id]).get(product_id)
-            if state is not None:
-                return state
-        raise KeyError(product_id)
-
-    def __contains__(self, product_id: object) -> bool:
-        return isinstance(product_id, int) and self.get(product_id) is not None
-
-    def __iter__(self) -> Iterator[int]:
-        for partition in self.open_partitions:
-            yield from (product_id for product_id, _ in self._partitions[partition].items())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def keys(self) -> KeysView[int]:
-        """View the ids of all products; mode's own view needs a dict."""
-        return KeysView(self)
-
-    def values(self) -> ValuesView[State]:
-        """View all states."""
-        return ValuesView(self)
-
-    def items(self) -> ItemsView[int, State]:
-        """View all products with their states."""
-        return ItemsView(self)
-
-    def __setitem__(self, product_id: int, state: State) -> None:
-        raise TypeError(_READ_ONLY)
-
-    def __delitem__(self, product_id: int) -> None:
-        raise TypeError(_READ_ONLY)
-
     def apply_changelog_batch(self, *_args: Any, **_kwargs: Any) -> None:
-        """Refuse: `dedup.streaming.recovery` applies the changelog."""
-        raise TypeError(_READ_ONLY)
+        """Refuse: recovery does it."""
+        raise NotImplementedError(_NO_CHANGELOG_EVENTS)
 
     async def backup_partition(self, *_args: Any, **_kwargs: Any) -> None:
         """Refuse: the changelog is the backup."""
-        raise NotImplementedError("the changelog topic is the backup of the state table")
+        raise NotImplementedError(_NO_BACKUP)
 
     def restore_backup(self, *_args: Any, **_kwargs: Any) -> None:
         """Refuse: the changelog is the backup."""
-        raise NotImplementedError("the changelog topic is the backup of the state table")
+        raise NotImplementedError(_NO_BACKUP)
 
     def reset_state(self) -> None:
         """Delete the databases, as `faust reset` asks."""
@@ -167,7 +124,7 @@ class StateStore(Store[int, State]):
 
 
 class StateTable(Table[int, State]):
-    """What is known of every product this worker owns, by product_id."""
+    """What is known of every product this worker owns."""
 
     data: StateStore
 
@@ -199,28 +156,28 @@ class StateTable(Table[int, State]):
     ) -> None:
         """Write states and changelog offset of a partition in one atomic step.
 
-        Raises StoreError when the changelog was made anew: the known states are not on it.
+        Raises StoreError when the changelog was recreated: the known states are not on it.
         """
         store = self.data.partition(partition)
         known = store.progress()
         if next_offset is not None and known is not None and next_offset <= known.next_offset:
             raise StoreError(
-                f"{self.changelog_topic_name} was made anew: its partition {partition} ends at "
-                f"offset {next_offset}, and the known states follow it to {known.next_offset}. "
-                "Start the worker again: it goes on with what is on the topic now. To have there "
-                f"what was on it before, reset the offsets of the group {self.app.conf.id} to the "
-                "earliest first."
+                f"{self.changelog_topic_name} was recreated: its partition {partition} ends at "
+                f"offset {next_offset}, but the local state corresponds to offset "
+                f"{known.next_offset}. Restart the worker: it continues with what is on the topic "
+                "now. To write the earlier rows again, first reset the offsets of the group "
+                f"{self.app.conf.id} to the earliest."
             )
         store.write(states, next_offset=next_offset, now_us=now_us)
 
     def forget_deleted(self, partition: int, before_us: int) -> None:
-        """Drop the markers of products of a partition that were deleted before a time."""
+        """Remove the deletion markers of products of a partition deleted before a time."""
         self.data.partition(partition).forget_deleted(before_us)
 
     def on_key_set(self, key: int, value: State) -> None:
-        """Refuse: see the class."""
+        """Refuse: Faust calls it before it sets an item, and would send that to the changelog."""
         raise TypeError(_READ_ONLY)
 
     def on_key_del(self, key: int) -> None:
-        """Refuse: see the class."""
+        """Refuse, as `on_key_set`."""
         raise TypeError(_READ_ONLY)

@@ -1,1 +1,1 @@
-"""The Faust side: transport, table, publisher and the one agent."""
+"""The Faust side: application, batch transport, processor, publisher and recovery."""

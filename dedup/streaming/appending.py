@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from dedup.core.batch_result import OutputRecord
 from dedup.core.deadletter import record_bytes
 from dedup.kafka.header_keys import create_batch
-from dedup.streaming.output import OutputRecord
 
 
 async def append(
@@ -29,7 +29,7 @@ async def append(
                     headers=record.headers,
                 )
                 is None
-            ):  # it is full; an empty one takes any record
+            ):  # it is full; an empty one accepts any record
                 batches.append(batch)
                 batch = create_batch(producer, records)
         batches.append(batch)
@@ -41,12 +41,12 @@ async def append(
         deliveries.append(await producer.send_batch(batch, to.topic, partition=to.partition))
     acknowledged = await asyncio.gather(*deliveries)
     offset = int(acknowledged[-1].offset)
-    # A retry that the broker knows already is acknowledged without its offset.
+    # A retry of what the broker has already is acknowledged without its offset.
     return None if offset < 0 else offset + batches[-1].record_count()
 
 
 def portions(records: Iterable[OutputRecord], limit: int) -> Iterator[list[OutputRecord]]:
-    """Divide records into portions of `limit` bytes; one that is larger stands alone."""
+    """Divide records into portions of `limit` bytes; a larger record is a portion of its own."""
     portion: list[OutputRecord] = []
     size = 0
     for record in records:

@@ -1,21 +1,21 @@
 """A Faust transport that delivers batches of records; it knows nothing of products.
 
 Faust hands an agent one record at a time, and that alone costs more than all the work of this
-project. Here the consumer hands over everything it fetched of one partition as one message whose
+project. Here the consumer delivers everything it fetched of one partition as one message whose
 value is a `RecordBatch`. An agent reads it from a topic that uses `BatchSchema`.
 
 Guarantees, for each partition:
 
-* **No record is skipped, whatever a rebalance interrupts.** The consumer knows the position at
-  which the next batch must begin (`_expected`, the position chain). What does not begin there is
-  not delivered; the consumer goes back to where it should have begun. Faust's own bookkeeping
-  commits past records it dropped around a seek (faust-streaming issue 606).
-* **Only what is done is committed.** Batches are done when the agent says so (`mark_done`), and
-  the commit covers the unbroken run of done batches at the head of the partition's queue.
+* **Offset continuity: no record is skipped, whatever a rebalance interrupts.** The consumer knows
+  the offset at which the next batch must begin (`_expected`). What does not begin there is not
+  delivered; the consumer seeks back to that offset. Faust's own bookkeeping commits past records
+  that it dropped around a seek (faust-streaming issue 606).
+* **Only what is done is committed.** A batch is done once the processor calls `mark_done`, and the
+  commit covers the unbroken run of done batches at the head of the partition's queue.
 * **Batches arrive in order**, at most `MAX_UNDONE` at a time, and their size follows the load: what
-  is fetched while the agent works on a batch is the next one, in however many fetches it came.
+  is fetched while a batch is processed becomes the next one, in however many fetches.
 
-A crash at any point loses the queue, never an offset: the next owner begins at the last commit.
+A crash at any point loses the queue, never an offset: the next owner starts at the last commit.
 """
 
 import asyncio
@@ -36,23 +36,27 @@ from dedup.streaming.consumer_thread import BatchConsumerThread, FetchedBatch
 from dedup.streaming.recordbatch import RecordBatch
 
 MAX_UNDONE: Final = 2
-"""Batches of a partition that may be delivered and not done: one worked on, one that grows."""
+"""Batches of a partition that may be delivered and not done: one in progress, one that grows."""
 
 logger = get_logger(__name__)
 
 
 class BatchConsumer(driver.Consumer):
-    """The consumer that keeps the position chain and commits the done prefix."""
-
-    commits = True
-    """Whether offsets are committed here; not if they travel in a transaction with the output."""
-
-    on_refused: Callable[[KafkaError], None]
-    """Called when the brokers refuse to be read, such as for want of a right, or do not answer."""
+    """The consumer that ensures offset continuity and commits the done prefix."""
 
     _thread: BatchConsumerThread
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, commits: bool, on_refused: Callable[[KafkaError], None], **kwargs: Any
+    ) -> None:
+        """Take Faust's arguments and two of this transport.
+
+        `commits`: whether offsets are committed here; not if they travel in a transaction with the
+        output. `on_refused` is called when the brokers refuse to let the source be read, such as
+        for want of a permission, or do not answer.
+        """
+        self._commits = commits
+        self._on_refused = on_refused
         self._expected: dict[TP, int] = {}
         self._undone: dict[TP, deque[RecordBatch]] = {}
         self._asked_for: set[TP] = set()
@@ -64,14 +68,14 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def is_member(self) -> bool:
-        """Whether the group still takes this worker for the owner of what it was assigned.
+        """Return whether the group still regards this worker as the owner of its partitions.
 
         Raises KafkaError when the group can't be asked.
         """
         return await self._thread.is_member()
 
     async def perform_seek(self) -> None:
-        """Begin anew at the committed offsets: what was delivered and not done comes again."""
+        """Restart at the committed offsets: batches that are not done are delivered again."""
         self._forget(set(self._expected) | set(self._undone))
         tps = {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
         positions = await self._thread.rewind(tps)
@@ -83,7 +87,7 @@ class BatchConsumer(driver.Consumer):
         return await self._thread.without_offsets(tps)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Stop delivering, let Faust wait for the batches in work and commit them, forget."""
+        """Stop delivering, let Faust wait for the batches in progress and commit them, forget."""
         self._expected.clear()
         await super().on_partitions_revoked(revoked)
         self._forget(set(self._undone))
@@ -108,8 +112,8 @@ class BatchConsumer(driver.Consumer):
             generation = self.app.consumer_generation_id
             for tp, chunk in chunks.items():
                 if not self.flow_active or self.app.consumer_generation_id != generation:
-                    return  # a rebalance began; it ends in perform_seek
-                batch = await self._next_in_chain(tp, chunk)
+                    return  # a rebalance started; it ends in perform_seek
+                batch = await self._next_batch(tp, chunk)
                 if batch is not None:
                     yield tp, self._to_message(tp, batch)
             self._patience.over()
@@ -122,7 +126,7 @@ class BatchConsumer(driver.Consumer):
                 raise error
             await self._patience.wait(error)
         except KafkaError as refused:
-            self.on_refused(refused)
+            self._on_refused(refused)
             await asyncio.sleep(1.0)
 
     def _has_room(self, tp: TP) -> bool:
@@ -139,12 +143,12 @@ class BatchConsumer(driver.Consumer):
         if tp not in self._asked_for:
             self._thread.wake()
 
-    async def _next_in_chain(self, tp: TP, chunk: FetchedBatch) -> RecordBatch | None:
-        """Return the batch of a chunk that continues its partition; refuse any other."""
+    async def _next_batch(self, tp: TP, chunk: FetchedBatch) -> RecordBatch | None:
+        """Return a batch of what continues its partition; refuse any other chunk."""
         expected = self._expected.get(tp)
         if expected is None:
             return None
-        if chunk.start < expected and await self._made_anew(tp, expected):
+        if chunk.start < expected and await self._is_recreated(tp, expected):
             self._expected[tp] = chunk.start
         elif chunk.start != expected:
             earliest = (await self.earliest_offsets(tp))[tp]
@@ -159,7 +163,7 @@ class BatchConsumer(driver.Consumer):
                 return None
             self.log.error(
                 "%s-%s: %s records from offset %s were deleted by the topic's retention before "
-                "they were read. They can't be deduplicated. Raise retention.ms or add workers.",
+                "they were read. They are lost. Increase retention.ms or add workers.",
                 tp.topic,
                 tp.partition,
                 chunk.start - expected,
@@ -174,16 +178,16 @@ class BatchConsumer(driver.Consumer):
         batch.add(chunk)
         queue.append(batch)
         while queue[0].done and len(queue) > 1 and queue[1].done:
-            queue.popleft()  # the next one stands for it: its records need not wait for the commit
+            queue.popleft()  # the next one implies it: its records can be freed now
         return batch
 
-    async def _made_anew(self, tp: TP, expected: int) -> bool:
-        """Whether the topic ends before what was read of it: then its offsets began anew."""
+    async def _is_recreated(self, tp: TP, expected: int) -> bool:
+        """Return whether the topic was recreated: it ends before the offset it was read to."""
         end = (await self._thread.highwaters(tp))[tp]
         if end >= expected:
             return False
         self.log.warning(
-            "%s-%s ends at offset %s and was read to %s: it was made anew. It is read from its "
+            "%s-%s ends at offset %s and was read to %s: it was recreated. It is read from its "
             "beginning.",
             tp.topic,
             tp.partition,
@@ -214,9 +218,9 @@ class BatchConsumer(driver.Consumer):
         )
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Take the done prefix from the queue and give the offset after it.
+        """Take the done prefix from the queue and return the offset after it.
 
-        What Faust notes of each message, to commit by, is dropped here, for nobody else drops it.
+        What Faust keeps of each message, to commit by, is dropped here: nothing else drops it.
         """
         self._acked.pop(tp, None)
         self._acked_index.pop(tp, None)
@@ -227,25 +231,25 @@ class BatchConsumer(driver.Consumer):
         return offset
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        if not self.commits or await super()._commit(offsets):
+        if not self._commits or await super()._commit(offsets):
             return True
-        for tp in offsets.keys() & self._expected.keys():  # the next commit takes them along
+        for tp in offsets.keys() & self._expected.keys():  # the next commit includes them
             stub = RecordBatch(tp, [], offsets[tp], partial(self._batch_done, tp), done=True)
             self._undone.setdefault(tp, deque()).appendleft(stub)
         return False
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Report a batch that is not done for very long; Faust asks for it every few seconds.
+        """Report a batch that is not done for very long; Faust calls this every few seconds.
 
-        Faust's own check takes offsets that travel in transactions for offsets that are never
-        committed, and an open transaction of the source's producer for a stream that stands still.
+        Faust's own check mistakes offsets that are committed in transactions for offsets that are
+        never committed, and an open transaction of the source's producer for a stuck stream.
         """
         patience = self.app.conf.stream_processing_timeout
         for batch in self._undone.get(tp, ()):
             if not batch.done and now - batch.since >= patience:
                 self.log.error(
-                    "%s-%s: the batch before offset %s has been in work for more than %.0f s: the "
-                    "worker hangs. Restart it; nothing undone is committed.",
+                    "%s-%s: the batch before offset %s has been in progress for more than %.0f s: "
+                    "the worker hangs. Restart it; nothing undone is committed.",
                     tp.topic,
                     tp.partition,
                     batch.next_offset,
@@ -254,7 +258,7 @@ class BatchConsumer(driver.Consumer):
                 return
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Keep no gaps: the chain does."""
+        """Keep no gaps: offset continuity needs none."""
 
 
 class BatchTransport(driver.Transport):

@@ -1,17 +1,16 @@
-"""The thread that fetches: whole fetches, together with the positions they began and ended at.
+"""The thread that fetches: whole fetches, together with the positions they start and end at.
 
-It is Faust's consumer thread, with its own loop, so that heartbeats go on while the agent works.
+It is Faust's consumer thread, with its own loop, so that heartbeats continue during a batch.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import (
     IllegalGenerationError,
     KafkaConnectionError,
@@ -26,43 +25,28 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import get_logger
 
+from dedup.core.batch_result import SourceRecord
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.consumer import ISOLATION_LEVEL
 from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.patience import Patience
+from dedup.kafka.unread_records import unread_records
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
 
-aiokafka has one fetch to a broker under way. A partition that had unread records when the fetch was
+aiokafka has one fetch to a broker in flight. A partition that had unread records when the fetch was
 sent is not in it, and starves until the others have something.
 """
 
 logger = get_logger(__name__)
 
 
-class SourceRecord(Protocol):
-    """A record as it was fetched; `timestamp` is in milliseconds since the epoch."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102 - Kafka's words, as are those below
-    @property
-    def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def timestamp_type(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
-
-
 class FetchedBatch(NamedTuple):
-    """What one fetch gave of a partition: the records from position `start` up to `end`.
+    """What one fetch returned of a partition: the records from position `start` up to `end`.
 
-    Records can be fewer than `end - start`, and none: compaction, aborted transactions and
-    transaction markers leave true holes.
+    There can be fewer records than `end - start`, even none: compaction, aborted transactions and
+    transaction markers leave holes.
     """
 
     records: list[SourceRecord]
@@ -83,7 +67,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Connect; wait for brokers that went away since the topics were looked at."""
+        """Connect; wait for brokers that went away since the topics were checked."""
         patience = Patience("The consumer", logger)
         self._consumer = self._create_consumer(loop=self.thread_loop)
         self.time_started = monotonic()
@@ -96,7 +80,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 return patience.over()
 
     def _stopped_set(self) -> None:
-        # After a failure the thread has closed its loop by itself before it is told to stop.
+        # After a failure the thread has closed its loop by itself before it is stopped.
         with suppress(RuntimeError):
             super()._stopped_set()
 
@@ -131,7 +115,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     self._wake.clear()
                     break
                 if arrived.done():
-                    arrived.result()  # raises what the fetcher met, such as a refused topic
+                    arrived.result()  # raises the fetcher's error, such as a refused topic
         return {}
 
     async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, FetchedBatch]:
@@ -146,7 +130,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         starts = {tp: state.position for tp, state in states.items()}
         for tp in states:
             _spare_consumer_records(fetcher, tp)
-        # Without a timeout this does not give up control: positions and records belong together.
+        # Without a timeout this does not yield to the loop: positions and records fit together.
         records = await fetcher.fetched_records(states.keys(), timeout=0)
         return {
             tp: FetchedBatch(records.get(tp, []), starts[tp], state.position)
@@ -155,9 +139,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         }
 
     async def rewind(self, tps: set[TP]) -> dict[TP, int]:
-        """Go to the committed offsets, or to the beginning where none is committed.
+        """Seek to the committed offsets, or to the beginning where none is committed.
 
-        Gives the position of each partition. All others are no longer fetched.
+        Returns the position of each partition. All others are no longer fetched.
         """
         return cast("dict[TP, int]", await self.call_thread(self._rewind, tps))
 
@@ -184,7 +168,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return found
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; False where that has to be done again, for the brokers or the group move."""
+        """Commit; False where it has to be retried, while the brokers or the group change."""
         consumer = self._ensure_consumer()
         assigned = self.assignment()
         # Faust's TP is equal to aiokafka's and no instance of it, which a commit asks for.
@@ -193,7 +177,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             await consumer.commit(wanted)
         except KafkaError as error:
             if brokers_away(error):
-                logger.info("The offsets %s are not committed yet: %r", dict(offsets), error)
+                logger.info(
+                    "The offsets %s are not committed yet; retrying: %r", dict(offsets), error
+                )
             else:
                 await self.crash(error)
             return False
@@ -229,7 +215,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {tp: first[tp] < ends[tp] for tp in none}
 
     async def go_to(self, tp: TP, offset: int) -> None:
-        """Go to an offset of a partition that is still assigned."""
+        """Seek to an offset of a partition if it is still assigned."""
 
         async def go() -> None:
             consumer = self._ensure_consumer()
@@ -239,20 +225,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(go)
 
 
-def unread_records(fetcher: Any, tp: Any) -> Any | None:
-    """Return what a consumer has fetched of a partition and not handed out, or None.
-
-    It is aiokafka's `PartitionRecords`: an iterator of records that keeps the fetch they are in.
-    """
-    fetched = fetcher._records.get(tp)
-    return fetched._partition_records if isinstance(fetched, FetchResult) else None
-
-
 def _spare_consumer_records(fetcher: Any, tp: TP) -> None:
-    """Let a partition's records come as they are decoded.
+    """Make aiokafka return a partition's records as they are decoded.
 
-    aiokafka wraps each in a `ConsumerRecord` that repeats topic and partition; making and freeing
-    it costs more than decoding the record.
+    aiokafka wraps each in a `ConsumerRecord` that repeats topic and partition; to create and free
+    it costs more than to decode the record.
     """
     unread = unread_records(fetcher, tp)
     if unread is not None:

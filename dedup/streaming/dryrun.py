@@ -1,9 +1,9 @@
 """The dry run: what a worker needs in place of its publisher and its recovery to observe only.
 
-Guarantees: nothing is written to `src_products` or the dead letters, and no offset but of the dry
-run's own group is committed. Each start begins anew where the production's known states end: they
-are read from `src_products` into a RocksDB of the dry run's own, which from then on holds what the
-dry run decided.
+Guarantees: nothing is written to `src_products` or to the dead-letter topic, and no offset is
+committed but those of the dry run's own group. Each start begins where the known states of
+production end: they are read from `src_products` into a RocksDB of the dry run's own, which from
+then on has the states that the dry run decided on.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,13 +13,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from mode import Service, get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.offsets import ends_of_states
 from dedup.settings import Settings
-from dedup.streaming.output import Output
-from dedup.streaming.publisher import MAX_BATCH_BYTES
 from dedup.streaming.recovery import ChangelogReader
 
 logger = get_logger(__name__)
@@ -28,12 +27,10 @@ logger = get_logger(__name__)
 class DryRunPublisher(Service):
     """Drops every output."""
 
-    batch_bytes: int = MAX_BATCH_BYTES
-    letters_batch_bytes: int = MAX_BATCH_BYTES
     commits_offsets = False
 
     async def acquire(self, partitions: Collection[int]) -> None:
-        """Fence nobody off: the production goes on."""
+        """Fence nobody: production continues."""
 
     async def publish(self, output: Output) -> int | None:
         """Do nothing."""
@@ -61,9 +58,9 @@ class SeedReader(ChangelogReader):
 
 
 async def observe_from_known_states(production: Settings, dry_run: Settings) -> None:
-    """Put the dry run's group where the known states end. Raises ReadError, TopicError.
+    """Commit, for the dry run's group, the offsets at which the known states end.
 
-    A group that another dry run is in stays where it is.
+    Raises ReadError, TopicError. The group of another dry run that is running stays where it is.
     """
     positions = await ends_of_states(production)
     source = dry_run.KAFKA_PRODUCT_TOPIC
@@ -74,11 +71,11 @@ async def observe_from_known_states(production: Settings, dry_run: Settings) -> 
             consumer.assign(list(offsets))
             await consumer.commit(offsets)
     except CommitFailedError:
-        logger.info("Dry run: the group %s is at work already and is joined.", group)
+        logger.info("Dry run: the group %s is running already and is joined.", group)
     except KafkaError as error:
         why = refusal(error, dry_run, permission="READ")
         kind = BrokersAwayError if brokers_away(error) else TopicError
-        raise kind(f"The dry run can't begin: {why}") from error
+        raise kind(f"The dry run can't start: {why}") from error
     logger.info(
         "Dry run: nothing is written. %s is observed as the group %s from %s on.",
         source,

@@ -1,11 +1,12 @@
-"""Finds records on `src_products` that somebody else wrote: another group, a Flink job.
+"""Finds records on `src_products` that another program wrote: another group, a Flink job.
 
-Between two writes of a partition's owner stands one transaction marker and nothing else. Where the
-second begins further on, that gap is read a little later, committed records only: what the owner
-aborted is not there, so what is there is foreign. A worker of the same group that was fenced can
-leave nothing committed after recovery has begun, and recovery has read what it wrote before.
+Between two writes of a partition's owner there is one transaction marker and nothing else. Where
+the second write starts at a later offset, that gap is read a little later, committed records only:
+what the owner aborted is not returned, so every record that is returned is foreign. A fenced worker
+of the same group can commit nothing once recovery has started, and recovery has read what it wrote
+before.
 
-Nothing is done for an event, two look-ups for a batch, and nothing is read while there is no gap.
+An event costs nothing, a batch two look-ups, and nothing is read while there is no gap.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -21,21 +22,20 @@ from mode import Service, get_logger
 
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.topic_reader import read_to
-
-if TYPE_CHECKING:
-    from dedup.streaming.application import DedupApp
+from dedup.observability.metrics import Metrics
+from dedup.settings import Settings
 
 EVERY_S: Final = 3.0
 GAPS_KEPT: Final = 20
-"""Gaps that wait to be read; older ones are given up, for one is enough to know."""
+"""Gaps that wait to be read; older ones are dropped: one is enough."""
 
 READ_AT_MOST: Final = 1_000
 """Offsets of a gap that are read."""
 
 QUIET_S: Final = 600.0
-"""How long nothing foreign may be found before the next is logged again."""
+"""How long no foreign record may be found before the next one is logged again."""
 
-MARKER: Final = 1
+TRANSACTION_MARKER: Final = 1
 GIVE_UP_AFTER_S: Final = 10.0
 _POLL_MS: Final = 500
 
@@ -53,29 +53,30 @@ class Gap(NamedTuple):
 class ForeignRecords(Service):
     """Counts foreign records, and warns of them once per partition and episode."""
 
-    def __init__(self, app: "DedupApp", **kwargs: Any) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._app = app
+        self._settings = settings
+        self._metrics = metrics
         self._expected: dict[int, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT)
         self._found_at: dict[int, float] = {}
 
     def expect(self, next_offsets: Mapping[int, int]) -> None:
-        """Begin anew with the partitions of an assignment, and where recovery has read them to."""
+        """Start over with the partitions of an assignment, and where recovery read them to."""
         self._expected = dict(next_offsets)
         self._gaps.clear()
 
     def note_written(self, partition: int, records: int, next_offset: int | None) -> None:
         """Note what this worker wrote: so many records, up to this offset; None: it is not known.
 
-        That is so where a commit was found out after the answer to it was lost: then nothing is
-        expected until the next write.
+        The offset is unknown where the response to a commit was lost: then nothing is expected
+        until the next write.
         """
         if next_offset is None:
             self._expected.pop(partition, None)
             return
         start, expected = next_offset - records, self._expected.get(partition)
-        self._expected[partition] = next_offset + MARKER
+        self._expected[partition] = next_offset + TRANSACTION_MARKER
         if expected is not None and start > expected:
             self._gaps.append(Gap(partition, expected, start))
 
@@ -88,25 +89,25 @@ class ForeignRecords(Service):
             try:
                 await self._look()
             except (KafkaError, OSError) as error:
-                self.log.info("What else stands on the output topic can't be read: %r", error)
+                self.log.info("Foreign records on the output topic can't be read: %r", error)
 
     async def _look(self) -> None:
         """Read the gaps, the newest first, as many as are there now."""
-        consumer = committed_consumer(self._app.settings, auto_offset_reset="earliest")
+        consumer = committed_consumer(self._settings, auto_offset_reset="earliest")
         await consumer.start()
         try:
             for _ in range(len(self._gaps)):
                 if not self._gaps:
-                    return  # a rebalance came
+                    return  # there was a rebalance
                 gap = self._gaps.pop()
-                self._tell(gap, await self._read(consumer, gap))
+                self._report(gap, await self._read(consumer, gap))
         finally:
             await consumer.stop()
 
     async def _read(
         self, consumer: AIOKafkaConsumer, gap: Gap
     ) -> list[ConsumerRecord[bytes | None, bytes | None]]:
-        tp = TopicPartition(self._app.settings.KAFKA_SRC_PRODUCTS_TOPIC, gap.partition)
+        tp = TopicPartition(self._settings.KAFKA_SRC_PRODUCTS_TOPIC, gap.partition)
         stop = min(gap.stop, gap.start + READ_AT_MOST)
         consumer.assign([tp])
         consumer.seek(tp, gap.start)
@@ -117,11 +118,11 @@ class ForeignRecords(Service):
                     found += [record for record in records if gap.start <= record.offset]
         return found
 
-    def _tell(self, gap: Gap, found: list[ConsumerRecord[bytes | None, bytes | None]]) -> None:
+    def _report(self, gap: Gap, found: list[ConsumerRecord[bytes | None, bytes | None]]) -> None:
         if not found:
             return
-        self._app.metrics.foreign_records.inc(len(found))
-        now, settings = monotonic(), self._app.settings
+        self._metrics.foreign_records.inc(len(found))
+        now, settings = monotonic(), self._settings
         before = self._found_at.get(gap.partition)
         self._found_at[gap.partition] = now
         if before is not None and now - before < QUIET_S:
@@ -129,9 +130,9 @@ class ForeignRecords(Service):
         example = found[0]
         logger.warning(
             "%s-%s has %s or more records that this worker did not write, such as offset %s with "
-            "the key %r. Another DEDUP_APP_ID than %s, a Flink job or somebody else writes to it: "
-            "every change may stand there twice. One group may write a topic: stop the other, or "
-            "give it a KAFKA_SRC_PRODUCTS_TOPIC of its own.",
+            "the key %r. Another DEDUP_APP_ID than %s, a Flink job or another program writes to "
+            "it, so changes may be duplicated. Only one group may write to a topic: stop the "
+            "other, or give it a KAFKA_SRC_PRODUCTS_TOPIC of its own.",
             settings.KAFKA_SRC_PRODUCTS_TOPIC,
             gap.partition,
             len(found),

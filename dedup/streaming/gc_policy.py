@@ -1,12 +1,11 @@
-"""When Python looks for garbage that refers to itself: by the clock, not by counting objects.
+"""When Python collects cyclic garbage: by the clock, not by counting objects.
 
-A batch makes thousands of small objects that form no cycles and die with it. With Python's own
-thresholds the collector walks them again and again: 29 us an event instead of 19, measured on
+A batch creates thousands of small objects that form no cycles and are freed with it. With Python's
+own thresholds the collector walks them again and again: 29 us an event instead of 19, measured on
 batches of 2,500 without Kafka.
 
-Counting would also find too little: a fetch of a consumer that was not read to its end refers to
-itself (aiokafka's `PartitionRecords` and its generator), is a handful of objects, and keeps up to a
-megabyte.
+Counting would also collect too late: a fetch of a consumer that was not read to its end is a cycle
+(aiokafka's `PartitionRecords` and its generator) of a few objects that keep up to a megabyte.
 """
 
 import gc
@@ -16,11 +15,11 @@ from mode import Service
 
 THRESHOLDS: Final = (100_000, 50, 100)
 COLLECT_EVERY_S: Final = 60.0
-"""A collection takes some 20 ms: what is alive when the worker starts is never walked again."""
+"""A collection takes some 20 ms: what exists when the worker starts is never walked again."""
 
 
 class GarbageCollection(Service):
-    """Collects garbage every so many seconds while it runs; then Python goes on as before."""
+    """Collects garbage at a fixed interval while it runs, and then restores Python's settings."""
 
     def __init__(self, *, every_s: float = COLLECT_EVERY_S, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -28,18 +27,18 @@ class GarbageCollection(Service):
         self._thresholds = gc.get_threshold()
 
     async def on_start(self) -> None:
-        """Let Python count less, and leave out what there is now."""
+        """Raise Python's thresholds, and exclude the objects that exist now."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(*THRESHOLDS)
 
     @Service.task
-    async def _collect_again_and_again(self) -> None:
+    async def _collect_periodically(self) -> None:
         while not self.should_stop:
             await self.sleep(self._every_s)
             gc.collect()
 
     async def on_stop(self) -> None:
-        """Let Python count as before."""
+        """Restore Python's thresholds."""
         gc.unfreeze()
         gc.set_threshold(*self._thresholds)

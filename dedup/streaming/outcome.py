@@ -1,8 +1,8 @@
-"""Finds out whether an output was committed, when its producer was lost before it could tell.
+"""Finds out whether an output was committed, when its producer failed before the acknowledgement.
 
-Guarantee: the answer is final. It is asked once a new producer of the same transactional id has
-started: by then the brokers have ended the transaction of the lost one, in one way or the other,
-and nobody else can end another.
+Guarantee: the answer is final. It is queried once a new producer of the same transactional id has
+started: by then the brokers have committed or aborted the transaction of the failed producer, and
+no other producer can commit one.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from dedup.core.batch_result import Output
 from dedup.core.row import SOURCE_HEADER
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.topic_reader import read_to
 from dedup.settings import Settings
-from dedup.streaming.output import Output
 
 
 class Ending(Enum):
@@ -25,13 +25,13 @@ class Ending(Enum):
     COMMITTED = "committed"
     ABORTED = "aborted"
     OVERTAKEN = "overtaken"
-    """Somebody else has committed from the same events on."""
+    """Another worker has committed from the same events on."""
 
 
 async def ending_by_offset(
     settings: Settings, producer: AIOKafkaProducer, output: Output
 ) -> Ending:
-    """Tell by the source offset, which was part of the transaction. Raises KafkaError."""
+    """Find out by the source offset, which was part of the transaction. Raises KafkaError."""
     found = await stable_offsets(
         producer.client,
         settings.DEDUP_APP_ID,
@@ -45,9 +45,9 @@ async def ending_by_offset(
 
 
 async def ending_by_states(settings: Settings, output: Output) -> Ending:
-    """Tell by the states on the output topic. Raises KafkaError, TimeoutError.
+    """Find out by the states on the output topic. Raises KafkaError, TimeoutError.
 
-    Dead letters alone can't be told by: they count as aborted, and may stand twice.
+    An output of dead letters alone can't be found: it counts as aborted, and may be written twice.
     """
     expected = [(record.key, _source(record.headers)) for record in output.states]
     if not expected:
@@ -60,12 +60,12 @@ async def ending_by_states(settings: Settings, output: Output) -> Ending:
     ]
     if not found:
         return Ending.ABORTED
-    # Compaction may have taken one that a later one of the same product follows, never the last.
+    # Compaction may have removed a state that a later one of the product replaces, never the last.
     return Ending.COMMITTED if found[-1] == expected[-1] else Ending.OVERTAKEN
 
 
 async def _committed_since(settings: Settings, output: Output) -> list[Any]:
-    """Read what was committed to the output topic after the states the output was made from."""
+    """Read what was committed to the output topic after the states the output is based on."""
     tp = TopicPartition(settings.KAFKA_SRC_PRODUCTS_TOPIC, output.partition)
     async with committed_consumer(settings, auto_offset_reset="earliest") as consumer:
         consumer.assign([tp])

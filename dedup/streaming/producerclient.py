@@ -1,4 +1,4 @@
-"""What the publisher reads from and changes in the inside of its client."""
+"""What the publisher reads from and changes in the internals of its client."""
 
 import asyncio
 from typing import Any, Final
@@ -14,7 +14,7 @@ METADATA_PAUSE_S: Final = 0.2
 
 
 def cause_of(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
-    """Return what ended the transaction; what its parts raise is often but a consequence."""
+    """Return what ended the transaction; what its parts raise is often only a consequence."""
     for ended in (producer._sender.sender_task, producer._txn_manager.wait_for_transaction_end()):
         if ended is not None and ended.done() and not ended.cancelled():
             cause = ended.exception()
@@ -24,7 +24,7 @@ def cause_of(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
 
 
 def pace_metadata(client: AIOKafkaClient) -> None:
-    """Let a client that finds no broker pause before it asks again, where it would not."""
+    """Let a client that finds no broker pause before it retries."""
     update = client._metadata_update
 
     async def paced(*arguments: Any) -> bool:
@@ -37,11 +37,11 @@ def pace_metadata(client: AIOKafkaClient) -> None:
 
 
 def send_offsets_after_records(producer: AIOKafkaProducer) -> None:
-    """Let a transaction's offsets be committed when its records are acknowledged, not meanwhile.
+    """Commit a transaction's offsets once its records are acknowledged, not at the same time.
 
-    Brokers verify both with the transaction's coordinator, which keeps one such question of a
-    transaction: the other one is refused (as NotEnoughReplicas or CoordinatorNotAvailable), logged
-    and sent again after a pause.
+    Brokers verify both with the transaction coordinator, which accepts one such request of a
+    transaction at a time: the other one is refused (as NotEnoughReplicas or
+    CoordinatorNotAvailable), logged and retried after a pause.
     """
     sender = producer._sender
     next_request = sender._maybe_do_transactional_request
@@ -50,7 +50,7 @@ def send_offsets_after_records(producer: AIOKafkaProducer) -> None:
         transaction, unsent = sender._txn_manager, sender._message_accumulator._batches
         adding = transaction.partitions_to_add() or transaction.consumer_group_to_add()
         if not adding and transaction.offsets_to_commit() and (sender._in_flight or unsent):
-            return None  # the sender asks again when a produce request has ended
+            return None  # the sender retries when a produce request has ended
         return next_request()
 
     sender._maybe_do_transactional_request = one_at_a_time

@@ -1,16 +1,16 @@
 """Makes the effects of a batch durable on Kafka: changed states and dead letters.
 
-`publish` is the seam between deciding and remembering. It returns when the records are durable;
-until then nothing may be written to RocksDB and nothing committed.
+`publish` is the seam between deciding and storing. It returns when the records are durable; until
+then nothing may be written to RocksDB and nothing committed.
 
 Each source partition has a transactional producer of its own, and each batch is one transaction:
 readers of committed records see all of it or nothing. Starting the producer of a partition
-(`acquire`) ends what another worker had begun there and fences that worker off: what it sends later
-is refused, so a suspended worker that wakes up can't put an old state over a newer one.
+(`acquire`) aborts what another worker has not committed there and fences that worker: what it sends
+later is refused, so a worker that was suspended can't write an old state over a newer one.
 
-`DEDUP_GUARANTEE=exactly_once` puts the source offset into the transaction too. `at_least_once`
-saves those two round trips and leaves offsets to the consumer: after a crash events come again
-and are recognised as replayed, but dead letters may stand twice.
+`DEDUP_GUARANTEE=exactly_once` adds the source offset to the transaction. `at_least_once` saves
+those two round trips and leaves offsets to the consumer: after a crash events are read again and
+are recognised as replayed, but dead letters may be duplicated.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from aiokafka.errors import (
 )
 from mode import Service, get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.admin import BrokersAwayError, TopicError
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.client import adjust_aiokafka
@@ -35,7 +36,7 @@ from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
 from dedup.streaming.appending import append, portions
-from dedup.streaming.output import FencedError, Output, PublishError
+from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.producerclient import (
     cause_of,
     pace_metadata,
@@ -49,22 +50,22 @@ MAX_BATCH_BYTES: Final = 900 * 1024
 ATTEMPT_WITHIN_S: Final = 30.0
 """How long one transaction may take before its producer is recreated.
 
-An idempotent producer never gives up: it can't know whether what it sent was written.
+An idempotent producer retries for ever: it can't know whether what it sent was written.
 """
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 
 START_WITHIN_S: Final = 30.0
-"""How long the brokers may take to give a partition's producer its id.
+"""How long the brokers may take to assign a producer id.
 
-The client asks again and again without a word while they have none to give, as after a restart.
+The client retries silently while they can't, as after a restart.
 """
 
 RETRY_BACKOFF_MS: Final = 20
-"""How long a refused request waits; the client's own 100 ms would show in every row's latency."""
+"""Pause before a retry; the client's own 100 ms would add to the latency of every row."""
 
 CHECK_WITHIN_S: Final = 10.0
-"""How long the topics may take to be checked after they refused an output."""
+"""How long the check of the topics may take after they refused an output."""
 
 ANY_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """The broker decides what is too large, not the client."""
@@ -83,23 +84,30 @@ logger = get_logger(__name__)
 class KafkaPublisher(Service):
     """A transaction per batch, by a producer per source partition."""
 
-    is_member: Callable[[], Awaitable[bool]] | None = None
-    """See `Attempts.is_member`."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        is_member: Callable[[], Awaitable[bool]] | None = None,
+        states_batch_bytes: int = MAX_BATCH_BYTES,
+        dead_letters_batch_bytes: int = MAX_BATCH_BYTES,
+        **kwargs: Any,
+    ) -> None:
+        """Take the settings and what the topics accept.
 
-    batch_bytes: int = MAX_BATCH_BYTES
-    """Size of a record batch; one that holds a single record may be larger."""
-
-    letters_batch_bytes: int = MAX_BATCH_BYTES
-    """The same of a batch of dead letters, if it is smaller."""
-
-    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+        `is_member`: see `Attempts.is_member`. The others are the largest record batches that the
+        output topic and the dead-letter topic accept; one with a single record may be larger.
+        """
         super().__init__(**kwargs)
         self._settings = settings
+        self.is_member = is_member
+        self._batch_bytes = min(MAX_BATCH_BYTES, states_batch_bytes)
+        self._dead_letters_batch_bytes = min(MAX_BATCH_BYTES, dead_letters_batch_bytes)
         self._producers: dict[int, AIOKafkaProducer] = {}
 
     @property
     def commits_offsets(self) -> bool:
-        """Whether `publish` also commits the source offset."""
+        """Return whether `publish` also commits the source offset."""
         return self._settings.DEDUP_GUARANTEE == "exactly_once"
 
     async def on_stop(self) -> None:
@@ -107,7 +115,7 @@ class KafkaPublisher(Service):
         await self.acquire(())
 
     async def acquire(self, partitions: Collection[int]) -> None:
-        """See `Publisher.acquire`; a producer that was fenced meanwhile is made anew."""
+        """See `Publisher.acquire`; a producer that was fenced meanwhile is recreated."""
         gone = [self._producers.pop(p) for p in set(self._producers) - set(partitions)]
         missing = sorted(set(partitions) - set(self._producers))
         await asyncio.gather(*map(close_producer, gone))
@@ -115,9 +123,7 @@ class KafkaPublisher(Service):
         for error in filter(None, ended):
             if isinstance(error, KafkaError) and not brokers_away(error):
                 why = refusal(error, self._settings, permission="WRITE")
-                raise PublishError(
-                    f"The partitions {missing} can't be taken over: {why}"
-                ) from error
+                raise PublishError(f"The partitions {missing} can't be acquired: {why}") from error
             raise error
 
     async def _start(self, partition: int) -> None:
@@ -129,7 +135,7 @@ class KafkaPublisher(Service):
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             acks="all",
-            max_batch_size=self.batch_bytes,
+            max_batch_size=self._batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
         pace_metadata(producer.client)
@@ -170,25 +176,25 @@ class KafkaPublisher(Service):
             raise PublishError(
                 f"The output of partition {output.partition} was not accepted by the brokers at "
                 f"{self._settings.KAFKA_BOOTSTRAP_SERVERS}: {await self._why(error)} Nothing of it "
-                "was committed; the worker goes on from there when it is started again."
+                "was committed; restart the worker to continue from there."
             ) from error
 
     def _fenced(self, output: Output) -> FencedError:
         return FencedError(
             f"Partition {output.partition} of {self._settings.KAFKA_PRODUCT_TOPIC} was taken over "
-            "by another worker; the batch in work is dropped here and done there."
+            "by another worker; the batch in progress is dropped here and processed there."
         )
 
     async def _why(self, error: BaseException) -> str:
-        """Say in a sentence what kept the output from being accepted, and what to do."""
+        """Return why the output was not accepted, and what to do."""
         gone = await missing_topics(self._settings)
         if gone:
             return (
-                f"{' and '.join(gone)} was deleted. Make it anew with `dedup topics create`. What "
-                "stood on it comes back only from the events: to have it back, also reset the "
-                f"offsets of the group {self._settings.DEDUP_APP_ID} to the earliest."
+                f"{' and '.join(gone)} was deleted. Recreate it with `dedup topics create`. Its "
+                "records can be rebuilt from the events only: for that, also reset the offsets "
+                f"of the group {self._settings.DEDUP_APP_ID} to the earliest."
             )
-        try:  # settings that keep records from being written may be new since the start
+        try:  # settings of the topics may have changed since the start
             async with asyncio.timeout(CHECK_WITHIN_S):
                 await check_topics(self._settings)
         except (BrokersAwayError, TimeoutError):
@@ -197,13 +203,13 @@ class KafkaPublisher(Service):
             return str(fault)
         if isinstance(error, KafkaError):
             return refusal(error, self._settings, permission="WRITE")
-        return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Look after the brokers."
+        return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Check the brokers."
 
     async def recreate(self, partition: int) -> AIOKafkaProducer:
         """See `Attempts.recreate`."""
         await self._discard(partition)
         if self.should_stop:
-            raise ProducerFenced  # what was begun is aborted by the next owner
+            raise ProducerFenced  # an open transaction is aborted by the next owner
         await self._start(partition)
         return self._producers[partition]
 
@@ -218,7 +224,7 @@ class KafkaPublisher(Service):
         sender = producer._sender.sender_task
         transaction = asyncio.ensure_future(self._transact(producer, output))
         try:
-            # The client does not tell everybody who waits when its sender has ended.
+            # The client does not wake everybody who waits when its sender has ended.
             await asyncio.wait(
                 (transaction, sender),
                 timeout=min(ATTEMPT_WITHIN_S, GIVE_UP_AFTER_S),
@@ -228,7 +234,7 @@ class KafkaPublisher(Service):
                 return transaction.result()
             raise KafkaError("The client ended.") if sender.done() else TimeoutError
         except _CLIENT_ERRORS as error:
-            raise cause_of(producer, error) from None  # it is what the error came from
+            raise cause_of(producer, error) from None  # it is the cause of that error
         finally:
             transaction.cancel()
             await asyncio.wait((transaction,))
@@ -252,12 +258,15 @@ class KafkaPublisher(Service):
 
     async def _append(self, producer: AIOKafkaProducer, output: Output) -> int | None:
         """Append states and dead letters; wait for the acknowledgement."""
-        states, letters = self._settings.KAFKA_SRC_PRODUCTS_TOPIC, self._settings.KAFKA_DLQ_TOPIC
+        states, dead_letters = (
+            self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
+            self._settings.KAFKA_DLQ_TOPIC,
+        )
         if output.states and output.partition not in await producer.partitions_for(states):
             raise UnknownTopicOrPartitionError(states)
         into = 0
         if output.dead_letters:  # their topic may have fewer partitions than the source, or more
-            into = output.partition % len(await producer.partitions_for(letters))
+            into = output.partition % len(await producer.partitions_for(dead_letters))
         next_offset, _ = await asyncio.gather(
             append(
                 producer,
@@ -267,8 +276,8 @@ class KafkaPublisher(Service):
             ),
             append(
                 producer,
-                TopicPartition(letters, into),
-                portions(output.dead_letters, self.letters_batch_bytes),
+                TopicPartition(dead_letters, into),
+                portions(output.dead_letters, self._dead_letters_batch_bytes),
                 output.timestamp_ms,
             ),
         )

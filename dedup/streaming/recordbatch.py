@@ -8,20 +8,21 @@ from typing import Any, Final
 from faust import Schema
 from faust.types import TP, AppT, Message
 
-from dedup.streaming.consumer_thread import FetchedBatch, SourceRecord
+from dedup.core.batch_result import SourceRecord
+from dedup.streaming.consumer_thread import FetchedBatch
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000
-"""What a batch that was not begun may hold to take one more fetch: bytes of values, and records -
+"""What a batch may have, before it is begun, to take one more fetch: bytes of values, and records -
 deletes have no value."""
 
 
 @dataclass(eq=False)
 class RecordBatch:
-    """Records of one partition, in order, to be worked on as a whole.
+    """Records of one partition, in order, to be processed as a whole.
 
-    There are none where the partition has only aborted ones and markers: to work on it then is to
-    let the committed offset move on.
+    There are none where the partition has only aborted records and transaction markers: then the
+    committed offset alone moves on.
 
     `next_offset` is the source offset after the batch, `size_bytes` that of its values. Until
     `begin` is called, it may grow. Call `mark_done` once every effect of the batch is durable; no
@@ -38,23 +39,23 @@ class RecordBatch:
     since: float = field(default_factory=monotonic)
 
     def begin(self) -> None:
-        """Say that work on this batch has begun: it stays as it is."""
+        """Note that processing has started: the batch no longer grows."""
         self.begun = True
 
     @property
     def grows(self) -> bool:
-        """Whether the next records of the partition can become part of this batch."""
+        """Return whether the next records of the partition can become part of this batch."""
         small = self.size_bytes < GROWS_BELOW_BYTES and len(self.records) < GROWS_BELOW_RECORDS
         return small and not (self.begun or self.done)
 
     def add(self, chunk: FetchedBatch) -> None:
-        """Take what follows in the partition."""
+        """Append what follows in the partition."""
         self.records += chunk.records
         self.next_offset = chunk.end
         self.size_bytes += sum(len(record.value or b"") for record in chunk.records)
 
     def mark_done(self) -> None:
-        """Say that every effect of this batch is durable."""
+        """Note that every effect of this batch is durable."""
         self.done = True
         self.on_done()
 

@@ -1,15 +1,15 @@
 """Recovery: brings the state table up to the end of its changelog before anything is decided.
 
-Takes the place of Faust's recovery, which reads event by event and waits for the last record's
-offset - for ever, when the topic ends in a transaction marker. Here each partition is read in
-batches, committed records only, from where its database stands until the consumer's *position*
-reaches the end of the log: what a stranger's open transaction holds back is waited for.
+Replaces Faust's recovery, which reads event by event and waits for the last record's offset - for
+ever, when the topic ends in a transaction marker. Here each partition is read in batches, committed
+records only, from the offset its database corresponds to until the consumer's *position* reaches
+the end of the log: it waits for what another program's open transaction holds back.
 
-Guarantees: after every rebalance, and before the first event of it is decided, every state that
-was durable on `src_products` when the partition came is in RocksDB. A database that can't be a
-prefix of the topic (the topic was made anew, or tombstones were compacted away while the worker
-was down) is thrown away and rebuilt, and so is a damaged one. A crash in recovery loses nothing:
-each batch is written with the offset after it.
+Guarantees: after every rebalance, and before any event is decided on, every state that was durable
+on `src_products` when the partition was assigned is in RocksDB. A database that can't be a prefix
+of the topic (the topic was recreated, or tombstones were compacted away while the worker was down)
+is deleted and rebuilt, and so is a damaged one. A crash in recovery loses nothing: each batch is
+written with the offset after it.
 """
 
 import asyncio
@@ -62,17 +62,18 @@ class ChangelogReader:
         rules: Rules,
         metrics: Metrics,
         *,
+        partitions: int,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._table = table
         self._rules = rules
         self._metrics = metrics
-        self.partitions = 1
+        self._topic_partitions = partitions
         self._now = now
 
     async def restore(self, partitions: Sequence[int]) -> int:
-        """Bring these partitions up to date. Gives the number of records read.
+        """Bring these partitions up to date. Returns the number of records read.
 
         Raises StoreError when the data directory can't be used (a damaged database is rebuilt, once
         each), RecoveryError when the brokers refuse the topic, KafkaError when they are away.
@@ -84,7 +85,7 @@ class ChangelogReader:
             for _ in partitions:
                 try:
                     return await self._restore(partitions)
-                except DamagedError:  # the next try finds the marker of it and rebuilds
+                except DamagedError:  # the next attempt finds the damage mark and rebuilds
                     self._table.data.close_others(())
             return await self._restore(partitions)
         except KafkaError as error:
@@ -93,7 +94,7 @@ class ChangelogReader:
             if brokers_away(error):
                 if topic not in await missing_topics(self._settings):
                     raise
-                why = f"{topic} was deleted. Make it anew with `dedup topics create`."
+                why = f"{topic} was deleted. Recreate it with `dedup topics create`."
             raise RecoveryError(f"The known states can't be read from {topic}: {why}") from error
 
     def next_offsets(self, partitions: Sequence[int]) -> dict[int, int]:
@@ -102,7 +103,7 @@ class ChangelogReader:
         return {p: progress.next_offset for p, progress in found.items() if progress is not None}
 
     def knows_any(self, partitions: Collection[int]) -> bool:
-        """Whether anything is known of a product of these partitions, which are restored."""
+        """Return whether anything is known of a product of these partitions, which are restored."""
         stores = map(self._table.data.partition, partitions)
         return any(True for store in stores for _ in islice(store.items(), 1))
 
@@ -129,38 +130,41 @@ class ChangelogReader:
                 read,
                 seconds,
             )
-            self._refuse_other_places(partitions)
+            self._refuse_misplaced(partitions)
             return read
         finally:
             await consumer.stop()
 
-    def _refuse_other_places(self, partitions: Sequence[int]) -> None:
-        """Raise StoreError if the states are not those of the products whose events come here.
+    def _refuse_misplaced(self, partitions: Sequence[int]) -> None:
+        """Raise StoreError if the states are not those of the products whose events are here.
 
-        The topics had fewer partitions - the data directory remembers the number; this is for one
-        that was lost -, or a Flink job placed its rows by their own keys.
+        Either the topics had fewer partitions - the data directory records the number; this is for
+        one that was lost -, or a Flink job placed its rows by their own keys.
         """
+        number = self._topic_partitions
         for partition in partitions:
             states = islice(self._table.data.partition(partition).items(), SAMPLE)
             product_ids = [product_id for product_id, _ in states]
-            before = partitions_before(product_ids, partition, self.partitions)
+            before = partitions_before(product_ids, partition, number)
             if before is not None:
-                raise StoreError(grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self.partitions))
-            if placed_by_json_key(product_ids, partition, self.partitions):
+                raise StoreError(
+                    grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self._topic_partitions)
+                )
+            if placed_by_json_key(product_ids, partition, number):
                 raise StoreError(misplaced(self._settings.KAFKA_SRC_PRODUCTS_TOPIC))
 
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:
-        """Return the offset to go on from; rebuild the store when it can't be gone on with."""
+        """Return the offset to continue from; rebuild the store when it does not fit the topic."""
         data = self._table.data
         progress = data.open_or_rebuild(tp.partition).progress()
         if progress is None:
             return first
-        # A time in the future says that the clock was turned back: the true age is unknown.
+        # A time in the future means that the clock was set back: the true age is unknown.
         age_us = abs(microseconds(self._now()) - progress.written_at_us)
         if progress.next_offset > end:
-            why = f"it knows offset {progress.next_offset}, the topic ends at {end}"
+            why = f"it is at offset {progress.next_offset}, the topic ends at {end}"
         elif progress.next_offset < first:
-            why = f"it ends at offset {progress.next_offset}, the topic begins at {first}"
+            why = f"it is at offset {progress.next_offset}, the topic starts at {first}"
         elif age_us > self._rules.deleted_marker_us and progress.next_offset < end:
             why = "it is older than the topic keeps tombstones"
         else:
@@ -223,7 +227,7 @@ class ChangelogReader:
             state = state_from_record(record.value, record.headers, record.timestamp, scheme)
             if product_id is None or state is None:
                 logger.warning(
-                    "%s-%s offset %s is no product row; it is left out of the state.",
+                    "%s-%s offset %s is not a product row; it is ignored.",
                     record.topic,
                     partition,
                     record.offset,

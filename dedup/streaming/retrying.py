@@ -1,12 +1,12 @@
-"""Publishes again what one producer could not.
+"""Retries an output whose producer failed.
 
-A producer whose transaction failed is in a state that nobody knows: the transaction may be open,
-aborted, or committed. A new producer of the same transactional id makes the brokers end it; then
-they tell what became of it, and only what was aborted is sent again.
+The state of a failed transaction is unknown: it may be open, aborted, or committed. A new producer
+of the same transactional id makes the brokers end it; then its outcome is queried, and only an
+aborted output is sent again.
 
-Guarantee: whatever the answer that was lost, an output stands once on its topics. A worker that no
-longer owns the partition starts no producer, which would stop the one of the next owner; and where
-that owner has committed anything, the output is dropped.
+Guarantee: whichever response was lost, an output is on its topics once. A worker that no longer
+owns the partition starts no producer, which would fence the one of the next owner; and where that
+owner has committed anything, the output is dropped.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from aiokafka.errors import (
 )
 from mode import get_logger
 
+from dedup.core.batch_result import Output
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.patience import Patience
 from dedup.settings import Settings
 from dedup.streaming.outcome import Ending, ending_by_offset, ending_by_states
-from dedup.streaming.output import Output
 
 STEP_WITHIN_S: Final = 60.0
-"""How long one retry may take: to stop a producer, to start one, to ask, to publish."""
+"""How long one retry may take: to stop a producer, start one, query the outcome, publish."""
 
 FENCES: Final = 3
-"""How often a producer may be fenced in one output, although the partition is ours."""
+"""How often a producer may be fenced in one output while the worker owns the partition."""
 
 _CURED_BY_A_NEW_PRODUCER: Final = (
     DuplicateSequenceNumber,
@@ -48,7 +48,7 @@ _CURED_BY_A_NEW_PRODUCER: Final = (
     UnknownProducerId,
 )
 """Such as after a week without events, when the brokers have forgotten the producer, or after a
-pause in a transaction that was longer than its timeout: nothing has to be waited for."""
+pause in a transaction that was longer than its timeout: no wait is needed."""
 
 logger = get_logger(__name__)
 
@@ -57,8 +57,8 @@ class Attempts(Protocol):
     """What publishes an output once."""
 
     is_member: Callable[[], Awaitable[bool]] | None
-    """Whether the group still takes this worker for the owner of its partitions; None where there
-    is no group. Raises KafkaError."""
+    """Whether this worker still owns its partitions in the group; None where there is no group.
+    Raises KafkaError."""
 
     async def recreate(self, partition: int) -> AIOKafkaProducer:
         """Start a new producer of a partition in place of the one it has."""
@@ -70,10 +70,10 @@ class Attempts(Protocol):
 async def publish_again(
     attempts: Attempts, settings: Settings, output: Output, error: Exception, patience: Patience
 ) -> int | None:
-    """Publish an output whose attempt ended in `error`, as often as time may cure it.
+    """Publish an output whose attempt ended in `error`; retry while time may cure it.
 
     Raises ProducerFenced when the partition is another worker's, and the last error when it is
-    refused for good or the patience is at its end.
+    refused for good or the time is up.
     """
     fenced = 0
     while True:
@@ -109,7 +109,7 @@ async def _retry(attempts: Attempts, settings: Settings, output: Output) -> int 
     if ending is Ending.OVERTAKEN:
         raise _OvertakenError
     if ending is Ending.COMMITTED:
-        return None  # where its states stand on the topic, the next recovery finds out
+        return None  # the offset of its states on the topic is unknown; recovery reads it
     return await attempts.attempt(output)
 
 

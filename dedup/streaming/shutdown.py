@@ -1,4 +1,4 @@
-"""How the worker's process ends: with a sentence, exit code 1, and in bounded time."""
+"""How the worker's process ends after a failure: it logs why, and exits with 1 in bounded time."""
 
 import errno
 import logging
@@ -14,19 +14,19 @@ from mode import get_logger
 from mode.utils.logging import level_number
 
 from dedup.observability.logs import logging_config
-from dedup.streaming.application import DedupApp, WorkerError, sentence
+from dedup.streaming.application import DedupApp, WorkerError, explanation
 
 logger = get_logger(__name__)
 
 EXIT_WITHIN_S: Final = 15.0
-"""How long a worker that failed may take to stop in order."""
+"""How long a worker that failed may take to shut down gracefully."""
 
 
 class DedupWorker(Worker):
-    """Faust's worker, which says in a sentence why it ends, and exits with 1 then.
+    """Faust's worker, which logs why it ends after a failure, and exits with 1.
 
-    After a failure it ends in bounded time, whatever does not stop: all that counts is on Kafka or
-    in the databases' logs by then.
+    After a failure it ends in bounded time, whatever does not stop: everything durable is on Kafka
+    or in the databases' logs by then.
     """
 
     def __init__(self, app: AppT, *services: Any, **options: Any) -> None:
@@ -38,7 +38,7 @@ class DedupWorker(Worker):
         self.spinner = None
 
     async def start(self) -> None:
-        """Start everything; what can't be started ends the worker."""
+        """Start everything; a service that can't start ends the worker."""
         app = cast("DedupApp", self.app)
         try:
             await super().start()
@@ -47,7 +47,7 @@ class DedupWorker(Worker):
                 raise
             app.fail(
                 WorkerError(
-                    f"{app.conf.web_bind}:{app.conf.web_port} is taken by another program. Each "
+                    f"{app.conf.web_bind}:{app.conf.web_port} is in use by another program. Each "
                     "worker on a machine needs a port of its own: set DEDUP_WEB_PORT."
                 )
             )
@@ -76,7 +76,7 @@ class DedupWorker(Worker):
     def _end_with(self, why: BaseException | None) -> None:
         """Log why the worker ends, and nothing after it."""
         if why is not None:
-            logger.critical("%s", sentence(why))
+            logger.critical("%s", explanation(why))
         logging.disable()
 
 

@@ -1,6 +1,6 @@
-"""What follows a rebalance: partitions are taken over, states recovered, then the streams go on.
+"""What follows a rebalance: partitions are acquired, states recovered, then the streams resume.
 
-It takes the place of Faust's recovery, through the `TableManager` setting.
+It replaces Faust's recovery, through the `TableManager` setting.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from dedup.kafka.diagnosis import diagnose
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import missing_topics
 from dedup.state.data_directory import grown
-from dedup.streaming.application import DedupApp, WorkerError, sentence
+from dedup.streaming.application import DedupApp, WorkerError, explanation
 from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.rereading import look_back
 
 SEEK_WITHIN_S: Final = 30.0
-"""How long the group may take to tell where to read on."""
+"""How long the group may take to return the committed offsets."""
 
 logger = get_logger(__name__)
 
 
 class Recovery(Service):
-    """Runs the changelog reader after each rebalance, then lets the streams go on.
+    """Runs the changelog reader after each rebalance, then resumes the streams.
 
-    A rebalance that begins while one is being recovered from starts it anew.
+    A rebalance during a recovery restarts it.
     """
 
     def __init__(self, app: DedupApp, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class Recovery(Service):
         self._requested = asyncio.Event()
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Note that a rebalance began."""
+        """Note that a rebalance started."""
         self.completed.clear()
 
     async def on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class Recovery(Service):
                 return
 
     async def _recover_patiently(self) -> None:
-        """Recover; while brokers are away, wait for them and begin anew."""
+        """Recover; while brokers are away, wait for them and retry."""
         patience = Patience("Recovery", logger, give_up_after_s=GIVE_UP_AFTER_S)
         while True:
             try:
@@ -81,8 +81,8 @@ class Recovery(Service):
                     topics = [settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.KAFKA_PRODUCT_TOPIC]
                     found = await diagnose(settings, topics)
                     raise WorkerError(
-                        f"The partitions can't be taken over for {GIVE_UP_AFTER_S:.0f} s: "
-                        f"{found or sentence(error)}"
+                        f"The partitions could not be acquired for {GIVE_UP_AFTER_S:.0f} s: "
+                        f"{found or explanation(error)}"
                     ) from error
             else:
                 return patience.over()
@@ -99,9 +99,9 @@ class Recovery(Service):
             "Assigned partitions of %s: %s", app.settings.KAFKA_PRODUCT_TOPIC, partitions or "none"
         )
         await app.deduplicator.acquire(partitions)
-        await app.changelog_reader.restore(partitions)
-        app.foreign.expect(app.changelog_reader.next_offsets(partitions))
-        await self._recognise_letters(partitions)
+        await app.parts.changelog_reader.restore(partitions)
+        app.foreign.expect(app.parts.changelog_reader.next_offsets(partitions))
+        await self._recognise_dead_letters(partitions)
         await app.on_rebalance_complete.send()
         for table in app.tables.values():
             await table.on_recovery_completed(actives, set())
@@ -115,23 +115,23 @@ class Recovery(Service):
         if app.rebalancing_count == rebalance:
             self._resume()
 
-    async def _recognise_letters(self, partitions: Collection[int]) -> None:
-        """Find the dead letters that are written, where no offset says what was read."""
+    async def _recognise_dead_letters(self, partitions: Collection[int]) -> None:
+        """Find the dead letters on their topic, where no offset is committed."""
         app = self.app
         tps = {TP(app.settings.KAFKA_PRODUCT_TOPIC, partition) for partition in partitions}
         without = await cast("BatchConsumer", app.consumer).without_offsets(tps)
         written = await look_back(
             app.settings,
             {tp.partition: has_records for tp, has_records in without.items()},
-            app.changelog_reader.knows_any,
+            app.parts.changelog_reader.knows_any,
         )
-        app.deduplicator.leave_out_letters(written)
+        app.deduplicator.skip_dead_letters(written)
 
     async def _refuse_another_source(self) -> None:
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.
 
         Faust would continue with the partitions of the changelog alone, or with none where other
-        brokers answer at the same address, and wait in silence.
+        brokers answer at the same address, and wait silently.
         """
         app, source = self.app, self.app.settings.KAFKA_PRODUCT_TOPIC
         assigned = app.consumer.assignment()
@@ -141,12 +141,12 @@ class Recovery(Service):
         if not partitions and (assigned or source in await missing_topics(app.settings)):
             raise WorkerError(
                 f"{source} is gone from {app.settings.KAFKA_BOOTSTRAP_SERVERS}: it was deleted, or "
-                "the brokers there are others. Start the worker again when the topic is there: it "
-                "is read from its beginning."
+                "these are other brokers. Restart the worker when the topic exists: it is read "
+                "from its beginning."
             )
 
     def _resume(self) -> None:
-        """Let the streams go on. Nothing is awaited: no rebalance can come between."""
+        """Resume the streams. Nothing is awaited: no rebalance can come between."""
         app = self.app
         app.in_recovery = False
         self.completed.set()

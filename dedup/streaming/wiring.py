@@ -1,44 +1,36 @@
-"""Puts the parts together: `build_app(settings)` gives a Faust app that has not begun anything."""
+"""Puts the parts together: `build_app(settings)` returns a Faust app that has not started."""
 
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import faust
 from faust.types.auth import CredentialsT
 
-from dedup.core.decide import Rules
 from dedup.kafka.admin import BrokersAwayError
 from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.groups import check_group
 from dedup.kafka.patience import Patience
 from dedup.kafka.topic_reader import BrokersSilentError
 from dedup.kafka.topics import TopicFacts, check_topics, ensure_topics
-from dedup.observability.decision_log import DecisionLog
-from dedup.observability.gauge_sampler import Gauges
 from dedup.observability.logs import logging_config
-from dedup.observability.metrics import Metrics
-from dedup.observability.rates import History
 from dedup.rules import rules_of
 from dedup.settings import Settings
-from dedup.state.data_directory import Origin
-from dedup.state.table import STORE_URL, StateTable
+from dedup.state.table import STORE_URL
 from dedup.streaming.application import DedupApp
 from dedup.streaming.dryrun import DryRunPublisher, SeedReader, observe_from_known_states
-from dedup.streaming.foreign import ForeignRecords
-from dedup.streaming.membership import Membership
 from dedup.streaming.output import Publisher
-from dedup.streaming.processor import Deduplicator, wall_clock
-from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
-from dedup.streaming.recordbatch import BatchSchema
+from dedup.streaming.parts import Parts
+from dedup.streaming.processor import Callbacks, Deduplicator, OutputFormat, wall_clock
+from dedup.streaming.publisher import KafkaPublisher
+from dedup.streaming.recordbatch import BatchSchema, RecordBatch
 from dedup.streaming.recovery import ChangelogReader
-from dedup.streaming.rejected import Rejected
 from dedup.streaming.shutdown import DedupWorker
 from dedup.streaming.table_manager import StateTableManager
-from dedup.web import add_pages
+from dedup.web import new_web
 
-TABLE_NAME: Final = "products"
 FETCH_BYTES: Final = 1024 * 1024
 COMMIT_INTERVAL_S: Final = 1.0
 
@@ -60,55 +52,65 @@ def build_app(
     """
     adjust_aiokafka()
     production, settings = settings, settings.effective()
-    app = DedupApp(settings.DEDUP_APP_ID, **_faust_settings(settings))
-    app.settings = settings
-    table = _state_table(app, settings)
-    app.metrics, app.gauges = Metrics(), Gauges(app, table)
-    app.membership, app.foreign = Membership(app), ForeignRecords(app)
-    app.trail, app.history = DecisionLog(), History()
-    dry_run = settings.DEDUP_DRY_RUN
-    app.metrics.dry_run.set(dry_run)
-    app.rejected = Rejected(dry_run=dry_run)
-    kafka = DryRunPublisher() if dry_run else KafkaPublisher(settings)
-    app.publisher_service = kafka
-    reader = SeedReader if dry_run else ChangelogReader
 
-    def decide_by(rules: Rules) -> None:
-        app.deduplicator = Deduplicator(
-            rules,
-            table,
-            publisher or kafka,
-            app.watch,
-            key_format=settings.DEDUP_OUTPUT_KEY_FORMAT,
-            now=now,
-        )
-        app.deduplicator.note_written = app.foreign.note_written
-        app.changelog_reader = reader(settings, table, rules, app.metrics, now=now)
-
-    decide_by(rules_of(settings))
-
-    async def look_at_topics() -> TopicFacts:
-        facts = await (check_topics if dry_run else ensure_topics)(settings)
-        await check_group(settings)
-        if dry_run:
-            await observe_from_known_states(production, settings)
-        return facts
-
-    async def prepare() -> None:
-        facts = await _patiently(look_at_topics)
-        decide_by(rules_of(settings, facts))
-        _use(app, settings, facts)
-
-    app.prepare = prepare
+    app = DedupApp(
+        settings,
+        look_at_topics=partial(_patiently, partial(_look_at_topics, settings, production)),
+        build_parts=partial(_build_parts, publisher=publisher, now=now),
+        new_web=new_web,
+        **_faust_settings(settings),
+    )
     source = app.topic(settings.KAFKA_PRODUCT_TOPIC, schema=BatchSchema(), allow_empty=True)
 
     @app.agent(source, name="emit_changes", isolated_partitions=True)
-    async def emit_changes(batches: faust.StreamT[Any]) -> None:
+    async def emit_changes(batches: faust.StreamT[RecordBatch]) -> None:
         """Emit to src_products what changed, dead letters to products.dlq."""
-        await app.deduplicate(batches)
+        await app.deduplicator.run(batches)
 
-    add_pages(app, settings, table)
     return app
+
+
+def _build_parts(
+    app: DedupApp,
+    facts: TopicFacts,
+    *,
+    publisher: Publisher | None,
+    now: Callable[[], datetime],
+) -> Parts:
+    """Build what decides, publishes and recovers, for these topics."""
+    settings, rules = app.settings, rules_of(app.settings, facts)
+    reader = SeedReader if settings.DEDUP_DRY_RUN else ChangelogReader
+    kafka = DryRunPublisher() if settings.DEDUP_DRY_RUN else _kafka_publisher(app, facts)
+    deduplicator = Deduplicator(
+        rules,
+        app.table,
+        publisher or kafka,
+        Callbacks(app.observers.observe, app.foreign.note_written, app.on_fenced, app.fail),
+        output_format=OutputFormat(settings.DEDUP_OUTPUT_KEY_FORMAT, facts.letters_batch_bytes),
+        now=now,
+    )
+    changelog_reader = reader(
+        settings, app.table, rules, app.metrics, partitions=facts.partitions, now=now
+    )
+    return Parts(facts.partitions, rules, kafka, deduplicator, changelog_reader)
+
+
+def _kafka_publisher(app: DedupApp, facts: TopicFacts) -> KafkaPublisher:
+    return KafkaPublisher(
+        app.settings,
+        is_member=app.is_member,
+        states_batch_bytes=facts.states_batch_bytes,
+        dead_letters_batch_bytes=facts.letters_batch_bytes,
+    )
+
+
+async def _look_at_topics(settings: Settings, production: Settings) -> TopicFacts:
+    """Create or check the topics, and check the group. Raises TopicError, ReadError."""
+    facts = await (check_topics if settings.DEDUP_DRY_RUN else ensure_topics)(settings)
+    await check_group(settings)
+    if settings.DEDUP_DRY_RUN:
+        await observe_from_known_states(production, settings)
+    return facts
 
 
 async def _patiently(look_at_topics: Callable[[], Awaitable[TopicFacts]]) -> TopicFacts:
@@ -122,34 +124,6 @@ async def _patiently(look_at_topics: Callable[[], Awaitable[TopicFacts]]) -> Top
         else:
             patience.over()
             return facts
-
-
-def _use(app: DedupApp, settings: Settings, facts: TopicFacts) -> None:
-    source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
-    if app.data_directory is not None:
-        app.data_directory.belong_to(Origin(facts.cluster_id, source, states, facts.partitions))
-    app.partitions = facts.partitions
-    app.changelog_reader.partitions = facts.partitions
-    for warning in facts.warnings:
-        logger.warning("%s", warning)
-    app.publisher_service.batch_bytes = min(MAX_BATCH_BYTES, facts.states_batch_bytes)
-    app.publisher_service.letters_batch_bytes = min(MAX_BATCH_BYTES, facts.letters_batch_bytes)
-    app.deduplicator.cut_letters_beyond(facts.letters_batch_bytes)
-
-
-def _state_table(app: DedupApp, settings: Settings) -> StateTable:
-    changelog = app.topic(
-        settings.KAFKA_SRC_PRODUCTS_TOPIC,
-        key_serializer="raw",
-        value_serializer="raw",
-        partitions=settings.DEDUP_PARTITIONS,
-        compacting=True,
-        acks=False,
-        allow_empty=True,
-    )
-    table = StateTable(app, name=TABLE_NAME, changelog_topic=changelog, help="Known states.")
-    app.tables.add(table)
-    return table
 
 
 def _faust_settings(settings: Settings) -> dict[str, Any]:

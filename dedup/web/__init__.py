@@ -1,14 +1,12 @@
-"""What the worker shows on its web server."""
+"""The worker's web server: pages, JSON API, probes and metrics."""
 
-from dedup.settings import Settings
-from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.web.pages import Pages
 from dedup.web.server import LockedWeb
 
 
-def add_pages(app: DedupApp, settings: Settings, table: StateTable) -> None:
-    """Return the app its web server with our pages and no others."""
-    web = LockedWeb(app, settings)
-    Pages(app, settings, table).add_to(web.web_app)
-    app.web = web  # a cached property, which nobody has asked for yet
+def new_web(app: DedupApp) -> LockedWeb:
+    """Return a web server with our pages and no others."""
+    web = LockedWeb(app, app.settings)
+    Pages(app, app.settings, app.table).add_to(web.web_app)
+    return web

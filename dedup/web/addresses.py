@@ -1,9 +1,9 @@
-"""The addresses of the pages, also below a path of a proxy's such as `/dedup/`.
+"""The addresses of the pages, also behind a proxy that serves them below a path such as `/dedup/`.
 
-Every link is made by `links`. It is relative to the page it stands on, so it holds below any path
-that a proxy strips, unknown to us. Where the proxy names that path in `X-Forwarded-Prefix`, links
-begin with it: then they hold too for a browser that left out the path's last `/`. A proxy that
-strips nothing reaches the pages below the path of `DEDUP_WEB_URL`.
+`links` builds every link relative to the page that contains it, so links work below any path that
+a proxy strips, even one unknown to the worker. If the proxy sends that path in
+`X-Forwarded-Prefix`, links begin with it: then they also work when the browser omits the trailing
+`/`. A proxy that strips nothing reaches the pages below the path of `DEDUP_WEB_URL`.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Links = Callable[[str], str]
 
 
 class Addresses:
-    """Every page is served at its path, and below the path of `DEDUP_WEB_URL` where it has one."""
+    """Serves every page at its path, and below the path of `DEDUP_WEB_URL` if that has one."""
 
     def __init__(self, settings: Settings) -> None:
         self._below = settings.web_path
@@ -31,21 +31,21 @@ class Addresses:
         return addresses | {self._below} if self._below and path == "/" else addresses
 
     def path(self, request: Request) -> str:
-        """Return the path of a request, less that of `DEDUP_WEB_URL`."""
+        """Return the path of a request without the path of `DEDUP_WEB_URL`."""
         return self._less(request.path) or "/"
 
     def links(self, request: Request, page: str | None = None) -> Links:
-        """Return what makes a link, to stand on the page that was asked for or on the one named.
+        """Return the function that builds links on the requested page, or on `page`.
 
-        The header is anybody's text: only a plain path is taken from it, so a link can't lead to
-        another host.
+        A client can send any text in the header: only a plain path is accepted, so a link can't
+        lead to another host.
         """
         prefix = request.headers.get(PREFIX_HEADER, "")
         if is_plain_path(prefix):
             root = prefix.rstrip("/") + "/"
         else:
             at = self._less(request.rel_url.raw_path) if page is None else page
-            # Without its last `/` the path itself is the page: the root is one step down.
+            # Without the trailing `/` the path itself is the page: the root is one step down.
             last = self._below.rpartition("/")[2]
             root = "../" * (at.count("/") - 1) or "./" if at else f"{last}/"
         return lambda path: root + path.removeprefix("/")

@@ -1,4 +1,4 @@
-"""The chart of events by outcome: stacked bars on a scale that one burst does not flatten."""
+"""The chart of events by outcome: stacked bars that stay readable after a burst."""
 
 from math import log10
 from typing import Final, NamedTuple
@@ -6,16 +6,16 @@ from typing import Final, NamedTuple
 from dedup.core.decide import Outcome
 
 GUTTER: Final = 58
-"""Room for the labels of the scale, left of the bars."""
+"""Width of the scale's labels, left of the bars."""
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 160
 _BAR_SHARE: Final = 0.8
 _BURST: Final = 20
-"""So many times higher than a quarter of the bars: the rest would be a line at the bottom."""
+"""The scale is logarithmic if the highest bar exceeds the lower quartile by this factor."""
 
 _LOWEST: Final = 0.1
-"""Where a logarithmic scale begins: below the rate of one event in an interval of 5 s."""
+"""Start of the logarithmic scale: below the rate of one event in an interval of 5 s."""
 
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
@@ -32,14 +32,14 @@ class Bar(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A line of the scale and what it stands for."""
+    """A line of the scale and its label."""
 
     y: float
     label: str
 
 
 class Chart(NamedTuple):
-    """Stacked bars of events a second, one for each interval, oldest at the left."""
+    """Stacked bars of events per second, one for each interval, oldest on the left."""
 
     left: int
     right: int
@@ -51,10 +51,10 @@ class Chart(NamedTuple):
 
 
 def chart(intervals: list[dict[str, int]], seconds: int) -> Chart:
-    """Lay the chart of events by outcome out.
+    """Return the layout of the chart.
 
-    The height of a bar is its rate, on a logarithmic scale where a burst is among the intervals.
-    Within a bar each outcome takes its share of the height.
+    The height of a bar is its rate, on a logarithmic scale if the intervals contain a burst.
+    Within a bar, the height of an outcome is proportional to its number of events.
     """
     rates = [sum(counts.values()) / seconds for counts in intervals]
     highest, busy = max(rates, default=0.0), sorted(rate for rate in rates if rate)
@@ -86,7 +86,7 @@ def chart(intervals: list[dict[str, int]], seconds: int) -> Chart:
 
 
 def _above(highest: float, *, logarithmic: bool) -> float:
-    """Return where the scale ends: at a power of ten, or at 1, 2 or 5 times one."""
+    """Return the end of the scale: a power of ten, or 2 or 5 times one on a linear scale."""
     power = 1.0
     while power * 10 < highest:
         power *= 10
@@ -94,7 +94,7 @@ def _above(highest: float, *, logarithmic: bool) -> float:
 
 
 def _short(value: float) -> str:
-    """Return a rate in few letters: 500, 2.5k, 1M."""
+    """Return a rate in short form: 500, 2.5k, 1M."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if value >= size:
             return f"{value / size:g}{unit}"

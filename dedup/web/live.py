@@ -1,4 +1,4 @@
-"""Live pages: the part of a page that changes, as server-sent events."""
+"""Live pages: sends the part of a page that changes as server-sent events."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,26 +15,28 @@ from aiohttp.web import (
 )
 
 STREAMS: Final = 32
-"""Live pages at the same time. They are rendered on the loop that applies the batches."""
+"""Maximum number of live pages: they are rendered on the event loop that processes batches."""
 
 
 class Live:
-    """The streams of events that are open."""
+    """The open streams of server-sent events."""
 
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
         self._streams = 0
 
     async def stop(self, _web: Application) -> None:
-        """End the live updates: the server waits for them."""
+        """End all streams: the server waits for them at shutdown."""
         self._stopping.set()
 
     async def stream(
         self, request: Request, fragment: Callable[[], Awaitable[str]], every_s: float
     ) -> StreamResponse:
-        """Send a part of a page whenever it is another, and the time: a sign of life."""
+        """Send a part of a page whenever it has changed, and the time as a heartbeat."""
         if self._streams >= STREAMS:
-            raise HTTPServiceUnavailable(text=f"{STREAMS} live pages are open already.")
+            raise HTTPServiceUnavailable(
+                text=f"{STREAMS} live pages are open, which is the maximum."
+            )
         self._streams += 1
         try:
             # A proxy that buffers, as nginx does by default, would hold the events back.
@@ -62,11 +64,11 @@ class Live:
 
 
 def _event(kind: str | None, text: str) -> str:
-    """Return a server-sent event; without a kind, one that a page gets as a message."""
+    """Return a server-sent event; without a kind, the page receives it as `message`."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"{data}\n" if kind is None else f"event: {kind}\n{data}\n"
 
 
 def clock_text() -> str:
-    """Return the time, UTC, to the second."""
+    """Return the time in UTC, to the second."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"

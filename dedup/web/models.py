@@ -1,66 +1,85 @@
-"""What the pages show, as data: the JSON of `/api` is these models, the HTML is made from them."""
+"""The data of the pages: `/api` returns these models as JSON, the HTML is rendered from them."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Time = Annotated[str, Field(description="ISO 8601, UTC.")]
-Warnings = Annotated[dict[str, str], Field(description="A sentence for each thing to look at.")]
-DryRun = Annotated[bool, Field(description="Whether it only observes and writes nothing.")]
+Warnings = Annotated[
+    dict[str, str],
+    Field(description="Conditions that need attention: a name and a description of each."),
+]
+DryRun = Annotated[bool, Field(description="Whether the worker only observes and writes nothing.")]
 Outcomes = Annotated[dict[str, int], Field(description="Events by outcome.")]
 
 
 class ApiModel(BaseModel):
-    """A base: what is shown does not change."""
+    """The base of all models of the API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Unanswered(ApiModel):
-    """Partitions of which no worker answered, so that what is shown lacks them."""
+    """Partitions that no worker answered for: they are missing from the response."""
 
-    worker: str | None = Field(description="Their owner's address; null if none is known now.")
+    worker: str | None = Field(description="Address of their owner; null if no owner is known.")
     partitions: list[int]
-    since: Time | None = Field(description="When the worker was first found not to answer.")
-    why: str = Field(description="A sentence, with what to do.")
+    since: Time | None = Field(
+        description="Time of the first request that the worker did not answer."
+    )
+    why: str = Field(description="The cause, and what to do.")
 
 
 class Partition(ApiModel):
-    """A partition, as its owner tells."""
+    """A partition, as reported by its owner."""
 
     partition: int
-    worker: str = Field(description="The worker that owns it.")
-    lag_records: int | None = Field(description="Records not committed; null before it is known.")
-    lag_seconds: float | None = Field(description="Age of the first record not committed.")
+    worker: str = Field(description="Address of the worker that owns it.")
+    lag_records: int | None = Field(
+        description="Records not yet committed; null until it is known."
+    )
+    lag_seconds: float | None = Field(description="Age of the first record not yet committed.")
     committed_offset: int | None
     end_offset: int | None
     recovery_remaining_records: int
-    products: int | None = Field(description="Known and not deleted; null while they are counted.")
+    products: int | None = Field(
+        description="Products known and not deleted; null while they are being counted."
+    )
     state_bytes: int
 
 
 class Figures(ApiModel):
-    """What a worker, or all workers of the group together, do now and did since they started."""
+    """Current figures and totals of one worker, or of all workers of the group together."""
 
     since: Time = Field(
-        description="Start of the worker; of a group, of the worker that started first. Each "
-        "worker counts from its own start: one that restarts counts from 0 again."
+        description="Start of the worker; for a group, the start of its first worker. Each worker "
+        "counts from its own start, so a restart resets its counts to 0."
     )
-    events_per_second: float = Field(description="Over the last 10 s.")
-    emitted_per_second: float = Field(description="Records written to src_products.")
-    would_emit_per_second: float | None = Field(description="In a dry run; null otherwise.")
+    events_per_second: float = Field(description="Average of the last 10 s.")
+    emitted_per_second: float = Field(description="Records written to src_products per second.")
+    would_emit_per_second: float | None = Field(
+        description="Records that would be written, in a dry run; null otherwise."
+    )
     duplicate_share: float | None = Field(
-        description="Duplicates of the events of the last 5 minutes; null without events."
+        description="Share of duplicates in the events of the last 5 minutes; null without events."
     )
-    products: int | None = Field(description="Known and not deleted; null while not all are known.")
-    lag_records: int | None = Field(description="Null while it is not known of every partition.")
+    products: int | None = Field(
+        description="Products known and not deleted; null while the count is incomplete."
+    )
+    lag_records: int | None = Field(
+        description="Records not yet committed; null unless it is known for every partition."
+    )
     lag_seconds: float | None
-    lag_as_of: Time | None = Field(description="When the brokers last told the lag.")
-    totals: Outcomes = Field(description="Since the worker started.")
-    recent: Outcomes = Field(description="In the last 5 minutes.")
-    dead_letters: dict[str, int] = Field(description="By reason, since the worker started.")
+    lag_as_of: Time | None = Field(description="Time of the brokers' last answer about the lag.")
+    totals: Outcomes = Field(description="Events by outcome since the worker started.")
+    recent: Outcomes = Field(description="Events by outcome in the last 5 minutes.")
+    dead_letters: dict[str, int] = Field(
+        description="Dead letters by reason since the worker started."
+    )
     interval_seconds: int
-    intervals: list[dict[str, int]] = Field(description="The last 5 minutes, oldest first.")
+    intervals: list[dict[str, int]] = Field(
+        description="Events by outcome for each interval of the last 5 minutes, oldest first."
+    )
     partitions: list[Partition]
 
 
@@ -70,28 +89,30 @@ class Worker(ApiModel):
     url: str
     partitions: list[int]
     this: bool
-    state: str | None = Field(description="ready, or what it does; null if it did not answer.")
+    state: str | None = Field(description="`ready`, or why it is not; null if it did not answer.")
     warnings: Warnings
     figures: Figures | None = Field(description="Null if it did not answer.")
 
 
 class Group(Figures):
-    """The figures of all workers that answered: sums, and the largest age."""
+    """The figures of all workers that answered: sums, and the greatest age."""
 
-    answered: int = Field(description="How many workers answered, this one among them.")
-    unanswered: list[Unanswered] = Field(description="What the figures lack; empty: nothing.")
+    answered: int = Field(description="Number of workers that answered, including this one.")
+    unanswered: list[Unanswered] = Field(
+        description="Partitions missing from the figures; empty if none."
+    )
 
 
 class Overview(Figures):
-    """What the worker does now and did in the last minutes, and what its group does."""
+    """The figures of the worker, and those of its group."""
 
     worker: str
     version: str
-    state: str = Field(description="ready, or why it is not; or that it waits for the brokers.")
+    state: str = Field(description="`ready`, why it is not, or `waiting for the brokers`.")
     warnings: Warnings
     dry_run: DryRun
     workers: list[Worker]
-    group: Group | None = Field(description="Null when only this worker was asked (`local`).")
+    group: Group | None = Field(description="Null if only this worker was asked (`local`).")
 
     def figures(self) -> Figures:
         """Return this worker's figures without the rest."""
@@ -103,42 +124,50 @@ class ProductLine(ApiModel):
 
     product_id: int
     partitions: list[int] = Field(
-        description="Where it is known, the partition of the row first; one, unless producers "
-        "place its key differently."
+        description="Partitions that know the product, that of the row first. More than one if "
+        "producers partition its key differently."
     )
-    row: dict[str, Any] = Field(description="As it stands on src_products.")
+    row: dict[str, Any] = Field(description="The row on src_products.")
 
 
 class ProductList(ApiModel):
-    """A page of the group's products by product_id."""
+    """A page of the group's products, ordered by product_id."""
 
     products: list[ProductLine]
     search: str
-    scanned: int = Field(description="Products looked at for this page.")
-    complete: bool = Field(description="Whether the page is full or the products are at an end.")
-    previous_before: int | None = Field(description="`before` of the page before this one.")
-    next_after: int | None = Field(description="`after` of the next page; null at the end.")
-    total: int | None = Field(description="Products known; null while not all are counted.")
-    searched: list[int] = Field(description="Partitions whose products are here.")
-    unanswered: list[Unanswered] = Field(description="What the list lacks; empty: nothing.")
+    scanned: int = Field(description="Products examined for this page.")
+    complete: bool = Field(
+        description="Whether the page is full or the end of the products was reached."
+    )
+    previous_before: int | None = Field(
+        description="`before` of the previous page; null on the first."
+    )
+    next_after: int | None = Field(description="`after` of the next page; null on the last.")
+    total: int | None = Field(
+        description="Number of products known; null while the count is incomplete."
+    )
+    searched: list[int] = Field(description="Partitions that were searched.")
+    unanswered: list[Unanswered] = Field(
+        description="Partitions missing from the list; empty if none."
+    )
 
 
 class Comparison(ApiModel):
-    """A content field: the known state's and the event's, in normal form."""
+    """A content field: its value in the known state and in the event, both in normal form."""
 
     field: str
     known: str | int | None
     event: str | int | None
     differs: bool
-    counts: bool = Field(description="Whether a difference in it makes a change.")
+    counts: bool = Field(description="Whether a difference in this field makes the event a change.")
 
 
 class CheckResult(ApiModel):
-    """What became of an event, or would become of it, and why."""
+    """The outcome of an event, or the outcome that it would have, and the reason."""
 
     outcome: str
     why: str
-    emits: bool = Field(description="Whether a record goes to src_products.")
+    emits: bool = Field(description="Whether a record is written to src_products.")
     product_id: int | None
     event_id: str | None
     action: str | None
@@ -147,7 +176,7 @@ class CheckResult(ApiModel):
 
 
 class PastResult(CheckResult):
-    """A verdict on an event of the source topic."""
+    """The decision on an event of the source topic."""
 
     partition: int
     offset: int
@@ -155,7 +184,7 @@ class PastResult(CheckResult):
 
 
 class Place(ApiModel):
-    """A partition, beside the one shown, in which a product is known too."""
+    """Another partition that knows the product."""
 
     worker: str
     partition: int
@@ -166,68 +195,84 @@ class Place(ApiModel):
 
 
 class ProductDetail(ApiModel):
-    """What is known of one product; where it is known in more partitions, in the newest state."""
+    """One product. If several partitions know it, this is the newest state."""
 
     product_id: int
     known: bool
     deleted: bool
-    worker: str | None = Field(description="The worker that owns it; null if none knows it.")
-    partition: int | None = Field(description="Where its events are; null if none were seen.")
-    row: dict[str, Any] | None = Field(description="As it stands on src_products.")
+    worker: str | None = Field(
+        description="Address of the worker that owns it; null if no worker knows it."
+    )
+    partition: int | None = Field(description="Partition of its events; null if none was seen.")
+    row: dict[str, Any] | None = Field(description="The row on src_products.")
     fingerprint: str | None = Field(description="Hexadecimal: scheme (5 bytes), digest (16).")
     fingerprint_fields: list[str]
     newest_event_time: Time | None
     emitted_at: Time | None
-    source_offset: int | None = Field(description="Of the last event applied.")
-    duplicates: int = Field(description="Suppressed since the state was last rebuilt from Kafka.")
-    decided: Outcomes = Field(description="The decisions this worker still remembers.")
-    decisions: list[PastResult] = Field(description="The last ones, newest first.")
-    note: str | None = Field(description="Where the decisions come from, if not from memory.")
-    command: str = Field(description="What tells of all its events that are still on the topic.")
-    also: list[Place] = Field(
-        description="Other partitions that know it: producers place its key differently."
+    source_offset: int | None = Field(description="Offset of the last event applied.")
+    duplicates: int = Field(
+        description="Duplicates suppressed since the state was last rebuilt from Kafka."
     )
-    searched: list[int] = Field(description="Partitions that were looked in.")
-    unanswered: list[Unanswered] = Field(description="Partitions that were not; empty: none.")
+    decided: Outcomes = Field(description="Decisions in the worker's memory, by outcome.")
+    decisions: list[PastResult] = Field(description="The last decisions, newest first.")
+    note: str | None = Field(description="Source of the decisions if they are not in memory.")
+    command: str = Field(
+        description="Command that shows all its events that are still on the topic."
+    )
+    also: list[Place] = Field(
+        description="Other partitions that know it: producers partition its key differently."
+    )
+    searched: list[int] = Field(description="Partitions that were searched.")
+    unanswered: list[Unanswered] = Field(
+        description="Partitions that were not searched; empty if none."
+    )
 
 
 class DeadLetterEntry(ApiModel):
-    """An event that could not be applied, as it stands on the dead-letter topic."""
+    """An event that could not be applied, as it is on the dead-letter topic."""
 
-    position: str = Field(description="PARTITION:OFFSET, as `dedup dlq show` takes it.")
+    position: str = Field(description="PARTITION:OFFSET, the argument of `dedup dlq show`.")
     time: Time
     reason: str
     message: str
     source: str
     key: str | None
-    value: str | None = Field(description="The first 2,000 characters; what can't be shown as \\x.")
-    value_bytes: int = Field(description="Of the event; the topic may hold the first of them only.")
-    replayed: Time | None = Field(description="When it was re-submitted, if it was.")
+    value: str | None = Field(
+        description="The first 2,000 characters; bytes that are not text as \\x."
+    )
+    value_bytes: int = Field(
+        description="Size of the event's value; the topic may contain only its first bytes."
+    )
+    replayed: Time | None = Field(description="Time at which it was replayed; null if it was not.")
 
 
 class DeadLetters(ApiModel):
-    """The newest dead letters of all workers, and how many there are."""
+    """The newest dead letters of all workers, and their number."""
 
     topic: str
     on_topic: int = Field(description="Offsets in use: dead letters and transaction markers.")
     counted: dict[str, int] = Field(
-        description="By reason: of all workers that answered, since each of them started."
+        description="Dead letters by reason, counted by each worker that answered since its start."
     )
-    unanswered: list[Unanswered] = Field(description="What `counted` lacks; empty: nothing.")
+    unanswered: list[Unanswered] = Field(
+        description="Partitions missing from `counted`; empty if none."
+    )
     letters: list[DeadLetterEntry]
 
 
 class Health(ApiModel):
-    """Whether the worker is alive, or ready; if not, the checks that fail."""
+    """Whether the worker is alive or ready; if not, the failed checks."""
 
     ok: bool
-    failing: dict[str, str] = Field(description="A sentence for each check that fails.")
+    failing: dict[str, str] = Field(
+        description="The failed checks: a name and the reason for each."
+    )
     warnings: Warnings
     dry_run: DryRun
 
 
 class Version(ApiModel):
-    """The versions of what runs."""
+    """The versions of the worker, Python and the main packages."""
 
     version: str
     dry_run: DryRun
@@ -236,6 +281,6 @@ class Version(ApiModel):
 
 
 class Error(ApiModel):
-    """Why there is no answer."""
+    """The reason why the request failed."""
 
     error: str

@@ -1,4 +1,4 @@
-"""The description of `/api`, in OpenAPI 3.1: made from the models that are served."""
+"""The description of `/api` in OpenAPI 3.1, generated from the models that are served."""
 
 import json
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ _REF: Final = "#/components/schemas/{model}"
 
 
 class Endpoint(NamedTuple):
-    """An address that answers with JSON."""
+    """An endpoint that returns JSON."""
 
     method: str
     path: str
@@ -21,13 +21,13 @@ class Endpoint(NamedTuple):
     answer: type[BaseModel]
     parameters: tuple[dict[str, Any], ...] = ()
     errors: tuple[int, ...] = ()
-    """Statuses with an `Error`."""
+    """Status codes that come with an `Error`."""
 
     also: int | None = None
-    """Another status that comes with the answer itself."""
+    """A second status code that comes with `answer`."""
 
     public: bool = False
-    """Whether it is answered without the token."""
+    """Whether it needs no token."""
 
 
 def _query(name: str, description: str, kind: str = "integer") -> dict[str, Any]:
@@ -41,28 +41,26 @@ _PRODUCT_ID: Final = {
     "required": True,
     "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
 }
-_LOCAL: Final = _query(
-    "local", "Answer for this worker alone, without asking the others.", "string"
-)
+_LOCAL: Final = _query("local", "Answer for this worker only, without asking the others.", "string")
 
 ENDPOINTS: Final = (
     Endpoint(
         "get",
         "/api/overview",
-        "What the worker does now, and under `group` what all workers of its group do.",
+        "Current figures of the worker and, in `group`, of all workers of its group.",
         models.Overview,
         (_LOCAL,),
     ),
     Endpoint(
         "get",
         "/api/products",
-        "The group's products by product_id, 50 a page. A search looks at 20,000 of each worker "
-        "at most; `complete` false says that `next_after` continues it.",
+        "The group's products ordered by product_id, 50 per page. A search examines at most 20,000 "
+        "products of each worker; if `complete` is false, `next_after` continues it.",
         models.ProductList,
         (
-            _query("after", "Products after this id."),
-            _query("before", "Products before this id, the nearest 50."),
-            _query("search", "Part of the name, in any case, or the whole id.", "string"),
+            _query("after", "Return products after this id."),
+            _query("before", "Return the 50 products before this id."),
+            _query("search", "Part of the name, ignoring case, or the whole id.", "string"),
             _LOCAL,
         ),
         errors=(400, 503),
@@ -70,46 +68,48 @@ ENDPOINTS: Final = (
     Endpoint(
         "get",
         "/api/products/{product_id}",
-        "Everything about one product, whichever worker owns it. 404 with `known` false: every "
-        "worker answered and none knows it; 503 names the worker that did not answer.",
+        "One product, whichever worker owns it. 404 with `known` false: every worker answered and "
+        "none knows it. 503 names the worker that did not answer.",
         models.ProductDetail,
-        (_PRODUCT_ID, _query("brief", "Without the decisions.", "string"), _LOCAL),
+        (_PRODUCT_ID, _query("brief", "Leave out the decisions.", "string"), _LOCAL),
         errors=(503,),
         also=404,
     ),
     Endpoint(
         "post",
         "/api/check",
-        "What would become of an event, which is the body. Nothing is applied.",
+        "The outcome that the event in the body would have. Nothing is applied.",
         models.CheckResult,
-        (_query("key", "The record's key; without it the event's product_id.", "string"), _LOCAL),
+        (_query("key", "Record key; default: the product_id of the event.", "string"), _LOCAL),
         errors=(400, 413, 503),
     ),
     Endpoint(
         "get",
         "/api/dead-letters",
-        "The newest dead letters, and how many the group has counted.",
+        "The newest dead letters, and the group's counts by reason.",
         models.DeadLetters,
         (_LOCAL,),
         errors=(503,),
     ),
-    Endpoint("get", "/livez", "Whether the worker goes on.", models.Health, also=503, public=True),
+    Endpoint("get", "/livez", "Whether the worker is alive.", models.Health, also=503, public=True),
     Endpoint(
         "get",
         "/readyz",
-        "Whether its partitions are recovered and worked on.",
+        "Whether the worker's partitions are recovered and processed.",
         models.Health,
         also=503,
         public=True,
     ),
-    Endpoint("get", "/version", "What runs.", models.Version),
+    Endpoint(
+        "get", "/version", "Versions of the worker, Python and the main packages.", models.Version
+    ),
 )
 
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    shown = {endpoint.answer for endpoint in ENDPOINTS} | {models.Error}
-    ordered = sorted(shown, key=lambda model: model.__name__)
+    served = {endpoint.answer for endpoint in ENDPOINTS} | {models.Error}
+    ordered = sorted(served, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(m, "serialization") for m in ordered], ref_template=_REF)
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
@@ -119,7 +119,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "product-dedup",
             "version": __version__,
-            "description": "What the worker knows of products, and what it did with their events.",
+            "description": "The products that the workers know, and the decisions on their events.",
         },
         "servers": [{"url": ".."}],  # relative to this document, so below a proxy's path too
         "security": [{}, {"token": []}],
@@ -130,7 +130,7 @@ def document() -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "DEDUP_WEB_TOKEN, where it is set.",
+                    "description": "The value of DEDUP_WEB_TOKEN, if it is set.",
                 }
             },
         },
@@ -148,7 +148,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.public:
         operation["security"] = []
     if endpoint.method == "post":
-        event = {"description": "An event as on the source topic.", "type": "object"}
+        event = {"description": "An event in the format of the source topic.", "type": "object"}
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": event}},
@@ -165,5 +165,5 @@ def _response(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def document_text() -> str:
-    """Return the document as the file in `docs` has it."""
+    """Return the text of docs/openapi.json."""
     return json.dumps(document(), indent=2) + "\n"

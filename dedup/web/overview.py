@@ -1,4 +1,4 @@
-"""What the worker does now, what it did in the last minutes, and whether it is well."""
+"""The state of this worker: current figures, those of the last minutes, liveness, readiness."""
 
 import platform
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from dedup.core.event import time_text
 from dedup.core.explain import instant
 from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
-from dedup.streaming.application import DedupApp, sentence
+from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.models import Health, Overview, Partition, Version, Worker
@@ -21,27 +21,28 @@ from dedup.web.partition_router import PartitionRouter
 INTERVAL_S: Final = 5
 
 BROKERS_SILENT_S: Final = 30.0
-"""How long the brokers may not answer before the worker is no longer called ready."""
+"""After this time without an answer from the brokers, the worker is not ready."""
 
 _PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic")
 
 
 class Overviews:
-    """Looks at the app and says what it sees."""
+    """Reads the state of the app."""
 
-    def __init__(self, app: DedupApp, table: StateTable, owners: PartitionRouter) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, router: PartitionRouter) -> None:
         self._app = app
         self._table = table
-        self._owners = owners
+        self._router = router
         self._since = time_text(wall_clock())
 
     def overview(self) -> Overview:
-        """Return everything about this worker on the overview page."""
-        history = self._app.history
+        """Return the overview of this worker."""
+        history = self._app.observers.history
         events, emitted = history.rates()
         intervals = history.intervals(INTERVAL_S)
         recent = _summed(intervals)
-        lags = self._app.gauges.lags.values()
+        gauges = self._app.observers.gauges
+        lags = gauges.lags.values()
         seen = sum(recent.values())
         ready = self.ready()
         state = next(iter(ready.failing.values()), "ready")
@@ -49,7 +50,7 @@ class Overviews:
             state = "waiting for the brokers"
         dry_run = self._app.settings.DEDUP_DRY_RUN
         return Overview(
-            worker=self._owners.this,
+            worker=self._router.this,
             version=__version__,
             state=state,
             warnings=ready.warnings,
@@ -62,7 +63,7 @@ class Overviews:
             products=self._table.data.products,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds for lag in lags), default=None),
-            lag_as_of=instant(round(self._app.gauges.answered_at * 1e6)) if lags else None,
+            lag_as_of=instant(round(gauges.answered_at * 1e6)) if lags else None,
             totals=_summed([history.totals]),
             recent=recent,
             dead_letters=self._app.metrics.dead_letters(),
@@ -73,23 +74,23 @@ class Overviews:
                 Worker(
                     url=url,
                     partitions=partitions,
-                    this=url == self._owners.this,
+                    this=url == self._router.this,
                     state=None,
                     warnings={},
                     figures=None,
                 )
-                for url, partitions in sorted(self._owners.workers().items())
+                for url, partitions in sorted(self._router.workers().items())
             ],
             group=None,
         )
 
     def _partition(self, partition: int) -> Partition:
         store = self._table.data.partition(partition)
-        lag = self._app.gauges.lags.get(partition)
+        lag = self._app.observers.gauges.lags.get(partition)
         remaining = self._app.metrics.recovery_left().get(partition, 0)
         return Partition(
             partition=partition,
-            worker=self._owners.this,
+            worker=self._router.this,
             lag_records=lag and lag.records,
             lag_seconds=lag and lag.seconds,
             committed_offset=lag and lag.committed,
@@ -100,34 +101,34 @@ class Overviews:
         )
 
     def alive(self) -> Health:
-        """Tell whether the worker goes on; if not, an orchestrator should start it again."""
+        """Return whether the worker is alive; if not, an orchestrator should restart it."""
         failure = self._app.failure
-        failing = {} if failure is None else {"worker": sentence(failure)}
+        failing = {} if failure is None else {"worker": explanation(failure)}
         if (complaint := self._app.membership.complaint()) is not None:
             failing["group"] = complaint
         dry_run = self._app.settings.DEDUP_DRY_RUN
         return Health(ok=not failing, failing=failing, warnings={}, dry_run=dry_run)
 
     def ready(self) -> Health:
-        """Tell whether what the worker owns is recovered and worked on."""
+        """Return whether the worker's partitions are recovered and processed."""
         failing = dict(self.alive().failing)
         if (refused := self._app.membership.refusal()) is not None:
             failing.setdefault("group", refused)
         elif not self._app.rebalancing_count:
-            failing["assignment"] = "The worker waits for its first partitions."
+            failing["assignment"] = "The worker is waiting for its first partition assignment."
         elif not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             left = sum(self._app.metrics.recovery_left().values())
-            failing["recovery"] = f"The state is being recovered: {left:,} records to go."
+            failing["recovery"] = f"The state is being recovered: {left:,} records left."
         warnings: dict[str, str] = {}
-        silent = self._app.gauges.silent_for()
+        silent = self._app.observers.gauges.silent_for()
         if silent:
-            told = failing if silent > BROKERS_SILENT_S else warnings
-            since = datetime.fromtimestamp(self._app.gauges.answered_at, UTC)
-            told["brokers"] = (
+            found = failing if silent > BROKERS_SILENT_S else warnings
+            since = datetime.fromtimestamp(self._app.observers.gauges.answered_at, UTC)
+            found["brokers"] = (
                 f"The brokers have not answered since {since:%Y-%m-%d %H:%M:%S} UTC, for "
-                f"{silent:.0f} s. What is said of the lag is as of then."
+                f"{silent:.0f} s. The lag shown is as of then."
             )
-        rejected = self._app.rejected.warning()
+        rejected = self._app.observers.rejected.warning()
         if rejected is not None:
             warnings["dead_letters"] = rejected
         dry_run = self._app.settings.DEDUP_DRY_RUN
@@ -135,7 +136,7 @@ class Overviews:
 
 
 def versions(*, dry_run: bool) -> Version:
-    """Return the versions of what runs."""
+    """Return the versions of the worker, Python and the main packages."""
     return Version(
         version=__version__,
         dry_run=dry_run,

@@ -1,12 +1,12 @@
-"""The workers of the group, and asking them: so that every worker shows what all of them know.
+"""Requests to the other workers of the group, so that every worker shows what all of them know.
 
-A product is where its events are. Producers place keys in different ways (murmur2, CRC32, by hand),
-so no hash tells the owner: every worker says what it knows and which partitions it looked in.
-Which partitions a worker owns is what Faust's assignor told the group, with the address each is
-reached at (`DEDUP_WEB_URL`).
+A product is in the partition of its events. Producers partition keys in different ways (murmur2,
+CRC32, by hand), so no hash tells the owner: every worker returns what it knows and which partitions
+it searched. Faust's assignor distributes which worker owns which partitions, and the address of
+each worker (`DEDUP_WEB_URL`).
 
-An answer is bounded in time (`ANSWER_WITHIN_S`), and workers are asked concurrently: one that does
-not answer delays a page by that much and no more. A worker that is asked (`local=1`) asks no other.
+Requests have a timeout (`ANSWER_WITHIN_S`) and are sent concurrently, so a worker that does not
+answer delays a page by that time at most. A worker that is asked (`local=1`) asks no other.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class Ask(NamedTuple):
-    """What a worker is asked: the address under its own, the query, and a body to POST."""
+    """A request to a worker: the path, the query, and a body to POST."""
 
     path: str
     query: dict[str, str] = {}  # noqa: RUF012 - never written to
@@ -38,7 +38,7 @@ class Ask(NamedTuple):
 
 
 class NoAnswerError(ExplainedError):
-    """A worker gave no answer; `unanswered` names it, and says why and what to do."""
+    """A worker did not answer; `unanswered` contains its address, the cause and what to do."""
 
     def __init__(self, unanswered: Unanswered) -> None:
         super().__init__(unanswered.why)
@@ -91,7 +91,7 @@ class PartitionRouter:
             ):
                 found = await self._read(url, model, response)
         except (ClientError, TimeoutError) as error:
-            reason = str(error) or f"nothing came within {ANSWER_WITHIN_S:.0f} s"
+            reason = str(error) or f"no response within {ANSWER_WITHIN_S:.0f} s"
             raise NoAnswerError(self._silent(url, reason)) from error
         self._silent_since.pop(url, None)
         return found
@@ -99,14 +99,14 @@ class PartitionRouter:
     async def _read(self, url: str, model: type[Answer], response: ClientResponse) -> Answer:
         body, status = await response.read(), response.status
         if status == HTTPUnauthorized.status_code:
-            why = "refuses this worker's DEDUP_WEB_TOKEN: every worker of the group needs the same."
+            why = "rejects this worker's DEDUP_WEB_TOKEN. Set the same token on every worker."
         elif status == HTTPServiceUnavailable.status_code:
             why = f"answers: {_error_in(body)}"
         elif status in (200, HTTPNotFound.status_code):  # 404: a product that is not known there
             try:
                 return model.model_validate_json(body)
             except ValidationError:
-                why = "gives an answer that this version can't read: run one version in the group."
+                why = "sends a response that this version can't read. Run one version in the group."
         else:
             why = f"answers with status {status}."
         raise NoAnswerError(self._unanswered(url, f"The worker at {url} {why}"))
@@ -115,8 +115,8 @@ class PartitionRouter:
         since = self._silent_since.setdefault(url, instant(int(time() * 1_000_000)) or "")
         why = (
             f"The worker at {url} has not answered since {since[11:19]} UTC ({reason}). If it has "
-            "ended, other workers take its partitions over within a minute. If it runs, it must be "
-            "reachable from here at that address: set DEDUP_WEB_URL there."
+            "stopped, other workers take over its partitions within a minute. If it is running, "
+            "set DEDUP_WEB_URL there to an address that this worker can reach."
         )
         return self._unanswered(url, why, since)
 
@@ -127,7 +127,7 @@ class PartitionRouter:
     async def ask_others(
         self, model: type[Answer], ask: Ask
     ) -> tuple[list[Answer], list[Unanswered]]:
-        """Return the answers of all other workers of the group, and who gave none."""
+        """Return the answers of all other workers of the group, and the workers that gave none."""
         others = [url for url in sorted(self.workers()) if url != self.this]
         self._silent_since = {u: t for u, t in self._silent_since.items() if u in others}
         found = await asyncio.gather(
@@ -147,9 +147,9 @@ class PartitionRouter:
     def not_covered(
         self, covered: Iterable[int], unanswered: Iterable[Unanswered]
     ) -> list[Unanswered]:
-        """Return which partitions no answer covers, by the worker that should have answered.
+        """Return the partitions that no answer covers, by the worker that should have answered.
 
-        Answers count, not the assignment: it is old while the group rebalances.
+        The answers count, not the assignment, which is outdated while the group rebalances.
         """
         left = set(range(self._app.partitions)) - set(covered)
         found: list[Unanswered] = []
@@ -159,16 +159,16 @@ class PartitionRouter:
                 left -= missing
         if left:
             why = (
-                f"No worker is known to own {named_partitions(left)} now: the group is "
-                "rebalancing. Try again in some seconds. If it stays so, two workers have the same "
-                "address: set DEDUP_WEB_URL of each."
+                f"No worker is known to own {named_partitions(left)}: the group is rebalancing. "
+                "Try again in a few seconds. If this persists, two workers have the same address: "
+                "set DEDUP_WEB_URL on each."
             )
             found.append(Unanswered(worker=None, partitions=sorted(left), since=None, why=why))
         return found
 
 
 def named_partitions(partitions: Collection[int]) -> str:
-    """Return partitions as words in a sentence."""
+    """Return partitions as text: `partitions 0, 2`."""
     if not partitions:
         return "no partition"
     numbers = ", ".join(map(str, sorted(partitions)))

@@ -1,6 +1,6 @@
-"""The known products of this worker: a page of the list, a search, one product with its decisions.
+"""The products of this worker: the list, the search, and one product with its decisions.
 
-What a page shows of the whole group is made from these answers by `dedup.web.group`.
+`dedup.web.group_queries` merges these answers with those of the other workers.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table_manager import StateTableManager
-from dedup.web.lookup import read_source_record, verdict_from_record
+from dedup.web.decision_results import past_result
 from dedup.web.models import PastResult, Place, ProductDetail, ProductLine, ProductList
 from dedup.web.partition_router import PartitionRouter
-from dedup.web.verdicts import past_verdict
+from dedup.web.source_lookup import read_source_record, result_from_record
 
 PAGE: Final = 50
 DECISIONS_SHOWN: Final = 20
@@ -32,24 +32,24 @@ LOOKED_UP_KEPT: Final = 64
 MAX_PRODUCT_ID: Final = 2**63 - 1
 
 SCANNED_AT_ONCE: Final = 500
-"""Products looked at before the loop goes on: about a millisecond."""
+"""Products examined before the event loop continues: about a millisecond."""
 
 SCANNED_PER_PAGE: Final = 20_000
-"""Products a search looks at for one page; the page then says where to go on."""
+"""Products that a search examines for one page; the page says where the search continues."""
 
 SCANNED_FOR_S: Final = 1.0
-"""As long as a search takes for one page: whoever asks this worker waits for two."""
+"""Time limit of a search for one page: the worker that asks waits for 2 s."""
 
 
 class Known(NamedTuple):
-    """A partition that knows a product, and what."""
+    """A partition that knows a product, and its state there."""
 
     partition: int
     state: State
 
 
 class _Scanned(NamedTuple):
-    """A product, and its rows by partition; no row where it is deleted."""
+    """A product and its rows by partition, without those where it is deleted."""
 
     product_id: int
     rows: dict[int, bytes]
@@ -58,10 +58,10 @@ class _Scanned(NamedTuple):
 class Products:
     """The products in this worker's partitions."""
 
-    def __init__(self, app: DedupApp, table: StateTable, owners: PartitionRouter) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, router: PartitionRouter) -> None:
         self._app = app
         self._table = table
-        self._owners = owners
+        self._router = router
         self._looked_up: dict[int, tuple[State, PastResult | None]] = {}
 
     async def page(
@@ -72,9 +72,9 @@ class Products:
         search: str = "",
         within_s: float = inf,
     ) -> ProductList:
-        """Return the products after an id, or those before one, whose id or name matches.
+        """Return the products after or before an id whose id or name matches.
 
-        Without a search a page costs as many products as it shows, and the deleted ones among them.
+        Without a search, a page reads the products it shows and the deleted ones between them.
         """
         self.refuse_unless_recovered()
         give_up_at = monotonic() + within_s
@@ -134,7 +134,7 @@ class Products:
         ]
 
     def refuse_unless_recovered(self) -> None:
-        """Raise HTTPServiceUnavailable while states are being recovered: some would be old."""
+        """Raise HTTPServiceUnavailable during recovery: some states would be outdated."""
         if not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             raise HTTPServiceUnavailable(text="The state is being recovered. See /readyz.")
 
@@ -149,23 +149,23 @@ class Products:
         return sorted(found, key=lambda known: known.state.event_time, reverse=True)
 
     async def product(self, product_id: int, *, brief: bool = False) -> ProductDetail:
-        """Return everything this worker knows about a product; in brief, all but the decisions."""
+        """Return what this worker knows about a product; if brief, without its decisions."""
         self.refuse_unless_recovered()
         rules, searched = self._app.deduplicator.rules, list(self._table.data.open_partitions)
         found = self.find(product_id)
         state = found[0].state if found else None
-        told = [] if brief else self._told(product_id, searched)
-        decisions = [past_verdict(each, rules) for each in reversed(told[-DECISIONS_SHOWN:])]
+        past = [] if brief else self._past_decisions(product_id, searched)
+        decisions = [past_result(each, rules) for each in reversed(past[-DECISIONS_SHOWN:])]
         note = None
-        if not told and state is not None and not brief:
+        if not past and state is not None and not brief:
             decisions, note = await self._last_applied(product_id, state)
         live = state is not None and state.row is not None
-        partition = found[0].partition if found else told[-1].at.partition if told else None
+        partition = found[0].partition if found else past[-1].at.partition if past else None
         return ProductDetail(
             product_id=product_id,
             known=state is not None,
             deleted=state is not None and state.row is None,
-            worker=None if partition is None else self._owners.this,
+            worker=None if partition is None else self._router.this,
             partition=partition,
             row=None if state is None else _row(state),
             fingerprint=state.fingerprint.hex() if state is not None and live else None,
@@ -174,7 +174,7 @@ class Products:
             emitted_at=state and instant(state.emitted_at),
             source_offset=None if state is None or state.offset < 0 else state.offset,
             duplicates=0 if state is None else state.duplicates,
-            decided=dict(Counter(each.decision.outcome for each in told)),
+            decided=dict(Counter(each.decision.outcome for each in past)),
             decisions=decisions,
             note=note,
             command=f"dedup inspect {product_id}",
@@ -183,17 +183,17 @@ class Products:
             unanswered=[],
         )
 
-    def _told(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
-        """Return the decisions that are remembered, oldest first, and remember the next ones."""
-        trail, decide = self._app.trail, self._app.deduplicator.decide
-        trail.follow(product_id)
-        told = [each for p in partitions for each in trail.decisions(p, product_id, decide)]
-        return sorted(told, key=lambda each: each.clock.now_us)
+    def _past_decisions(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
+        """Return the decisions in memory, oldest first, and keep the next ones in memory."""
+        log, decide = self._app.observers.decision_log, self._app.deduplicator.decide
+        log.follow(product_id)
+        found = [each for p in partitions for each in log.decisions(p, product_id, decide)]
+        return sorted(found, key=lambda each: each.clock.now_us)
 
     def _place(self, known: Known) -> Place:
         state = known.state
         return Place(
-            worker=self._owners.this,
+            worker=self._router.this,
             partition=known.partition,
             deleted=state.row is None,
             row=_row(state),
@@ -202,28 +202,28 @@ class Products:
         )
 
     async def _last_applied(self, product_id: int, state: State) -> tuple[list[PastResult], str]:
-        """Tell the decision on the event a state names as its last, from Kafka."""
-        gone = "This worker remembers no decision on this product"
+        """Return the decision on the last event applied, recomputed from Kafka, and a note."""
+        gone = "This worker has no decision on this product in memory"
         if state.partition == UNKNOWN_SOURCE:
-            return [], f"{gone}, and the record on src_products names no source event."
-        told = await self._look_up(product_id, state)
-        if told is not None:
-            return [told], f"{gone}; the last event applied was read from the source topic."
-        return [], f"{gone}, and its last event can't be read from the source topic any more."
+            return [], f"{gone}, and the record on src_products does not name its source event."
+        result = await self._look_up(product_id, state)
+        if result is not None:
+            return [result], f"{gone}; the last event applied was read from the source topic."
+        return [], f"{gone}, and its last event can no longer be read from the source topic."
 
     async def _look_up(self, product_id: int, state: State) -> PastResult | None:
-        """Read the event a state names, once for all who look at a product."""
+        """Read the last event applied to a state, and cache the result."""
         known = self._looked_up.get(product_id)
         if known is not None and known[0] == state:
             return known[1]
         record = await read_source_record(self._app.settings, state.partition, state.offset)
         if record is None:
             return None
-        told = verdict_from_record(record, product_id, state, self._app.deduplicator)
+        result = result_from_record(record, product_id, state, self._app.deduplicator)
         if len(self._looked_up) >= LOOKED_UP_KEPT:
             self._looked_up.clear()
-        self._looked_up[product_id] = (state, told)
-        return told
+        self._looked_up[product_id] = (state, result)
+        return result
 
 
 def _row(state: State) -> dict[str, Any] | None:
@@ -235,7 +235,7 @@ def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
 
 
 def _matching(scanned: _Scanned, wanted: str) -> ProductLine | None:
-    """Return the line of a product whose name contains, or whose id is, what is wanted."""
+    """Return the line of a product whose name contains, or whose id is, the searched text."""
     product_id = scanned.product_id
     rows = {p: cast("dict[str, Any]", msgspec.json.decode(r)) for p, r in scanned.rows.items()}
     for partition in sorted(rows, key=lambda p: last_event_time(rows[p]), reverse=True):
@@ -248,5 +248,5 @@ def _matching(scanned: _Scanned, wanted: str) -> ProductLine | None:
 
 
 def last_event_time(row: dict[str, Any]) -> str:
-    """Return the time of the event that wrote a row; as a text it sorts as the times do."""
+    """Return the time of the event that wrote a row, as text that sorts by time."""
     return str(row.get("last_event_timestamp") or "")

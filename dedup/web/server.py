@@ -1,9 +1,9 @@
-"""The worker's web server: Faust's, without Faust's pages, and with a lock on the door.
+"""The worker's web server: Faust's, without Faust's own pages, and protected by a token.
 
-Faust's own pages (tables, routing, graph, statistics) show and link what nobody has asked for; here
-only pages exist that were added by name. Every response, errors too, carries `HEADERS` (but for
-the refusal of bytes that are no HTTP, which aiohttp answers itself). With a token nothing but
-`PUBLIC` is answered but to who shows it.
+Faust's pages (tables, routing, graph, statistics) expose more than intended, so only pages that
+were added by name exist. Every response, including errors, carries `HEADERS`, except aiohttp's own
+answer to bytes that are not HTTP. If a token is set, every request must send it, except those for
+`PUBLIC`.
 """
 
 import base64
@@ -35,16 +35,16 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""What every response says: run and embed nothing of others, keep and pass on nothing."""
+"""Headers of every response: load nothing from other sites, cache nothing, send no referrer."""
 
 PUBLIC: Final = frozenset(("/livez", "/readyz"))
-"""What is answered without the token: an orchestrator's probes. They name no event, no secret."""
+"""Paths that need no token: the probes. They expose no event and no secret."""
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 
 
 class LockedWeb(Web):
-    """Faust's web server with the pages that were added to it and no others."""
+    """Faust's web server, with only the pages that were added to it."""
 
     default_blueprints: ClassVar[Any] = ()
     production_blueprints: ClassVar[Any] = ()
@@ -61,7 +61,7 @@ class LockedWeb(Web):
         lock(self.web_app, None if token is None else token.get_secret_value(), public)
 
     async def on_start(self) -> None:
-        """Start serving, unless Faust's `--web-bind` would open what the settings keep closed."""
+        """Start serving, unless Faust's `--web-bind` would expose the pages without a token."""
         host = self.app.conf.web_bind
         if is_loopback(host) or self._has_token:
             await super().on_start()
@@ -70,7 +70,7 @@ class LockedWeb(Web):
 
 
 def lock(pages: Application, token: str | None, public: Collection[str] = PUBLIC) -> None:
-    """Return every response `HEADERS`; with a token, answer 401 to whoever does not show it."""
+    """Add `HEADERS` to every response; with a token, answer 401 to requests without it."""
     pages.on_response_prepare.append(_add_headers)
     if token is not None:
         pages.middlewares.append(_ask_for(token, public))
@@ -78,7 +78,7 @@ def lock(pages: Application, token: str | None, public: Collection[str] = PUBLIC
 
 async def _add_headers(_request: Request, response: StreamResponse) -> None:
     response.headers.update(HEADERS)
-    response.headers.popall(hdrs.SERVER, None)  # the versions are nobody's business
+    response.headers.popall(hdrs.SERVER, None)  # it exposes versions
 
 
 def _ask_for(token: str, public: Collection[str]) -> Any:
@@ -88,13 +88,13 @@ def _ask_for(token: str, public: Collection[str]) -> Any:
     async def ask(request: Request, handler: Handler) -> StreamResponse:
         if request.path in public:
             return await handler(request)
-        # In constant time: how long a refusal takes must not tell how much of it was right.
-        if hmac.compare_digest(_shown(request.headers.get(hdrs.AUTHORIZATION, "")), expected):
+        # In constant time: the duration of a refusal must not reveal how much of the token matches.
+        if hmac.compare_digest(_token_in(request.headers.get(hdrs.AUTHORIZATION, "")), expected):
             return await handler(request)
         refusal = Response(
             status=401,
-            text="Show the worker's DEDUP_WEB_TOKEN: Authorization: Bearer TOKEN, or in a browser "
-            "as the password, with any user.\n",
+            text="The worker's DEDUP_WEB_TOKEN is required: send `Authorization: Bearer TOKEN`, or "
+            "enter it in the browser as the password, with any user name.\n",
             headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
         )
         refusal.headers.add(hdrs.WWW_AUTHENTICATE, 'Basic realm="product-dedup", charset="UTF-8"')
@@ -103,10 +103,10 @@ def _ask_for(token: str, public: Collection[str]) -> Any:
     return ask
 
 
-def _shown(authorization: str) -> bytes:
-    """Return the token that is shown: as a Bearer's, or as the password a browser asks for."""
-    scheme, _, shown = authorization.partition(" ")
-    given = shown.strip().encode("utf-8", "surrogateescape")
+def _token_in(authorization: str) -> bytes:
+    """Return the token of a header: a bearer token, or the password that a browser asks for."""
+    scheme, _, credentials = authorization.partition(" ")
+    given = credentials.strip().encode("utf-8", "surrogateescape")
     if scheme.lower() == "bearer":
         return given
     if scheme.lower() == "basic":

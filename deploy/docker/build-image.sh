@@ -7,9 +7,9 @@ usage() {
 Usage: build-image.sh [worker | producer | flink]...   worker and producer by default
 
 Environment:
-  ENGINE        docker or podman; the one that is installed by default
-  IMAGE_PREFIX  before the names, such as registry.example.com/shop/
-  PYTHON_IMAGE  another base image
+  ENGINE        docker or podman; default: the one that is installed
+  IMAGE_PREFIX  prefix of the names, such as registry.example.com/shop/
+  PYTHON_IMAGE  base image
 USAGE
 }
 

@@ -13,7 +13,7 @@ COPY deploy/flink ./
 RUN python jars.py /jars
 
 FROM flink
-# Of the distribution that the image has: it keeps only the newest versions.
+# Not pinned: the image's distribution keeps only the newest versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-pip \

@@ -4,8 +4,9 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.utils.Utils;
 import org.apache.flink.table.data.RowData;
 
 /**
- * Puts a row of src_products in the partition of its product's events, as the worker does: that of
- * the bare id on `products`, not that of the row's own JSON key. Only so can a worker take over.
+ * Assigns a row of src_products to the partition of its product's events, as the worker does: the
+ * hash of the plain id as on `products`, not of the row's JSON key. A worker can only take over such
+ * a topic.
  */
 public class ProductPartitioner implements KafkaPartitioner<RowData> {
     private static final long serialVersionUID = 1L;

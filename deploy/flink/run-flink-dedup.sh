@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs flink-deduplication.sql: on a local Flink, in a Flink pod on Kubernetes, or without any
-# installation on the project's own PyFlink. Topics and brokers come from the KAFKA_* settings.
+# Runs flink-deduplication.sql on a local Flink, in a Flink pod on Kubernetes, or on the project's
+# PyFlink, which needs no Flink installation. Topics and brokers come from the KAFKA_* settings.
 set -euo pipefail
 
 usage() {
@@ -11,9 +11,9 @@ Usage: run-flink-dedup.sh [--local | --kubernetes] [--bounded] [--interactive] [
                  `make .venv-flink/flink.installed`)
   --kubernetes   in a pod labelled app=flink (FLINK_POD_LABEL) of the namespace confluent
                  (FLINK_NAMESPACE)
-  --bounded      end at the latest offsets instead of running on
+  --bounded      end at the latest offsets instead of running continuously
   --interactive  open the SQL CLI with the tables and views declared
-  --dry-run      print the commands, run nothing
+  --dry-run      print the commands without running them
 Without --local or --kubernetes: FLINK_HOME if set, else a Flink pod if kubectl finds one, else
 PyFlink.
 
@@ -58,7 +58,7 @@ run() {
   fi
 }
 
-# The SQL client exits with 0 even after a statement that failed, so what it says is read.
+# The SQL client exits with 0 even after a statement that failed, so its output is searched.
 run_client() {
   if [[ -n $dry_run || -n $interactive ]]; then
     run "$@"
@@ -69,7 +69,7 @@ run_client() {
   "$@" 2>&1 | tee "$said"
   if grep -q '\[ERROR\]' "$said"; then
     rm -f "$said"
-    fail "a statement failed; the SQL client's words stand above."
+    fail "a statement failed; see the output of the SQL client above."
   fi
   rm -f "$said"
 }
@@ -103,7 +103,7 @@ say() {
 
 if [[ -n $pod ]]; then
   say "pod $pod of namespace $namespace"
-  # Standard input instead of `kubectl cp`: that needs tar in the pod.
+  # Standard input instead of `kubectl cp`, which needs tar in the pod.
   remote=/tmp/flink-deduplication.sql
   if [[ -n $dry_run ]]; then
     echo "kubectl exec -i -n $namespace $pod -- sh -c 'cat > $remote' < flink-deduplication.sql"
@@ -117,7 +117,7 @@ elif [[ -n ${FLINK_HOME:-} ]]; then
   run_client "$FLINK_HOME/bin/sql-client.sh" "$flag" "$script"
 else
   python="$root/.venv-flink/bin/python"
-  [[ -x $python ]] || fail "no Flink here: set FLINK_HOME, or run" \
+  [[ -x $python ]] || fail "Flink was not found: set FLINK_HOME, or run" \
     "\`make .venv-flink/flink.installed\` in $root."
   say "PyFlink in $root/.venv-flink"
   if [[ -n $interactive ]]; then

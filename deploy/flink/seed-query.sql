@@ -1,6 +1,6 @@
 -- The query this project began with: the latest event per product and content, by ROW_NUMBER.
--- Kept to show where it goes wrong - docs/flink.md says how, `make parity` shows each point. Don't
--- run it on topics you need; flink-deduplication.sql is the one that is right.
+-- Kept to show its errors: docs/flink.md explains them, `make parity` demonstrates each. Do not run it
+-- on topics that you need: flink-deduplication.sql is the correct one.
 
 SET 'execution.runtime-mode' = 'streaming';
 SET 'table.local-time-zone' = 'UTC';

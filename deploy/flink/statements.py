@@ -1,9 +1,9 @@
-"""The statements of flink-deduplication.sql with the settings of the environment in them.
+"""The statements of flink-deduplication.sql, with the settings of the environment.
 
     python3 statements.py [--bounded] [--without-insert]
 
-prints SQL for `sql-client.sh -f` (or `-i`). The file itself stays as it is: settings are ALTER
-TABLE statements between its tables and its INSERT. The standard library is all this needs.
+prints SQL for `sql-client.sh -f` (or `-i`). The statements of the file are unchanged: settings are
+ALTER TABLE statements between its tables and its INSERT. Needs only the standard library.
 """
 
 import argparse
@@ -25,11 +25,11 @@ _SHADED: Final = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security
 
 
 class SettingError(ValueError):
-    """A setting can't be used; the text is a sentence."""
+    """A setting can't be used; the message says why."""
 
 
 def split(sql: str) -> list[str]:
-    """Split a script at the semicolons outside of comments and quotes; drop comments."""
+    """Split a script at semicolons outside comments and quotes; drop comments."""
     tokens = re.findall(r"--[^\n]*|'(?:[^']|'')*'|`[^`]*`|;|[^-'`;]+|-", sql)
     text = "".join("\0" if t == ";" else "" if t.startswith("--") else t for t in tokens)
     return [statement.strip() for statement in text.split("\0") if statement.strip()]
@@ -45,7 +45,7 @@ def _quoted(text: str) -> str:
 
 
 def _connection(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the connector's properties for the KAFKA_* settings that producer and worker take."""
+    """Return the connector's properties for the KAFKA_* settings of producer and worker."""
     protocol = environ.get("KAFKA_SECURITY_PROTOCOL") or "PLAINTEXT"
     if protocol not in _PROTOCOLS:
         raise SettingError(
@@ -84,7 +84,7 @@ LATEST: Final = "latest-offset"
 def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
     """Return the ALTER TABLE statements for an environment. Raises SettingError.
 
-    `until` bounds the source: `LATEST`, or offsets as `partition:0,offset:42;partition:1,...`.
+    `until` ends the source: `LATEST`, or offsets as `partition:0,offset:42;partition:1,...`.
     """
     connection = _connection(environ)
     end = {} if until is None else {"scan.bounded.mode": LATEST}
@@ -107,11 +107,11 @@ def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
 
 
 def emitted_from(offsets: str) -> str:
-    """Return a condition for the events from `partition:0,offset:42;partition:1,...` on."""
+    """Return a condition for events at or after `partition:0,offset:42;partition:1,...`."""
     found = _OFFSETS.fullmatch(offsets) and re.findall(r"partition:(\d+),offset:(\d+)", offsets)
     if not found:
         raise SettingError(
-            f"{offsets!r} are no offsets: expected partition:0,offset:42;partition:1,offset:17"
+            f"{offsets!r} are not offsets: expected partition:0,offset:42;partition:1,offset:17"
         )
     known = " OR ".join(
         f"(source_partition = {partition} AND source_offset < {offset})"
@@ -121,7 +121,7 @@ def emitted_from(offsets: str) -> str:
 
 
 def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> list[str]:
-    """Return all statements in order, the settings of its tables before the INSERT.
+    """Return all statements in order, with the settings of the tables before the INSERT.
 
     Raises SettingError.
     """
@@ -137,7 +137,7 @@ def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> li
 
 
 def main() -> None:
-    """Print the script, or say in a sentence which setting is wrong."""
+    """Print the script, or exit with an error that names the wrong setting."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

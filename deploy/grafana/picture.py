@@ -1,9 +1,9 @@
-"""Draws the dashboard from real data: broker, producer, workers and Prometheus, for some minutes.
+"""Draws the dashboard with data of a real run: broker, producer, workers and Prometheus.
 
     PROMETHEUS=/usr/bin/prometheus python -m deploy.grafana.picture --seconds 180
 
-Takes the place of a screenshot where Grafana can't be had: the panels, their queries and their
-places are read from dashboards/dedup.json, and the numbers come from Prometheus' own query API.
+Replaces a screenshot if Grafana is not available: the panels, their queries and positions are read
+from dashboards/dedup.json, and the data comes from Prometheus' query API.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Series = tuple[str, list[tuple[float, float]]]
 
 @contextmanager
 def prometheus(targets: list[str], directory: Path) -> Iterator[str]:
-    """Run Prometheus on these workers; gives its address."""
+    """Run Prometheus with these workers as targets; yields its address."""
     port = free_port()
     config = directory / "prometheus.yml"
     scrape = {
@@ -64,7 +64,7 @@ def prometheus(targets: list[str], directory: Path) -> Iterator[str]:
 
 
 def query(url: str, expression: str, begin: float, end: float) -> list[dict[str, Any]]:
-    """Ask for a range."""
+    """Return the result of a range query."""
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     arguments = urllib.parse.urlencode(
@@ -76,7 +76,7 @@ def query(url: str, expression: str, begin: float, end: float) -> list[dict[str,
 
 
 def series_of(panel: dict[str, Any], url: str, begin: float, end: float) -> list[Series]:
-    """Return the lines of a panel with their legends."""
+    """Return the series of a panel with their legends."""
     lines: list[Series] = []
     for target in panel["targets"]:
         for result in query(url, target["expr"], begin, end):
@@ -89,7 +89,7 @@ def series_of(panel: dict[str, Any], url: str, begin: float, end: float) -> list
 
 
 def draw(url: str, begin: float, end: float, path: Path) -> None:
-    """Draw every panel where the dashboard has it."""
+    """Draw every panel at its position in the dashboard."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     rows = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in panels)
     mpl.rcParams.update({"font.size": 8, "axes.titlesize": 9, "axes.titleweight": "bold"})
@@ -126,7 +126,7 @@ def _lines(axes: Any, panel: dict[str, Any], lines: list[Series]) -> None:
     stacked = "stacking" in panel["fieldConfig"]["defaults"]["custom"]
     times = sorted({at for _, points in lines for at, _ in points})
     moments = [datetime.fromtimestamp(at, UTC) for at in times]
-    missing = 0.0 if stacked else float("nan")  # a partition that another worker has now
+    missing = 0.0 if stacked else float("nan")  # a partition that moved to another worker
     values = [[dict(points).get(at, missing) for at in times] for _, points in lines]
     legends = [legend for legend, _ in lines]
     if stacked:
@@ -144,7 +144,7 @@ def _lines(axes: Any, panel: dict[str, Any], lines: list[Series]) -> None:
 
 
 def main() -> None:
-    """Run it all and draw."""
+    """Run everything and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=180)
     parser.add_argument("--rate", type=int, default=500)

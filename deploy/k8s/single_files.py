@@ -1,7 +1,6 @@
-"""Writes the files for `kubectl apply -f`, from the overlay for Confluent: `make manifests`.
+"""Writes the files for `kubectl apply -f` from the overlay for Confluent: `make manifests`.
 
-They are parts of `overlays/confluent` as kustomize builds it, for whoever wants the topics or the
-producer alone.
+They contain parts of `overlays/confluent` as built by kustomize: the topics or the producer alone.
 """
 
 import sys
@@ -21,11 +20,11 @@ PARTS: Final = {
         ("Pod", "product-dedup-producer"),
     ),
 }
-"""The resources of each file: their kind, and how their names begin."""
+"""The resources of each file: kind and prefix of the name."""
 
 
 def files(built: str) -> dict[str, str]:
-    """Return the text of each file, given what `kustomize build` prints of the overlay."""
+    """Return the text of each file, given the output of `kustomize build` for the overlay."""
     documents = built.split("---\n")
     return {
         name: "# Part of overlays/confluent, written by `make manifests`.\n"

@@ -1,4 +1,4 @@
-"""What promtool says of the configuration, the alerts, and the metrics of a running worker."""
+"""Checks with promtool: the configuration, the alerts, and the metrics of a running worker."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def promtool(*arguments: str, given: bytes = b"") -> None:
-    """Run it; what it has to say is the failure."""
+    """Run promtool; its output is the failure message."""
     done = subprocess.run(
         [os.environ["PROMTOOL"], *arguments],
         cwd=HERE,

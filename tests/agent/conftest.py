@@ -1,17 +1,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from dedup.core.batch_result import Output
+from dedup.kafka.topics import TopicFacts
 from dedup.settings import load_settings
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
-from dedup.streaming.output import Output
-from dedup.streaming.wiring import TABLE_NAME, build_app
+from dedup.streaming.wiring import build_app
 from tests.support.records import batch, record
+from tests.support.topic_facts import topic_facts
 
 
 @dataclass
@@ -19,6 +22,9 @@ class RecordingPublisher:
     """Keeps what is published; fails when it is told to."""
 
     outputs: list[Output] = field(default_factory=list)
+    tried: list[Output] = field(default_factory=list)
+    """Also those that failed, or are not acknowledged yet."""
+
     error: Exception | None = None
     acknowledged: asyncio.Event | None = None
     appended: int = 0
@@ -28,6 +34,7 @@ class RecordingPublisher:
         self.owned = sorted(partitions)
 
     async def publish(self, output: Output) -> int | None:
+        self.tried.append(output)
         if self.error is not None:
             raise self.error
         if self.acknowledged is not None:
@@ -61,9 +68,7 @@ class Bench:
 
     @property
     def table(self) -> StateTable:
-        table = self.app.tables[TABLE_NAME]
-        assert isinstance(table, StateTable)
-        return table
+        return self.app.table
 
     async def feed(
         self, *values: bytes | None, key: bytes | None = b"1", offset: int = 0
@@ -84,15 +89,23 @@ class Bench:
         return found
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    """A fresh app; settings can be given by indirect parametrisation."""
-    environ = {"DEDUP_DATA_DIR": str(tmp_path / "data"), **getattr(request, "param", {})}
+@asynccontextmanager
+async def new_bench(environ: dict[str, str], facts: TopicFacts) -> AsyncIterator[Bench]:
+    """A fresh app for topics of which these are the facts."""
     publisher, clock = RecordingPublisher(), Clock()
     app = build_app(load_settings(environ), publisher=publisher, now=clock)
+    app.assemble(facts)
     made = Bench(app, publisher, clock, environ)
     yield made
     await made.table.data.on_stop()
     if app._consumer is not None:
         thread = app._consumer._thread  # type: ignore[attr-defined]
         thread.thread_loop.close()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """A fresh app; settings can be given by indirect parametrisation."""
+    environ = {"DEDUP_DATA_DIR": str(tmp_path / "data"), **getattr(request, "param", {})}
+    async with new_bench(environ, topic_facts()) as made:
+        yield made

@@ -8,6 +8,7 @@ from dedup.core.decide import DAY_US
 from dedup.streaming.output import FencedError, PublishError
 from dedup.streaming.recordbatch import RecordBatch
 from tests.agent.conftest import Bench
+from tests.support.polling import settled, until
 from tests.support.records import TP0, batch, event, record
 
 
@@ -31,7 +32,7 @@ async def test_the_agent_runs_in_faust_and_marks_its_batch_done(bench: Bench) ->
 
     async with agent.test_context(isolated_partitions=False) as running:
         await running.put(work, wait=False)
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
 
     assert len(bench.publisher.outputs[0].states) == 1
 
@@ -59,12 +60,13 @@ async def test_after_an_error_the_agent_stops_the_worker_and_takes_no_other_batc
 
     async with agent.test_context(isolated_partitions=False) as running:
         await running.put(first, wait=False)
-        await asyncio.sleep(0.1)
+        await until(lambda: bench.app.failure is not None)
         bench.publisher.error = None
         await running.put(second, wait=False)
-        await asyncio.sleep(0.1)
+        await settled()
 
     assert isinstance(bench.app.failure, PublishError)
+    assert [output.source_offset for output in bench.publisher.tried] == [1]
     assert not first.done
     assert not second.done
     assert bench.publisher.outputs == []
@@ -72,26 +74,27 @@ async def test_after_an_error_the_agent_stops_the_worker_and_takes_no_other_batc
 
 async def test_a_batch_in_work_is_finished_though_its_actor_is_cancelled(bench: Bench) -> None:
     """Else its records could reach the topic after recovery has read to the end."""
-    acknowledged, fenced = asyncio.Event(), list[FencedError]()
+    acknowledged = asyncio.Event()
     bench.publisher.acknowledged = acknowledged
     work = batch(record(0, event(number=1)))
 
     async def batches() -> AsyncIterator[RecordBatch]:
         yield work
 
-    actor = asyncio.ensure_future(bench.app.deduplicator.run(batches(), fenced.append))
-    await asyncio.sleep(0.05)
+    actor = asyncio.ensure_future(bench.app.deduplicator.run(batches()))
+    await until(lambda: bench.publisher.tried)
     actor.cancel()
-    settled = asyncio.ensure_future(bench.app.deduplicator.acquire([0, 2]))
-    await asyncio.sleep(0.05)
-    assert not settled.done()
+    acquiring = asyncio.ensure_future(bench.app.deduplicator.acquire([0, 2]))
+    await settled()
+    assert actor.cancelled()
+    assert not acquiring.done()
     acknowledged.set()
-    await asyncio.wait_for(settled, 5)
+    await asyncio.wait_for(acquiring, 60)
 
     assert work.done
     assert 1 in bench.table.read(0, [1])
     assert bench.publisher.owned == [0, 2]
-    assert fenced == []
+    assert bench.app.failure is None
 
 
 async def test_a_batch_read_again_after_a_crash_emits_nothing(bench: Bench) -> None:
@@ -189,19 +192,26 @@ async def test_the_state_remembers_duplicates_and_the_newest_time(bench: Bench) 
     assert bench.outcomes() == {"change": 1, "duplicate": 1, "stale": 1}
 
 
-async def test_a_fenced_batch_is_left_undone_and_the_worker_goes_on(bench: Bench) -> None:
+async def test_a_fenced_batch_is_left_undone_and_the_worker_goes_on(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     """Another worker owns the partition: it does the batch; this one waits for the rebalance."""
     agent = next(iter(bench.app.agents.values()))
-    work = batch(record(0, event(number=1)))
+    fenced, later = batch(record(0, event(number=1))), batch(record(1, event(2), b"2"))
     bench.publisher.error = FencedError("partition 0 was taken over")
 
     async with agent.test_context(isolated_partitions=False) as running:
-        await running.put(work, wait=False)
-        await asyncio.sleep(0.1)
+        await running.put(fenced, wait=False)
+        await until(lambda: "partition 0 was taken over" in caplog.text)
+        assert bench.table.read(0, [1]) == {}
+        bench.publisher.error = None
+        await running.put(later, wait=False)
+        await until(lambda: later.done)
 
-    assert not work.done
+    assert not fenced.done
     assert bench.app.failure is None
-    assert bench.table.read(0, [1]) == {}
+    assert 1 not in bench.table.read(0, [1, 2])
+    assert [output.source_offset for output in bench.publisher.outputs] == [2]
 
 
 @pytest.mark.parametrize("bench", [{"DEDUP_UNKNOWN_ACTION": "dead_letter"}], indirect=True)

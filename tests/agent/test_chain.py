@@ -1,92 +1,16 @@
 """The transport's promises, with the fetching thread replaced by one that gives chosen chunks."""
 
 import asyncio
-import weakref
-from time import monotonic
-from typing import Any
 
 import pytest
-from faust.types import TP, Message
+from faust.types import TP
 
 from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
 from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
-from tests.support.records import TP0, event, record
-
-TP1 = TP("products", 1)
-CHANGELOG = TP("src_products", 0)
-
-
-class ChosenChunks:
-    """Stands in for the thread: gives the next chosen chunks, notes where it is sent."""
-
-    def __init__(self) -> None:
-        self.chunks: list[dict[TP, FetchedBatch]] = []
-        self.asked: list[set[TP]] = []
-        self.gone_to: list[tuple[TP, int]] = []
-        self.committed: dict[TP, int] = {}
-        self.earliest: dict[TP, int] = {}
-        self.ends: dict[TP, int] = {}
-        self.tps = {TP0, TP1, CHANGELOG}
-        self.woken = 0
-        self.thread_loop: asyncio.AbstractEventLoop
-
-    def assignment(self) -> set[TP]:
-        return self.tps
-
-    async def fetch(self, tps: set[TP], wait_s: float) -> dict[TP, FetchedBatch]:
-        assert wait_s > 0
-        self.asked.append(tps)
-        await asyncio.sleep(0)
-        return self.chunks.pop(0) if self.chunks else {}
-
-    async def rewind(self, tps: set[TP]) -> dict[TP, int]:
-        return {tp: self.committed.get(tp, 0) for tp in tps}
-
-    async def go_to(self, tp: TP, offset: int) -> None:
-        self.gone_to.append((tp, offset))
-
-    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
-        return {tp: self.earliest.get(tp, 0) for tp in tps}
-
-    async def highwaters(self, *tps: TP) -> dict[TP, int]:
-        return {tp: self.ends.get(tp, 1_000) for tp in tps}
-
-    async def commit(self, offsets: dict[TP, int]) -> bool:
-        self.committed |= offsets
-        return True
-
-    def wake(self) -> None:
-        self.woken += 1
-
-
-def chunk(start: int, end: int, *offsets: int) -> FetchedBatch:
-    """Return a chunk; without offsets it has a record for each position."""
-    found = offsets or tuple(range(start, end))
-    return FetchedBatch([record(o, event(number=1)) for o in found], start, end)
-
-
-class Rig:
-    """A consumer that has just been assigned two partitions and recovered."""
-
-    def __init__(self, consumer: BatchConsumer, thread: ChosenChunks) -> None:
-        self.consumer = consumer
-        self.thread = thread
-
-    async def get(self, chunks: dict[TP, FetchedBatch]) -> list[tuple[TP, Message]]:
-        self.thread.chunks.append(chunks)
-        return [item async for item in self.consumer.getmany(timeout=0.01)]
-
-    async def batch(self, tp: TP, given: FetchedBatch) -> RecordBatch:
-        ((found, message),) = await self.get({tp: given})
-        assert found == tp
-        assert isinstance(message.value, RecordBatch)
-        message.value.begin()
-        return message.value
-
-    def committable(self, tp: TP) -> Any:
-        return self.consumer._new_offset(tp)
+from tests.agent.transport import TP1, ChosenChunks, Rig, chunk, rig_of
+from tests.support.records import TP0, record
 
 
 @pytest.fixture
@@ -94,12 +18,7 @@ async def rig(bench: Bench) -> Rig:
     bench.app.finalize()
     consumer = bench.app.consumer
     assert isinstance(consumer, BatchConsumer)
-    thread = ChosenChunks()
-    thread.thread_loop = consumer._thread.thread_loop
-    consumer._thread = thread  # type: ignore[assignment]
-    await consumer.perform_seek()
-    consumer.resume_flow()
-    return Rig(consumer, thread)
+    return await rig_of(consumer, ChosenChunks())
 
 
 async def test_a_fetch_becomes_one_message_with_the_whole_batch(rig: Rig) -> None:
@@ -135,7 +54,7 @@ async def test_a_chunk_delivered_already_is_not_delivered_twice(rig: Rig) -> Non
     assert rig.thread.gone_to == [(TP0, 3)]
 
 
-async def test_a_topic_made_anew_is_read_from_its_beginning(rig: Rig) -> None:
+async def test_a_recreated_topic_is_read_from_its_beginning(rig: Rig) -> None:
     """The client goes there by itself; going back to an offset beyond the end would never end."""
     await rig.batch(TP0, chunk(0, 30))
     rig.thread.ends[TP0] = 2
@@ -160,7 +79,7 @@ async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
     assert rig.thread.gone_to == []
 
 
-async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
+async def test_a_chunk_of_transaction_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
     """It goes through the agent: with exactly_once, that is what commits its offset."""
     empty = await rig.batch(TP0, FetchedBatch([], 0, 2))
     assert empty.records == []
@@ -169,7 +88,7 @@ async def test_a_chunk_of_markers_only_is_committed_once_it_is_done(rig: Rig) ->
     assert rig.committable(TP0) == 2
 
 
-async def test_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
+async def test_transaction_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
     ((_, message),) = await rig.get({TP0: chunk(0, 2)})
     assert await rig.get({TP0: FetchedBatch([], 2, 5)}) == []
     growing = message.value
@@ -211,25 +130,6 @@ async def test_a_generation_that_changes_between_two_deliveries_ends_the_round(
         bench.app.consumer_generation_id += 1
 
     assert delivered == [TP0]
-
-
-async def test_only_the_done_prefix_is_committed(rig: Rig) -> None:
-    first = await rig.batch(TP0, chunk(0, 3))
-    second = await rig.batch(TP0, chunk(3, 5))
-
-    second.mark_done()
-    assert rig.committable(TP0) is None
-    first.mark_done()
-    assert rig.committable(TP0) == 5
-    assert rig.committable(TP0) is None
-
-
-async def test_letting_go_of_a_message_does_not_make_its_batch_done(rig: Rig) -> None:
-    """Faust acknowledges a message even when the agent raised on it."""
-    ((_, message),) = await rig.get({TP0: chunk(0, 3)})
-    message.ack(rig.consumer)
-
-    assert rig.committable(TP0) is None
 
 
 async def test_what_is_fetched_while_the_agent_works_is_one_batch(rig: Rig) -> None:
@@ -285,41 +185,6 @@ async def test_a_partition_that_has_room_again_is_not_held_up_by_idle_ones(rig: 
     assert rig.thread.woken == 1
 
 
-async def test_a_batch_can_be_done_after_the_fetching_thread_has_ended(bench: Bench) -> None:
-    bench.app.finalize()
-    consumer = bench.app.consumer
-    assert isinstance(consumer, BatchConsumer)
-    thread = consumer._thread
-    thread._wake = asyncio.Event()
-    thread.thread_loop.close()
-
-    consumer._batch_done(TP0)
-
-
-async def test_what_faust_notes_of_each_message_is_let_go_of_at_the_commit(rig: Rig) -> None:
-    """Its own commit would: two entries for each batch, for ever."""
-    await rig.batch(TP0, chunk(0, 3))
-    rig.consumer._acked[TP0].append(2)  # as Faust's stream does when it goes on to the next message
-    rig.consumer._acked_index[TP0].add(2)
-
-    rig.committable(TP0)
-
-    assert not rig.consumer._acked[TP0]
-    assert not rig.consumer._acked_index[TP0]
-
-
-async def test_batches_that_are_done_let_their_records_go_before_the_commit(rig: Rig) -> None:
-    batches = []
-    for start in range(0, 30, 3):
-        batch = await rig.batch(TP0, chunk(start, start + 3))
-        batch.mark_done()
-        batches.append(weakref.ref(batch))
-    del batch
-
-    assert sum(each() is not None for each in batches) <= 2
-    assert rig.committable(TP0) == 30
-
-
 async def test_the_wait_for_room_is_one_wait_though_done_batches_are_uncommitted(rig: Rig) -> None:
     """Done batches would end the wait at once, and the worker would spin until the commit."""
     done = await rig.batch(TP0, chunk(0, 3))
@@ -332,60 +197,3 @@ async def test_the_wait_for_room_is_one_wait_though_done_batches_are_uncommitted
 
     assert not waiting.done()
     waiting.cancel()
-
-
-async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(rig: Rig) -> None:
-    """Batches queued when partitions are revoked are forgotten; the commit is where it goes on."""
-    done = await rig.batch(TP0, chunk(0, 3))
-    done.mark_done()
-    rig.thread.committed = {TP0: rig.committable(TP0)}
-    await rig.batch(TP0, chunk(3, 6))
-
-    await rig.consumer.perform_seek()
-
-    again = await rig.batch(TP0, chunk(3, 6))
-    again.mark_done()
-    assert rig.committable(TP0) == 6
-
-
-async def test_while_revoked_nothing_is_delivered_though_batches_are_queued(rig: Rig) -> None:
-    await rig.batch(TP0, chunk(0, 3))
-    revoked: list[set[TP]] = []
-
-    async def revoke(tps: set[TP]) -> None:
-        revoked.append(tps)
-        assert await rig.get({TP0: chunk(3, 6)}) == []
-
-    rig.consumer._on_partitions_revoked = revoke
-    await rig.consumer.on_partitions_revoked({TP0, TP1, CHANGELOG})
-
-    assert revoked
-    assert rig.committable(TP0) is None
-
-
-async def test_where_nothing_is_committed_the_chain_begins_where_the_log_begins(rig: Rig) -> None:
-    rig.thread.rewind = _from_the_beginning  # type: ignore[method-assign]
-    await rig.consumer.perform_seek()
-
-    assert (await rig.batch(TP0, chunk(40, 42))).next_offset == 42
-
-
-async def _from_the_beginning(tps: set[TP]) -> dict[TP, int]:
-    return dict.fromkeys(tps, 40)
-
-
-async def test_a_batch_that_is_not_done_for_very_long_is_reported(
-    rig: Rig, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nothing else is: not that Faust has committed nothing, nor that the topic has more."""
-    patience = rig.consumer.app.conf.stream_processing_timeout
-    rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
-    batch = await rig.batch(TP0, chunk(0, 3))
-    rig.consumer.verify_event_path(monotonic() + patience - 10, TP0)
-    assert caplog.messages == []
-    rig.consumer.verify_event_path(monotonic() + patience, TP0)
-    (message,) = caplog.messages
-    assert "products-0: the batch before offset 3 has been in work for more than 300 s" in message
-    batch.mark_done()
-    rig.consumer.verify_event_path(monotonic() + 10 * patience, TP0)
-    assert len(caplog.messages) == 1

@@ -5,7 +5,7 @@ from tests.agent.conftest import Bench
 
 
 def test_a_transaction_marker_between_two_writes_is_no_gap(bench: Bench) -> None:
-    """Three records at 10, 11 and 12, the marker at 13, two records at 14 and 15."""
+    """Three records at 10, 11 and 12, the transaction marker at 13, two records at 14 and 15."""
     foreign = bench.app.foreign
     foreign.expect({0: 10})
     foreign.note_written(0, 3, 13)
@@ -13,7 +13,7 @@ def test_a_transaction_marker_between_two_writes_is_no_gap(bench: Bench) -> None
     assert list(foreign._gaps) == []
 
 
-def test_what_stands_between_two_writes_is_a_gap_of_its_partition(bench: Bench) -> None:
+def test_what_is_between_two_writes_is_a_gap_of_its_partition(bench: Bench) -> None:
     foreign = bench.app.foreign
     foreign.expect({0: 10, 1: 0})
     foreign.note_written(0, 3, 13)
@@ -64,7 +64,7 @@ def test_gaps_that_nobody_reads_are_bounded(bench: Bench) -> None:
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_else_s(bench: Bench) -> None:
-    """It stands between the offsets that are known, committed by this worker."""
+    """It is between the offsets that are known, committed by this worker."""
     foreign = bench.app.foreign
     foreign.expect({0: 10})
     foreign.note_written(0, 1, 11)

@@ -27,5 +27,5 @@ async def test_garbage_that_refers_to_itself_is_freed_while_the_service_runs() -
 
 
 async def test_a_worker_collects_its_garbage(bench: Bench) -> None:
-    services = bench.app.on_init_dependencies()
+    services = bench.app.worker_services()
     assert any(isinstance(each, GarbageCollection) for each in services)

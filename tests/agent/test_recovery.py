@@ -7,23 +7,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiokafka.partitioner import murmur2
 
-from dedup.core.decide import Rules
 from dedup.core.state import State
-from dedup.state.data_directory import DataDirectory, Origin, partitions_before, placed_by_json_key
+from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.memory import Memory
 from dedup.state.store import PartitionStore, destroy
-from dedup.state.store_errors import DamagedError, StoreError
-from dedup.streaming.processor import Deduplicator
-from tests.agent.conftest import Bench
+from dedup.state.store_errors import DamagedError
+from tests.agent.conftest import Bench, new_bench
 from tests.support.records import event
-
-ORIGIN = Origin("cluster", "products", "src_products", 4)
+from tests.support.topic_facts import topic_facts
 
 
 def state(offset: int) -> State:
@@ -86,7 +81,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 async def test_a_damaged_database_is_never_taken_for_a_whole_one(
     bench: Bench, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What recovery goes on from is a prefix: every state up to the offset it stands at."""
+    """What recovery continues from is a prefix: every state up to its offset."""
     path = bench.table.data._path(0)
     path.parent.mkdir(parents=True, exist_ok=True)
     fill(path)
@@ -105,6 +100,39 @@ async def test_a_damaged_database_is_never_taken_for_a_whole_one(
         assert "it is rebuilt from the changelog topic" in caplog.text
 
 
+async def test_a_whole_database_is_not_rebuilt(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a killed worker leaves it: recovery reads nothing of it from the topic again."""
+    path = bench.table.data._path(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fill(path)
+
+    for _ in range(2):
+        store = bench.table.data.open_or_rebuild(0)
+        progress = store.progress()
+        assert progress is not None
+        assert progress.next_offset == 4_000
+        assert sorted(store.read(range(1, 4_001))) == list(range(1, 4_001))
+        bench.table.data.close_others(())
+
+    assert "rebuilt" not in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["the log cut", "the log scratched"])
+async def test_of_a_log_that_is_damaged_the_whole_part_is_kept(bench: Bench, damage: str) -> None:
+    """The table before it is sound: only what is behind it is read again."""
+    path = bench.table.data._path(0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fill(path)
+    DAMAGES[damage](path)
+
+    progress = bench.table.data.open_or_rebuild(0).progress()
+
+    assert progress is not None
+    assert 3_000 <= progress.next_offset < 4_000
+
+
 async def feed_all(bench: Bench, products: int) -> None:
     """An event of every eighth product: some are in every block of the table."""
     for product_id in range(1, products + 1, 8):
@@ -120,7 +148,7 @@ async def test_damage_found_in_work_stops_the_worker_and_the_next_start_rebuilds
     scratch(only(path, "*.sst"))
     bench.publisher.appended = 4_000  # the topic goes on where the states end
 
-    with pytest.raises(DamagedError, match=f"{path} is damaged .*Start the worker again"):
+    with pytest.raises(DamagedError, match=f"{path} is damaged .*Restart the worker"):
         await feed_all(bench, 3_000)
     bench.table.data.close_others(())
 
@@ -156,6 +184,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from dedup.core.state import State
+from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.store import PartitionStore
 from dedup.state.memory import Memory
 store = PartitionStore(Path(sys.argv[1]), Memory())
@@ -206,80 +235,6 @@ async def test_a_rebuild_that_was_killed_is_no_half_database(bench: Bench) -> No
     assert not path.with_name(path.name + ".away").exists()
 
 
-def directory(path: Path) -> DataDirectory:
-    (path / "tables").mkdir(exist_ok=True)
-    return DataDirectory(path, path / "tables")
-
-
-def test_two_workers_never_share_a_directory(tmp_path: Path) -> None:
-    first, second = directory(tmp_path), directory(tmp_path)
-    first.lock()
-    with pytest.raises(StoreError, match=r"locked by another worker.*set DEDUP_DATA_DIR"):
-        second.lock()
-    first.unlock()
-    second.lock()
-    second.unlock()
-
-
-@pytest.mark.parametrize("change", [{"cluster": "other"}, {"states": "other"}, {"partitions": 2}])
-def test_states_of_other_topics_are_thrown_away(
-    tmp_path: Path, change: dict[str, str | int]
-) -> None:
-    found = directory(tmp_path)
-    found.belong_to(ORIGIN)
-    (tmp_path / "tables" / "products-0").mkdir()
-    found.belong_to(ORIGIN)
-    assert (tmp_path / "tables" / "products-0").exists()
-
-    found.belong_to(replace(ORIGIN, **change))  # type: ignore[arg-type]
-    assert not (tmp_path / "tables" / "products-0").exists()
-
-
-def test_more_partitions_than_the_states_were_made_with_are_refused(tmp_path: Path) -> None:
-    directory(tmp_path).belong_to(ORIGIN)
-
-    for _ in range(2):
-        with pytest.raises(
-            StoreError, match=r"products has 6 partitions, and .* of 4\. Kafka puts"
-        ):
-            directory(tmp_path).belong_to(replace(ORIGIN, partitions=6))
-
-
-def products_in(partition: int, partitions: int, count: int = 50) -> list[int]:
-    """The first products that Kafka's partitioner puts into a partition."""
-    found = (i for i in range(1, 100_000) if _hash(i) % partitions == partition)
-    return [next(found) for _ in range(count)]
-
-
-def _hash(product_id: int) -> int:
-    return int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF
-
-
-@pytest.mark.parametrize(("before", "now"), [(4, 6), (4, 8), (2, 3), (3, 4)])
-def test_the_products_of_a_partition_tell_how_many_there_were(before: int, now: int) -> None:
-    for partition in range(before):
-        assert partitions_before(products_in(partition, before), partition, now) == before
-    for partition in range(now):
-        assert partitions_before(products_in(partition, now), partition, now) is None
-
-
-def test_products_placed_by_another_rule_tell_nothing() -> None:
-    assert partitions_before(list(range(1, 200)), 1, 4) is None
-    assert partitions_before(products_in(1, 4, 5), 1, 6) is None
-
-
-@pytest.mark.parametrize("partitions", [2, 3, 4, 6])
-def test_products_placed_by_their_json_keys_are_told_from_those_of_their_events(
-    partitions: int,
-) -> None:
-    for partition in range(partitions):
-        keys = ((i, b'{"product_id":%d}' % i) for i in range(1, 2_000))
-        placed = [i for i, key in keys if (murmur2(key) & 0x7FFFFFFF) % partitions == partition]
-        assert placed_by_json_key(placed[:50], partition, partitions)
-        assert not placed_by_json_key(placed[:5], partition, partitions)
-        assert not placed_by_json_key(products_in(partition, partitions), partition, partitions)
-
-
 async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> None:
     """Order is by event time and offset; processing time only stamps rows."""
     await bench.feed(event(number=1), event(number=2, price="11.00"))
@@ -294,16 +249,16 @@ async def test_a_clock_that_is_turned_back_changes_no_decision(bench: Bench) -> 
 
 
 async def test_a_row_that_the_topic_does_not_take_is_a_dead_letter_and_changes_nothing(
-    bench: Bench,
+    tmp_path: Path,
 ) -> None:
-    bench.app.deduplicator = Deduplicator(
-        Rules(largest_row_bytes=1_500), bench.table, bench.publisher, bench.app.watch
-    )
-    output = await bench.feed(
-        event(number=1),
-        event(number=2, description="x" * 3_000),
-        event(number=3, stock_quantity=5),
-    )
+    environ = {"DEDUP_DATA_DIR": str(tmp_path / "data")}
+    facts = topic_facts(states_batch_bytes=1_500 + BESIDE_THE_ROW_BYTES)
+    async with new_bench(environ, facts) as bench:
+        output = await bench.feed(
+            event(number=1),
+            event(number=2, description="x" * 3_000),
+            event(number=3, stock_quantity=5),
+        )
 
     assert len(output.states) == 2
     assert b'"description":null' in (output.states[1].value or b"")

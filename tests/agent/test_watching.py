@@ -1,4 +1,4 @@
-"""What is told of batches afterwards agrees with what was done: trail, counts and gauges."""
+"""What is shown of batches afterwards agrees with what was done: log, counts and gauges."""
 
 import itertools
 from collections import Counter
@@ -21,7 +21,7 @@ from dedup.observability.decision_log import (
 )
 from dedup.observability.metrics import COMPARED_PER_BATCH
 from dedup.observability.rates import SECONDS_KEPT, History
-from dedup.web.lookup import verdict_from_record
+from dedup.web.source_lookup import result_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
 from tests.support.records import batch, event, record
@@ -54,18 +54,20 @@ def metric(bench: Bench, name: str, **labels: str) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_trail_tells_every_decision_as_it_was(bench: Bench, seed: int) -> None:
+async def test_the_log_recomputes_every_decision_as_it_was(bench: Bench, seed: int) -> None:
     """Outcomes as they were counted, and the rows as they were published."""
     events = generated(2_000, seed)
     await feed(bench, events, seed)
     outcomes: Counter[str] = Counter()
     rows: dict[int, list[bytes | None]] = {}
     for product_id in range(1, 31):
-        for told in bench.app.trail.decisions(0, product_id, bench.app.deduplicator.decide):
-            outcomes[told.decision.outcome] += 1
-            if told.decision.outcome in EMITTING:
-                assert told.decision.state is not None
-                rows.setdefault(product_id, []).append(told.decision.state.row)
+        for past in bench.app.observers.decision_log.decisions(
+            0, product_id, bench.app.deduplicator.decide
+        ):
+            outcomes[past.decision.outcome] += 1
+            if past.decision.outcome in EMITTING:
+                assert past.decision.state is not None
+                rows.setdefault(product_id, []).append(past.decision.state.row)
     published: dict[int, list[bytes | None]] = {}
     for output in bench.publisher.outputs:
         for each in output.states:
@@ -78,26 +80,26 @@ async def test_the_trail_tells_every_decision_as_it_was(bench: Bench, seed: int)
     assert outcomes == counted
 
 
-async def test_the_trail_is_bounded_and_keeps_the_newest(bench: Bench) -> None:
+async def test_the_log_is_bounded_and_keeps_the_newest(bench: Bench) -> None:
     for number in range(RECORDS_KEPT // 500 + 3):
         value = event(1, number=1, stock_quantity=number)
         await bench.feed(*[value] * 500, offset=number * 500)
-    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
-    assert len(told) == RECORDS_KEPT
-    assert told[-1].at.offset == (RECORDS_KEPT // 500 + 3) * 500 - 1
+    past = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
+    assert len(past) == RECORDS_KEPT
+    assert past[-1].at.offset == (RECORDS_KEPT // 500 + 3) * 500 - 1
 
 
-async def test_the_trail_is_bounded_in_bytes(bench: Bench) -> None:
+async def test_the_log_is_bounded_in_bytes(bench: Bench) -> None:
     large = event(1, description="x" * 700_000)
     for number in range(40):
         await bench.feed(large, offset=number)
-    told = list(bench.app.trail.decisions(0, 1, bench.app.deduplicator.decide))
-    assert 20 <= len(told) <= 24
+    past = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
+    assert 20 <= len(past) <= 24
 
 
 async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench: Bench) -> None:
     """Outcomes and reasons of its last events, long after their batches are forgotten."""
-    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    log, decide = bench.app.observers.decision_log, bench.app.deduplicator.decide
     mine = [
         event(7, number=1, action="created"),
         event(7, number=2, price="2.00"),
@@ -112,21 +114,21 @@ async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench:
         await bench.app.deduplicator.apply(batch(*work))
         offset += len(work)
         if number == 1:  # somebody looks after two of the four
-            trail.follow(7)
-    before = list(trail.decisions(0, 7, decide))
-    assert [told.decision.outcome for told in before] == ["change", "change", "stale", "duplicate"]
+            log.follow(7)
+    before = list(log.decisions(0, 7, decide))
+    assert [past.decision.outcome for past in before] == ["change", "change", "stale", "duplicate"]
     for _ in range(RECORDS_KEPT // 500 + 1):
         await bench.feed(*others, offset=offset)
         offset += 500
-    assert list(trail.decisions(0, 7, decide)) == before
-    assert len(list(trail.decisions(0, 1, decide))) == RECORDS_KEPT
+    assert list(log.decisions(0, 7, decide)) == before
+    assert len(list(log.decisions(0, 1, decide))) == RECORDS_KEPT
 
 
 async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Bench) -> None:
     """So many products, so many events of each, and no large ones."""
-    trail, decide = bench.app.trail, bench.app.deduplicator.decide
+    log, decide = bench.app.observers.decision_log, bench.app.deduplicator.decide
     for product_id in range(1, 2 * FOLLOWED + 1):
-        trail.follow(product_id)
+        log.follow(product_id)
     offset = 0
     for number in range(2 * FOLLOWED_RECORDS):
         work = [
@@ -142,7 +144,7 @@ async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Ben
     for _ in range(RECORDS_KEPT // 500 + 1):
         await bench.feed(*[event(999)] * 500, key=b"999", offset=offset)
         offset += 500
-    kept = {i: len(list(trail.decisions(0, i, decide))) for i in range(1, 2 * FOLLOWED + 1)}
+    kept = {i: len(list(log.decisions(0, i, decide))) for i in range(1, 2 * FOLLOWED + 1)}
     assert set(kept.values()) == {0, FOLLOWED_RECORDS}
     assert sorted(i for i, number in kept.items() if number) == [
         *range(FOLLOWED + 1, 2 * FOLLOWED + 1)
@@ -151,7 +153,7 @@ async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Ben
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_products_are_counted_exactly_while_they_change(bench: Bench, seed: int) -> None:
-    """Counting begins in the midst, and goes on in steps between batches."""
+    """Counting starts in the midst, and continues in steps between batches."""
     events = generated(1_500, seed, products=200)
     store = bench.table.data.partition(0)
     await feed(bench, events[:500], seed)
@@ -195,7 +197,7 @@ async def test_field_changes_of_a_large_batch_are_scaled_up(bench: Bench) -> Non
 
 
 async def test_batches_and_their_latency_are_observed_once_each(bench: Bench) -> None:
-    """The records of the test are of midnight, and the clock stands a day later."""
+    """The records of the test are of midnight, and the clock is a day later."""
     await bench.feed(event(number=1), event(number=2))
     await bench.feed(event(number=3), offset=2)
     assert metric(bench, "dedup_batch_seconds_count") == 2
@@ -253,7 +255,9 @@ def test_the_history_counts_by_second_and_forgets() -> None:
     assert history.totals[Outcome.CHANGE] == 1_200
 
 
-async def test_an_event_of_before_is_told_by_the_fields_it_was_compared_by(bench: Bench) -> None:
+async def test_a_past_event_is_explained_by_the_fields_it_was_compared_by(
+    bench: Bench,
+) -> None:
     """A worker with other DEDUP_CONTENT_FIELDS finds it in Kafka; it emitted nothing then."""
     first, later = event(number=1), event(number=2, stock_quantity=7)
     state = None
@@ -265,7 +269,7 @@ async def test_an_event_of_before_is_told_by_the_fields_it_was_compared_by(bench
     assert decision.outcome == "duplicate"
     assert state is not None
     assert bench.app.deduplicator.rules.scheme != rules.scheme
-    said = verdict_from_record(record(1, later), 1, state, bench.app.deduplicator)
+    said = result_from_record(record(1, later), 1, state, bench.app.deduplicator)
     assert said is not None
     assert (said.outcome, said.emits) == ("duplicate", False)
     assert "DEDUP_CONTENT_FIELDS leaves out what differs: stock_quantity" in said.why

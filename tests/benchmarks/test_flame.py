@@ -12,7 +12,7 @@ APPLY = "decide (dedup/core/decide.py:99);_apply (dedup/core/decide.py:150)"
 @pytest.mark.parametrize(
     ("stack", "part"),
     [
-        (f"{DECIDE};read_event (dedup/core/read.py:62)", "read events: parse, validate, normalise"),
+        (f"{DECIDE};read_value (dedup/core/read.py:62)", "read events: parse, validate, normalise"),
         (f"{DECIDE};{APPLY};encode_row (dedup/core/row.py:90)", "decide: fingerprint, row"),
         (
             f"{DECIDE};read (dedup/state/table.py:9);read (dedup/state/store.py:151)",

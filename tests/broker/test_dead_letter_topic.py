@@ -13,11 +13,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka.admin import TopicError
 from dedup.kafka.topics import check_topics, ensure_topics
 from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import Output, OutputRecord, PublishError
+from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from tests.support.records import event
 from tests.support.topics import produce, read_topic, wait_until_done

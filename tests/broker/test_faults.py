@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from dedup.core.batch_result import Output, OutputRecord
+from dedup.kafka import admin as kafka_admin
 from dedup.kafka import closing
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.topics import ensure_topics
@@ -18,8 +20,10 @@ from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import Output, OutputRecord, PublishError
+from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
+from dedup.streaming.wiring import SESSION_TIMEOUT_S
+from tests.broker.administration import admin, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -107,7 +111,7 @@ async def test_a_row_beyond_the_topic_s_limit_is_a_dead_letter_and_the_rest_goes
 ) -> None:
     """Many rows that fit one by one are also cut into record batches that fit."""
     names = Names.fresh()
-    async with _admin(kafka) as client:
+    async with admin(kafka) as client:
         limits = {"cleanup.policy": "compact", "max.message.bytes": "10000"}
         await client.create_topics([NewTopic(names.states, 4, 1, topic_configs=limits)])
     large = event(number=2, description="x" * 20_000)
@@ -123,16 +127,6 @@ async def test_a_row_beyond_the_topic_s_limit_is_a_dead_letter_and_the_rest_goes
     letters = [r for rs in (await read_topic(kafka, names.dead_letters)).values() for r in rs]
     assert [letter.value for letter in letters] == [large]
     assert dict(letters[0].headers)["dedup.errors.reason"] == b"row_too_large"
-
-
-@asynccontextmanager
-async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 @asynccontextmanager
@@ -165,6 +159,8 @@ async def test_brokers_that_are_gone_for_good_are_given_up(
 ) -> None:
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 3.0)
     monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 1.0)
+    monkeypatch.setattr(publishing, "CHECK_WITHIN_S", 1.0)
+    monkeypatch.setattr(kafka_admin, "CONNECT_TIMEOUT_S", 1.0)
     with _broker(tmp_path) as broker:
         async with _publisher(broker.bootstrap_servers, Names.fresh()) as publisher:
             await publisher.publish(_output(1))
@@ -209,7 +205,7 @@ async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -
         with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
             worker.wait_until_ready()
             broker.kill()
-            await asyncio.sleep(15)  # longer than the session of the group
+            await asyncio.sleep(SESSION_TIMEOUT_S + 1)
             assert worker.alive, worker.log()
             broker.restart()
             await produce(kafka, [(b"1", event())], names.source)
@@ -223,10 +219,10 @@ async def test_an_output_topic_that_was_deleted_is_named(
     names = Names.fresh()
     monkeypatch.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)
     monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 1.0)
-    async with _publisher(kafka, names) as publisher, _admin(kafka) as client:
+    async with _publisher(kafka, names) as publisher, admin(kafka) as client:
         await publisher.publish(_output(1))
         await client.delete_topics([names.states])
-        with pytest.raises(PublishError, match=f"{names.states} was deleted. Make it anew"):
+        with pytest.raises(PublishError, match=f"{names.states} was deleted. Recreate it"):
             await publisher.publish(_output(2))
 
 
@@ -241,17 +237,11 @@ async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
             value = event(number=number, price=f"{number}.00")
             await produce(kafka, [(b"1", value)], names.source)
         await wait_until_done(kafka, names)
-        async with _admin(kafka) as client:
+        async with admin(kafka) as client:
             await client.delete_topics([names.states])
-            for _ in range(100):
-                policy = {"cleanup.policy": "compact"}
-                response = await client.create_topics(
-                    [NewTopic(names.states, 4, 1, topic_configs=policy)]
-                )
-                if response.topic_errors[0][1] == 0:
-                    break
+            await recreate(client, names.states, cleanup_policy="compact")
         await produce(kafka, [(b"1", event(number=30, price="30.00"))], names.source)
         assert worker.wait() == 1
-        assert f"{names.states} was made anew" in worker.log()
+        assert f"{names.states} was recreated" in worker.log()
         assert "Traceback" not in worker.log()
     assert await end_of(kafka, names.states) >= 1

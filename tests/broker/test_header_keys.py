@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
+from dedup.core.batch_result import OutputRecord
 from dedup.dlq.record import replayed_position
 from dedup.kafka.header_keys import RawKey, create_batch
 from dedup.localkafka import LocalKafka
-from dedup.streaming.output import OutputRecord
 from tests.support.records import event
 from tests.support.topics import emissions, partition_of, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess

@@ -37,6 +37,7 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
     return subprocess.run(
         [sys.executable, "-m", *command],
+        cwd=Path(__file__).parents[2],
         env=kept | environ,
         capture_output=True,
         text=True,
@@ -226,7 +227,7 @@ def test_a_worker_is_not_opened_to_the_network_by_faust_s_option(
         ("faust", "-A", "dedup", "--help"),
         ("faust", "-A", "dedup", "agents"),
         ("faust", "-A", "dedup", "worker", "--help"),
-        ("dedup.cli.configuration",),
+        ("docs.generate.configuration",),
     ],
 )
 def test_no_help_shows_a_secret(locked: LockedKafka, command: tuple[str, ...]) -> None:

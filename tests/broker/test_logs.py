@@ -26,6 +26,9 @@ from tests.support.workers import Names, WorkerProcess
 HOUR_IN_SECONDS = {"BROKER_COMMIT_LIVELOCK_SOFT_TIMEOUT": "3"}
 """Faust's own setting: how long without a commit, 5 minutes else, it takes for a fault."""
 
+LONG_S = 5.0
+"""Longer than that: by then Faust would have complained."""
+
 DEDUP = str(Path(sys.executable).with_name("dedup"))
 BEGIN = "The Kafka brokers do not serve since"
 END = "The Kafka brokers serve again, after"
@@ -72,14 +75,13 @@ async def test_a_healthy_worker_logs_no_warning(kafka: str, tmp_path: Path, guar
     observer = WorkerProcess(kafka, tmp_path / "observer", dry)
     with first, feed(kafka, names, 1_000):
         first.wait_until_ready()
-        await asyncio.sleep(8)
+        await asyncio.sleep(LONG_S)
         with second, observer:
             second.wait_until_ready()
             observer.wait_until_ready()
-            await asyncio.sleep(8)
+            await asyncio.sleep(LONG_S)
             assert second.terminate() == 0
             assert observer.terminate() == 0
-        await asyncio.sleep(4)
         assert first.terminate() == 0
 
     assert [warnings(worker.log()) for worker in (first, second, observer)] == [[], [], []]
@@ -172,7 +174,7 @@ async def test_an_outage_is_told_once_with_its_end_and_costs_little(tmp_path: Pa
             written = [len(each.log()) for each in workers]
             broker.kill()
             cpu = [_cpu_s(each.process.pid) for each in workers]
-            await asyncio.sleep(12)
+            await asyncio.sleep(8)
             used = [
                 _cpu_s(each.process.pid) - before for each, before in zip(workers, cpu, strict=True)
             ]
@@ -188,8 +190,8 @@ async def test_an_outage_is_told_once_with_its_end_and_costs_little(tmp_path: Pa
                 assert broker.bootstrap_servers in told
                 assert told.count(END) == 1
                 lasted = float(told.partition(END)[2].split()[0])
-                assert 9 < lasted < 120
-            assert max(used) < 5, used  # of 12 s; a client that spins takes them all
+                assert lasted > 6
+            assert max(used) < 4, used  # of 8 s; a client that spins takes them all
             assert [each.terminate() for each in workers] == [0, 0]
 
 
@@ -220,7 +222,7 @@ def test_the_last_line_says_why_a_worker_ended(kafka: str, tmp_path: Path, log_f
 
     for ended, sentence in (
         (second, "is locked by another worker"),
-        (third, f"127.0.0.1:{port} is taken by another program"),
+        (third, f"127.0.0.1:{port} is in use by another program"),
         (fourth, "DEDUP_ORDER"),
     ):
         last = ended.log().splitlines()[-1]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from tests.broker.administration import admin, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -73,16 +73,9 @@ async def test_letters_of_a_topic_of_before_hide_none_of_the_recreated_one(
         worker.wait_until_ready()
         await write_bad(kafka, names, b"{", 12)
         await wait_until_done(kafka, names)
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    try:
+    async with admin(kafka) as client:
         await client.delete_topics([names.source])
-        for _ in range(100):
-            response = await client.create_topics([NewTopic(names.source, 4, 1)])
-            if response.topic_errors[0][1] == 0:
-                break
-    finally:
-        await client.close()
+        await recreate(client, names.source)
     await write_bad(kafka, names, b"[", 8)
     again = renamed(names)
     with WorkerProcess(kafka, tmp_path / "again", again.settings) as worker:

@@ -8,9 +8,7 @@ import asyncio
 import json
 import logging
 import random
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +31,10 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from dedup.kafka.topics import ensure_topics
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
-from dedup.streaming.output import FencedError, Output, OutputRecord, PublishError
-from dedup.streaming.publisher import KafkaPublisher
+from dedup.streaming.output import FencedError, PublishError
 from tests.broker.faulty import (
     OF_A_TRANSACTION,
     PHASES,
@@ -51,11 +46,11 @@ from tests.broker.faulty import (
     faulty_client,
     never_sent,
 )
+from tests.broker.publishing import GUARANTEES, a_publisher, assert_exact, no, output
 from tests.support.records import event
-from tests.support.topics import lag, produce, read_topic, wait_until_done
+from tests.support.topics import produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
-GUARANTEES = ("exactly_once", "at_least_once")
 ANSWERS = (
     BrokerNotAvailableError,
     ConcurrentTransactions,
@@ -80,61 +75,6 @@ ANSWERS = (
 def faults() -> Iterator[Faults]:
     with faulty_client() as made:
         yield made
-
-
-async def yes() -> bool:
-    return True
-
-
-async def no() -> bool:
-    return False
-
-
-@asynccontextmanager
-async def a_publisher(
-    kafka: str, names: Names, guarantee: str = "exactly_once"
-) -> AsyncIterator[KafkaPublisher]:
-    """The publisher of a worker that its group takes for the owner of partition 0."""
-    environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_GUARANTEE": guarantee, **names.settings}
-    settings = load_settings(environ)
-    await ensure_topics(settings)
-    made = KafkaPublisher(settings)
-    made.is_member = yes
-    await made.acquire([0])
-    try:
-        yield made
-    finally:
-        await made.acquire([])
-
-
-def output(offset: int) -> Output:
-    """The output of the one event at an offset, which names it."""
-    key, named = b'{"product_id":%d}' % (offset + 1), b"%d" % offset
-    state = OutputRecord(key, named, [("dedup.source", b"0/%d" % offset)])
-    letter = OutputRecord(key, named, [])
-    # Neither compaction nor retention may take any: each has a key of its own, and is of today.
-    return Output(0, offset, offset + 1, 0, time.time_ns() // 1_000_000, [state], [letter])
-
-
-async def published(kafka: str, topic: str) -> list[int]:
-    """The offsets named by what is committed on a topic, in order."""
-    return [int(record.value) for record in (await read_topic(kafka, topic))[0]]
-
-
-async def committed(kafka: str, names: Names) -> int:
-    """What the group has committed of partition 0; its source topic is empty."""
-    return -await lag(kafka, names)
-
-
-async def assert_exact(kafka: str, names: Names, guarantee: str, outputs: int) -> None:
-    """Every state once and in order; every dead letter too, where that is promised."""
-    assert await published(kafka, names.states) == list(range(outputs))
-    letters = await published(kafka, names.dead_letters)
-    if guarantee == "exactly_once":
-        assert letters == list(range(outputs))
-        assert await committed(kafka, names) == outputs
-    else:
-        assert sorted(set(letters)) == list(range(outputs))
 
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
@@ -273,8 +213,10 @@ async def test_a_broker_that_restarts_in_a_transaction_is_waited_for(
 async def test_a_worker_that_lost_its_partition_stops_no_other_one(kafka: str) -> None:
     """Whatever fails: a new producer of the old owner would fence the new one."""
     names = Names.fresh()
-    async with a_publisher(kafka, names) as old, a_publisher(kafka, names) as new:
-        old.is_member = no
+    async with (
+        a_publisher(kafka, names, is_member=no) as old,
+        a_publisher(kafka, names) as new,
+    ):
         with pytest.raises(FencedError, match="was taken over by another worker"):
             await old.publish(output(0))
         await new.publish(output(0))

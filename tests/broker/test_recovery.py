@@ -1,11 +1,9 @@
 """What stands on the topics when a worker starts, on a real broker; judged by what it does next."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,19 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
-from dedup.demo.oracle import differences
+from dedup.core.state import State
 from dedup.kafka import topics
-from dedup.localkafka import LocalKafka
+from dedup.kafka.consumer import committed_consumer
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
-from dedup.streaming.wiring import TABLE_NAME, build_app
-from producer.events import EventGenerator, Mix
+from dedup.streaming.wiring import build_app
+from tests.broker.administration import admin
 from tests.support.records import event
-from tests.support.topics import Records, emissions, judge, produce, read_topic, wait_until_done
+from tests.support.topic_facts import topic_facts
+from tests.support.topics import emissions, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
 
@@ -38,44 +37,39 @@ def key(product_id: int) -> bytes:
     return b'{"product_id":%d}' % product_id
 
 
-@asynccontextmanager
-async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 class Reader:
     """The recovery of a worker, without its process: the same app, the real broker."""
 
-    def __init__(self, kafka: str, names: Names, data_dir: Path) -> None:
+    def __init__(self, kafka: str, names: Names, data_dir: Path, partitions: int) -> None:
         environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_DATA_DIR": str(data_dir)}
         self.settings = load_settings(environ | names.settings)
         self.app: DedupApp = build_app(self.settings)
         for directory in (self.app.conf.datadir, self.app.conf.appdir, self.app.conf.tabledir):
             directory.mkdir(parents=True, exist_ok=True)
-        self.app.changelog_reader.partitions = 4
+        self.app.assemble(topic_facts(partitions=partitions))
 
     @property
     def table(self) -> StateTable:
-        table = self.app.tables[TABLE_NAME]
-        assert isinstance(table, StateTable)
-        return table
+        return self.app.table
 
     async def restore(self) -> int:
-        return await self.app.changelog_reader.restore(range(4))
+        return await self.app.parts.changelog_reader.restore(range(4))
 
     def known(self) -> dict[int, bool]:
         """The products that are known, and whether they are there or deleted."""
-        return {i: state.row is not None for i, state in self.table.items()}
+        return {i: state.row is not None for i, state in self.states().items()}
+
+    def states(self) -> dict[int, State]:
+        """What is known, in all partitions."""
+        data = self.table.data
+        return {i: state for p in range(4) for i, state in data.partition(p).items()}
 
 
 @asynccontextmanager
-async def reader(kafka: str, names: Names, data_dir: Path) -> AsyncIterator[Reader]:
-    made = Reader(kafka, names, data_dir)
+async def reader(
+    kafka: str, names: Names, data_dir: Path, partitions: int = 4
+) -> AsyncIterator[Reader]:
+    made = Reader(kafka, names, data_dir, partitions)
     try:
         yield made
     finally:
@@ -122,7 +116,7 @@ async def test_a_deleted_head_is_not_waited_for_and_an_older_database_is_rebuilt
             (partition,) = {p for p, r in (await read_topic(kafka, names.states)).items() if r}
             await _delete_before(client, names.states, partition, 4)
             assert await found.restore() == 1
-            assert b'"5.00"' in (found.table[1].row or b"")
+            assert b'"5.00"' in (found.states()[1].row or b"")
 
 
 async def _delete_before(
@@ -158,8 +152,7 @@ async def test_states_that_were_made_with_fewer_partitions_are_refused_without_a
     records = [(key(i), row(i)) for i in range(1, 201)]
     for record, product_id in zip(records, range(1, 201), strict=True):
         await produce(kafka, [record], names.states, partition_key=b"%d" % product_id)
-    async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 6
+    async with reader(kafka, names, tmp_path / "state", partitions=6) as found:
         with pytest.raises(
             StoreError, match="has 6 partitions, and the known states are those of 4"
         ):
@@ -174,14 +167,21 @@ async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
     await _make_topics(kafka, names)
     await produce(kafka, [(key(i), row(i)) for i in range(1, 201)], names.states)
     async with reader(kafka, names, tmp_path / "state") as found:
-        found.app.changelog_reader.partitions = 4
-        with pytest.raises(StoreError, match=f"The rows of {names.states} stand where the hash"):
+        with pytest.raises(
+            StoreError, match=f"The rows of {names.states} are partitioned by the hash"
+        ):
             await found.restore()
 
 
-async def test_a_topic_that_is_gone_ends_in_a_sentence(kafka: str, tmp_path: Path) -> None:
-    async with reader(kafka, Names.fresh(), tmp_path / "state") as found:
-        with pytest.raises((RecoveryError, StoreError)):
+async def test_a_topic_that_is_gone_ends_in_a_sentence(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client asks for its offsets until its time is over: 40 s, here 3."""
+    impatient = partial(committed_consumer, request_timeout_ms=3_000)
+    monkeypatch.setattr("dedup.streaming.recovery.committed_consumer", impatient)
+    names = Names.fresh()
+    async with reader(kafka, names, tmp_path / "state") as found:
+        with pytest.raises(RecoveryError, match=f"{names.states} was deleted"):
             await found.restore()
 
 
@@ -208,79 +208,6 @@ async def test_another_choice_of_content_fields_makes_no_false_changes(
     assert output == {1: ["evt_1", "evt_6"], 2: ["evt_1"]}
 
 
-async def test_a_source_topic_made_anew_is_read_from_its_beginning(
-    kafka: str, tmp_path: Path
-) -> None:
-    names = Names.fresh()
-    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
-        worker.wait_until_ready()
-        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
-        await produce(kafka, [(b"1", value) for value in before], names.source)
-        await wait_until_done(kafka, names)
-        assert worker.terminate() == 0
-        async with admin(kafka) as client:
-            await client.delete_topics([names.source])
-            await _made_anew(client, names.source)
-        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
-        await produce(kafka, [(b"1", value) for value in after], names.source)
-        worker.log_path.unlink()
-        worker.start()
-        worker.wait_until_ready()
-        await wait_until_done(kafka, names)
-        metrics = worker.metrics()
-
-    output = emissions(await read_topic(kafka, names.states))
-    assert output[1] == [f"evt_{n}" for n in (*range(1, 31), *range(40, 45))]
-    assert metrics["dedup_offset_regressions_total"] > 0
-
-
-async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read(
-    kafka: str, tmp_path: Path
-) -> None:
-    names = Names.fresh()
-    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
-        worker.wait_until_ready()
-        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
-        await produce(kafka, [(b"1", value) for value in before], names.source)
-        await wait_until_done(kafka, names)
-        async with admin(kafka) as client:
-            await client.delete_topics([names.source])
-            assert worker.wait() == 1
-            await _made_anew(client, names.source)
-        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
-        await produce(kafka, [(b"1", value) for value in after], names.source)
-        assert f"{names.source} is gone from " in worker.log()
-        assert "Traceback" not in worker.log()
-        worker.start()
-        async with asyncio.timeout(60):
-            while len(emissions(await read_topic(kafka, names.states))[1]) < 35:
-                await asyncio.sleep(0.5)
-
-
-def test_brokers_without_the_topic_at_the_same_address_stop_the_worker(tmp_path: Path) -> None:
-    names = Names.fresh()
-    with LocalKafka() as before:
-        worker = WorkerProcess(before.bootstrap_servers, tmp_path / "state", names.settings)
-        worker.start()
-        worker.wait_until_ready()
-        port = int(before.bootstrap_servers.rpartition(":")[2])
-    try:
-        with LocalKafka(port=port):
-            assert worker.wait() == 1
-    finally:
-        worker.kill()
-    assert f"{names.source} is gone from " in worker.log()
-
-
-async def _made_anew(client: AIOKafkaAdminClient, topic: str) -> None:
-    """Make a topic that is being deleted as soon as its name is free."""
-    for _ in range(100):
-        response = await client.create_topics([NewTopic(topic, 4, 1)])
-        if response.topic_errors[0][1] == 0:
-            return
-    raise AssertionError(response)
-
-
 async def test_a_source_topic_that_grew_while_it_is_worked_on_stops_the_worker(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -299,20 +226,3 @@ async def test_a_source_topic_that_grew_while_it_is_worked_on_stops_the_worker(
 
     assert f"{names.source} has 6 partitions, and the known states are those of 4" in worker.log()
     assert "Traceback" not in worker.log()
-
-
-async def test_a_wiped_directory_under_a_feed_loses_nothing(kafka: str, tmp_path: Path) -> None:
-    """Also after a compacted head: the cleaner is not waited for, the newest rows are enough."""
-    names = Names.fresh()
-    generator = EventGenerator(4, lambda: datetime(2026, 1, 1, tzinfo=UTC), Mix(products=300))
-    records = [(e.key, e.value) for e in islice(generator, 4_000)]
-    for begin, name in ((0, "first"), (2_000, "second")):
-        with WorkerProcess(kafka, tmp_path / name, names.settings) as worker:
-            worker.wait_until_ready()
-            await produce(kafka, records[begin : begin + 2_000], names.source)
-            await wait_until_done(kafka, names)
-            worker.kill()
-
-    source: Records = await read_topic(kafka, names.source)
-    output = emissions(await read_topic(kafka, names.states))
-    assert differences(judge(source).emitted, output) == []

@@ -16,21 +16,21 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import psutil
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from dedup.demo.oracle import History, differences
+from dedup.demo.oracle import differences
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
 from producer.events import EventGenerator, Mix
+from tests.chaos.report import Report, compare, last_words, write_reports
 from tests.support.topics import (
     emissions,
     ends_of,
@@ -44,37 +44,7 @@ from tests.support.workers import Names, WorkerProcess
 
 MIX = Mix(products=2_000, late=0.02, deletes=0.02, partial=0.03, invalid=0.005)
 STEP_S = 0.02
-
-
-@dataclass
-class Report:
-    """What was done, and what became of the emissions."""
-
-    seed: int
-    workers: int
-    events: int = 0
-    expected: int = 0
-    missing: int = 0
-    extra: int = 0
-    wrong_final: int = 0
-    uncommitted: int = 0
-    longest_stall_s: float = 0.0
-    done: dict[str, int] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-    @property
-    def exact(self) -> bool:
-        """Whether every product had exactly the expected sequence, and everything is committed."""
-        return not (self.missing or self.extra or self.wrong_final or self.uncommitted)
-
-    def __str__(self) -> str:
-        what = ", ".join(f"{number} {name}" for name, number in sorted(self.done.items()))
-        return (
-            f"seed {self.seed}: {self.workers} workers, {self.events} events, "
-            f"{self.expected} emissions expected, "
-            f"{self.missing} missing, {self.extra} extra, {self.wrong_final} wrong final, "
-            f"{self.uncommitted} uncommitted, longest stall {self.longest_stall_s:.1f} s ({what})"
-        )
+SHUT_DOWN_WITHIN_S = 40
 
 
 class Chaos:
@@ -94,6 +64,9 @@ class Chaos:
         self.kafka = kafka
         self.names = Names.fresh()
         self.actions = actions
+        self.not_yet = self.random.sample(actions, len(actions))
+        """Kinds of trouble that were not made so far."""
+
         self.over = False
         settings = {**self.names.settings, "DEDUP_GUARANTEE": guarantee}
         self.workers = [
@@ -102,7 +75,10 @@ class Chaos:
         ]
 
     async def feed(self, until: float, rate: int) -> None:
-        """Produce `rate` events a second until a time of the monotonic clock."""
+        """Produce `rate` events a second until a time of the monotonic clock.
+
+        Longer, if not every kind of trouble was made by then.
+        """
         generator = EventGenerator(self.report.seed, lambda: datetime.now(UTC), MIX)
         begun = time.monotonic()
         async with AIOKafkaProducer(
@@ -111,7 +87,7 @@ class Chaos:
             linger_ms=5,
             max_batch_size=256 * 1024,
         ) as producer:
-            while time.monotonic() < until:
+            while time.monotonic() < until or self.not_yet:
                 due = int((time.monotonic() - begun) * rate) - self.report.events
                 for event in islice(generator, due):
                     self.report.events += 1
@@ -139,30 +115,41 @@ class Chaos:
             await asyncio.sleep(0.25)
 
     async def trouble(self, while_feeding: asyncio.Future[None]) -> None:
-        """Do something to a worker every few seconds."""
+        """Do something to a worker every few seconds: first each kind once, then what comes."""
         while not while_feeding.done():
             await asyncio.sleep(self.random.uniform(2, 7))
             worker = self.random.choice(self.workers)
-            name = self.random.choice(self.actions)
-            self.report.done[name] = self.report.done.get(name, 0) + 1
+            name = self.not_yet[0] if self.not_yet else self.random.choice(self.actions)
             if not worker.alive:
-                self.report.faults.append(f"a worker ended by itself: {_last_words(worker)}")
+                self.report.faults.append(f"a worker ended by itself: {last_words(worker)}")
                 worker.start()
             await ACTIONS[name](self, worker)
+            self.report.done[name] = self.report.done.get(name, 0) + 1
+            self.not_yet = self.not_yet[1:]
+
+    def _expect(self, holds: object, what: str) -> None:
+        """Note it as a fault when the trouble that was made did not strike."""
+        if not holds:
+            self.report.faults.append(f"there was to be {what}, and is not")
 
     async def _suspend(self, worker: WorkerProcess) -> None:
         """Make a zombie: longer than its session, so that another takes over meanwhile."""
         worker.send(signal.SIGSTOP)
         await asyncio.sleep(SESSION_TIMEOUT_S + self.random.uniform(2, 6))
+        self._expect(
+            psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED, "a zombie"
+        )
         worker.send(signal.SIGCONT)
 
     async def _remove(self, worker: WorkerProcess) -> None:
         worker.kill()
         await asyncio.sleep(self.random.uniform(3, 8))
+        self._expect(not worker.alive, "a removed worker")
         worker.start()
 
     async def _kill_broker(self, _worker: WorkerProcess) -> None:
         await asyncio.to_thread(self.kafka.kill)
+        self._expect(not self.kafka.running, "a killed broker")
         await asyncio.sleep(self.random.uniform(0, 5))
         await asyncio.to_thread(self.kafka.restart)
 
@@ -181,16 +168,31 @@ class Chaos:
         worker.start()
 
     async def _terminate(self, worker: WorkerProcess) -> None:
+        code = await self._shut_down(worker)
+        if code not in (None, 0, -signal.SIGTERM):  # it may come before the handler is there
+            self.report.faults.append(f"SIGTERM gave {code}: {last_words(worker)}")
+        worker.start()
+
+    async def _shut_down(self, worker: WorkerProcess) -> int | None:
+        """Send SIGTERM; return the exit code, or None for a worker that did not stop."""
         worker.send(signal.SIGTERM)
         try:
-            code = await asyncio.to_thread(worker.wait, 40)
+            return await asyncio.to_thread(worker.wait, SHUT_DOWN_WITHIN_S)
         except subprocess.TimeoutExpired:
-            self.report.faults.append(f"a worker did not stop: {_last_words(worker)}")
+            self.report.faults.append(f"a worker did not stop: {last_words(worker)}")
             worker.kill()
-        else:
-            if code not in (0, -signal.SIGTERM):  # it may come before the handler is there
-                self.report.faults.append(f"SIGTERM gave {code}: {_last_words(worker)}")
-        worker.start()
+            return None
+
+    async def end(self) -> None:
+        """Shut the workers down, each with exit code 0 unless it can't."""
+        for worker in self.workers:
+            if not worker.alive:
+                self.report.faults.append(f"a worker ended by itself: {last_words(worker)}")
+                continue
+            await asyncio.to_thread(worker.wait_until_answering, SHUT_DOWN_WITHIN_S)
+            code = await self._shut_down(worker)
+            if code is not None:
+                self.report.exit_codes.append(code)
 
     async def conclude(self) -> Report:
         """Compare the topic with the oracle."""
@@ -199,29 +201,9 @@ class Chaos:
         oracle = judge(await read_topic(servers, self.names.source))
         emitted = emissions(await read_topic(servers, self.names.states))
         report.expected = sum(map(len, oracle.emitted.values()))
-        _compare(oracle.emitted, emitted, report)
+        compare(oracle.emitted, emitted, report)
         report.faults += differences(oracle.emitted, emitted)[:5]
         return report
-
-
-def _last_words(worker: WorkerProcess) -> str:
-    """Return how it ended, what it said of the reason, and its last lines."""
-    lines = worker.log().splitlines()
-    reasons = [n for n, line in enumerate(lines) if " CRITICAL " in line or "Traceback" in line]
-    begin = reasons[-1] if reasons else len(lines)
-    code = worker.process.poll()
-    return "\n".join([f"exit code {code}", *lines[begin : begin + 40], "...", *lines[-25:]])
-
-
-def _compare(expected: History, emitted: History, report: Report) -> None:
-    for product_id in expected.keys() | emitted.keys():
-        want, have = expected.get(product_id, []), emitted.get(product_id, [])
-        if want == have:
-            continue
-        common = sum(b.size for b in SequenceMatcher(None, want, have, False).get_matching_blocks())
-        report.missing += len(want) - common
-        report.extra += len(have) - common
-        report.wrong_final += want[-1:] != have[-1:]
 
 
 Action = Callable[[Chaos, WorkerProcess], Awaitable[None]]
@@ -264,8 +246,10 @@ async def run(
             try:
                 await wait_until_done(kafka.bootstrap_servers, chaos.names)
             except AssertionError as error:
-                chaos.report.faults += [str(error), *map(_last_words, chaos.workers)]
-            return await chaos.conclude()
+                chaos.report.faults += [str(error), *map(last_words, chaos.workers)]
+            report = await chaos.conclude()
+            await chaos.end()
+            return report
         finally:
             for worker in chaos.workers:
                 worker.kill()
@@ -281,9 +265,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="1 to 3 by the seed, if not given")
     parser.add_argument("--actions", nargs="+", choices=list(ACTIONS), default=list(ACTIONS))
     parser.add_argument("--guarantee", default="exactly_once")
+    parser.add_argument("--result", type=Path, metavar="FILE", help="write the reports there")
     arguments = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away on purpose
     failed = False
+    reports: list[Report] = []
     for seed in range(arguments.seed, arguments.seed + arguments.runs):
         report = asyncio.run(
             run(
@@ -297,6 +283,9 @@ def main() -> None:
         )
         print(report, *report.faults, sep="\n", flush=True)  # noqa: T201 - this is the output
         failed |= not report.exact or bool(report.faults)
+        reports.append(report)
+        if arguments.result is not None:  # after each run: a later one may be interrupted
+            write_reports(arguments.result, "tests.chaos.harness", arguments.guarantee, reports)
     sys.exit(failed)
 
 

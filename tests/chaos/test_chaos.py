@@ -1,14 +1,28 @@
-"""The short form of `make chaos`: half a minute of each kind of trouble."""
+"""The short form of `make chaos`: some seconds of each kind of trouble."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import restarts
 from tests.chaos.harness import run
+from tests.chaos.report import Report, write_reports
 
 # A client that a killed broker cut off in the middle of connecting can't be closed in order.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+WORKERS = 2
+
+
+def assert_exact(report: Report, actions: tuple[str, ...]) -> None:
+    """Everything asked for was done, the workers shut down by themselves, and all is exact."""
+    assert report.faults == []
+    assert report.exact, report
+    assert report.expected > 10_000
+    assert sorted(report.done) == sorted(actions)
+    assert min(report.done.values()) >= 1
+    assert report.exit_codes == [0] * WORKERS
 
 
 @pytest.mark.parametrize(
@@ -19,26 +33,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
     ],
     ids=["kills and rebalances", "zombies and broker faults"],
 )
-async def test_nothing_is_missing_or_twice_or_wrong(seed: int, actions: tuple[str, ...]) -> None:
+async def test_nothing_is_missing_or_twice_or_wrong(
+    seed: int, actions: tuple[str, ...], tmp_path: Path
+) -> None:
     """Exactly once: the same promise whatever is done to workers and broker."""
-    report = await run(seed, seconds=30, workers=2, actions=actions)
+    report = await run(seed, seconds=20, workers=WORKERS, actions=actions)
 
-    assert report.faults == []
-    assert report.exact, report
-    assert report.expected > 10_000
+    assert_exact(report, actions)
+    file = tmp_path / "result.json"
+    write_reports(file, "tests.chaos.harness", "exactly_once", [report])
+    result = json.loads(file.read_text())
+    assert result["seeds"] == [seed]
+    assert result["sums"]["events"] == report.events
+    assert result["sums"]["done"] == report.done
+    assert result["versions"]["python"] == sys.version.split()[0]
 
 
 async def test_without_transactions_too_a_zombie_puts_no_old_state_over_a_newer_one() -> None:
-    report = await run(13, seconds=25, workers=2, actions=("suspend",), guarantee="at_least_once")
+    report = await run(
+        13, seconds=15, workers=WORKERS, actions=("suspend",), guarantee="at_least_once"
+    )
 
-    assert report.faults == []
-    assert report.exact, report
-
-
-def test_workers_survive_brokers_that_are_shut_down_cleanly(tmp_path: Path) -> None:
-    """The script of `make test-restarts`, with shorter pauses: processes as an operator runs."""
-    report = restarts.run(tmp_path, restarts=2, down_s=3, up_s=4)
-
-    assert report.workers_up == [True, True], report.last_words
-    assert report.faults == []
-    assert report.verify_code == 0, report.verify_output
+    assert_exact(report, ("suspend",))

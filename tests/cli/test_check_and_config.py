@@ -28,7 +28,7 @@ def check(lines: list[bytes], *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_each_verdict_on_a_file_is_the_oracle_s(seed: int) -> None:
+def test_each_decision_on_a_file_is_that_of_the_oracle(seed: int) -> None:
     mix = Mix(products=30, late=0.1, deletes=0.05, partial=0.2)
     generator = EventGenerator(seed, lambda: datetime(2026, 1, 1, tzinfo=UTC), mix)
     records = [(e.key, e.value) for e in islice(generator, 400) if e.value is not None]
@@ -60,7 +60,7 @@ def test_a_duplicate_says_which_fields_are_equal_and_a_change_what_differs() -> 
     assert said[3] == "3 events: 2 change, 1 duplicate"
 
 
-def test_what_cant_be_applied_is_told_with_its_reason_and_exit_3() -> None:
+def test_what_cant_be_applied_is_printed_with_its_reason_and_exit_3() -> None:
     result = check([b"{", event(price="-1")], "--json")
     assert result.exit_code == 3
     reasons = [json.loads(line)["reason"] for line in result.stdout.splitlines()]
@@ -110,7 +110,7 @@ def test_the_settings_are_shown_with_their_source_and_without_secrets(
     assert "KAFKA_PASSWORD" in text
 
 
-def test_wrong_settings_are_a_sentence_each_and_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_settings_are_an_error_line_each_and_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CliRunner().invoke(cli, ["config", "check"]).exit_code == 0
     monkeypatch.setenv("DEDUP_ORDR", "arrival")
     monkeypatch.setenv("DEDUP_DRY_RUN", "perhaps")

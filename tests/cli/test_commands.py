@@ -94,7 +94,7 @@ def test_the_worker_takes_the_place_of_the_command(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("command", ["create", "check"])
-def test_topics_without_a_broker_are_a_sentence_and_exit_1(
+def test_topics_without_a_broker_are_one_error_and_exit_1(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admin, "CONNECT_TIMEOUT_S", 0.0)
@@ -107,7 +107,7 @@ def test_topics_without_a_broker_are_a_sentence_and_exit_1(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_wrong_setting_is_a_sentence_and_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_an_error_and_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEDUP_PARTITIONS", "many")
     result = CliRunner().invoke(cli, ["topics", "check"])
     assert result.exit_code == 1

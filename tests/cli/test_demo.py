@@ -23,7 +23,7 @@ MARK = "MARK_OF_THE_TEST"
 
 
 class Running:
-    """A demo in its own process, told from all others by a mark in its children's environment."""
+    """A demo in its own process; a mark in the environment identifies its child processes."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.mark = uuid.uuid4().hex
@@ -140,7 +140,7 @@ def test_broker_and_worker_die_with_a_demo_that_is_killed(
     assert demo.all_gone(within_s=5)
 
 
-def test_followed_it_goes_on_until_ctrl_c_and_says_where_to_look(
+def test_follow_continues_until_ctrl_c_and_prints_the_addresses(
     tmp_path: Path, started: list[Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo = Running(tmp_path, "--events", "0", "--follow")
@@ -173,7 +173,7 @@ def wait_for_its_end(worker: DemoWorker) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_that_ends_by_itself_is_a_failure_with_its_last_lines(tmp_path: Path) -> None:
+def test_a_worker_that_exits_unexpectedly_is_a_failure_with_its_last_lines(tmp_path: Path) -> None:
     worker = DemoWorker(f"127.0.0.1:{free_port()}", tmp_path)
     worker.settings["DEDUP_ORDER"] = "newest"
     worker.start()
@@ -182,5 +182,7 @@ def test_a_worker_that_ends_by_itself_is_a_failure_with_its_last_lines(tmp_path:
             wait_for_its_end(worker)
     finally:
         worker.kill()
-    assert "The worker ended by itself with exit code 1. Its last log lines:\n" in str(raised.value)
+    assert "The worker exited unexpectedly with exit code 1. Its last log lines:\n" in str(
+        raised.value
+    )
     assert "DEDUP_ORDER=newest is not accepted" in str(raised.value)

@@ -1,95 +1,27 @@
-"""`dedup dlq` against a real broker: letters of a worker, and letters written by the test."""
+"""`dedup dlq` on a real broker: dead letters of a worker, and others written by the test."""
 
-import asyncio
 import base64
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
+from dedup.core.deadletter import Header, Reason
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
-from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
-from dedup.settings import load_settings
+from tests.cli.dead_letters import Dlq, Record, reasons, until
 from tests.support.records import event
-from tests.support.topics import partition_of, read_topic
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of
+from tests.support.workers import WorkerProcess
 
 HOSTILE = b"\x1b[31m[red]\xff\xe2\x80\xae\x00"
 TRACE: Header = ("trace", b"abc")
 
-Record = tuple[bytes | None, bytes | None, Sequence[AnyHeader]]
 
-
-class Dlq:
-    """The topics of one test, and the command."""
-
-    def __init__(self, kafka: str) -> None:
-        self.kafka = kafka
-        self.names = Names.fresh()
-        self.settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka, **self.names.settings}
-
-    def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUP_", "KAFKA_"))}
-        return subprocess.run(
-            [sys.executable, "-c", "from dedup.cli import cli; cli()", "dlq", *arguments],
-            env=kept | {"PYTHONIOENCODING": "utf-8"} | self.settings | changed,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-
-    def listed(self, *arguments: str) -> list[dict[str, Any]]:
-        done = self.run("list", "--json", *arguments)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    async def write(self, topic: str, partition: int, *records: Record) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all") as producer:
-            for key, value, headers in records:
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
-                await (await producer.send_batch(batch, topic, partition=partition))
-
-    async def read(self, topic: str) -> dict[int, list[Record]]:
-        found = await read_topic(self.kafka, topic)
-        return {p: [(r.key, r.value, list(r.headers)) for r in rs] for p, rs in found.items()}
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture
-async def dlq(kafka: str) -> Dlq:
-    """Fresh topics on which nothing stands, and no worker."""
-    made = Dlq(kafka)
-    await ensure_topics(load_settings(made.settings))
-    return made
-
-
-def reasons(reason: Reason, partition: int = 0, offset: int = 0) -> list[Header]:
-    letter = DeadLetter(reason, f"It is {reason}.")
-    return dead_letter_headers(letter, topic="products", partition=partition, offset=offset)
-
-
-def test_bytes_are_shown_so_that_they_do_nothing_to_a_terminal() -> None:
+def test_bytes_are_escaped_for_a_terminal() -> None:
     assert printable(HOSTILE) == r"\x1b[31m[red]\xff\u202e\x00"
     assert printable("Käse 😀".encode()) == "Käse 😀"
 
@@ -108,7 +40,7 @@ def test_a_header_that_the_event_brought_along_does_not_pass_for_ours() -> None:
     assert letter.original_headers == [TRACE, forged]
 
 
-def test_a_record_of_a_stranger_is_a_letter_that_says_nothing() -> None:
+def test_a_record_of_another_program_has_no_reason_and_no_source() -> None:
     letter = DeadLetterRecord(0, 1, 0, None, None, (("__streams.errors.partition", b"-1"),))
     assert (letter.reason, letter.source_partition) == ("", None)
 
@@ -155,13 +87,7 @@ async def test_a_partial_event_is_applied_when_replayed_after_its_product_came(
     assert len(dlq.listed("--reason", "key_missing")) == 2
 
 
-async def until(worker: WorkerProcess, counter: str, count: int) -> None:
-    async with asyncio.timeout(60):
-        while worker.metrics().get(counter, 0) < count:
-            await asyncio.sleep(0.1)
-
-
-async def test_the_newest_letters_are_listed_a_line_each(dlq: Dlq) -> None:
+async def test_the_newest_dead_letters_are_listed_a_line_each(dlq: Dlq) -> None:
     for number in range(5):
         record: Record = (b"%d" % number, HOSTILE, reasons(Reason.INVALID_JSON, 1, number))
         await dlq.write(dlq.names.dead_letters, number % 2, record)
@@ -179,7 +105,7 @@ async def test_the_newest_letters_are_listed_a_line_each(dlq: Dlq) -> None:
     ]
 
 
-async def test_a_letter_is_shown_whole_and_harmless(dlq: Dlq) -> None:
+async def test_a_dead_letter_is_shown_completely_and_escaped(dlq: Dlq) -> None:
     await dlq.write(dlq.names.dead_letters, 1, (b"1", b"first", []))
     headers = [("trace", HOSTILE), *reasons(Reason.INVALID_JSON, 2, 41)]
     await dlq.write(dlq.names.dead_letters, 1, (HOSTILE, HOSTILE, headers))
@@ -195,7 +121,7 @@ async def test_a_letter_is_shown_whole_and_harmless(dlq: Dlq) -> None:
     assert base64.b64decode(found["key_base64"]) == HOSTILE
 
 
-async def test_all_letters_are_replayed_byte_by_byte_and_once(dlq: Dlq) -> None:
+async def test_all_dead_letters_are_replayed_byte_by_byte_and_once(dlq: Dlq) -> None:
     """More than are sent at once; deletes, empty values and records of nothing among them."""
     letters: dict[int, list[Record]] = {p: [] for p in range(4)}
     for number in range(300):
@@ -211,7 +137,7 @@ async def test_all_letters_are_replayed_byte_by_byte_and_once(dlq: Dlq) -> None:
     assert await dlq.read(dlq.names.source) == letters
 
 
-async def test_nothing_is_sent_without_a_yes_or_when_a_letter_is_not_there(dlq: Dlq) -> None:
+async def test_nothing_is_sent_without_a_yes_or_if_a_dead_letter_is_missing(dlq: Dlq) -> None:
     await dlq.write(dlq.names.dead_letters, 0, (b"1", b"{", reasons(Reason.INVALID_JSON)))
 
     asked = dlq.run("replay", "--all")
@@ -226,14 +152,14 @@ async def test_nothing_is_sent_without_a_yes_or_when_a_letter_is_not_there(dlq: 
     assert not any((await dlq.read(dlq.names.source)).values())
 
 
-async def test_without_letters_nothing_is_printed_and_that_is_no_failure(dlq: Dlq) -> None:
+async def test_without_dead_letters_nothing_is_printed_and_that_is_not_a_failure(dlq: Dlq) -> None:
     done = dlq.run("list")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "There are no dead letters.\n")
     done = dlq.run("replay", "--all")
     assert (done.returncode, done.stdout) == (0, "Re-submitted 0 dead letters.\n")
 
 
-def test_what_can_t_be_read_is_one_sentence_and_exit_1(kafka: str) -> None:
+def test_what_can_t_be_read_is_one_error_line_and_exit_1(kafka: str) -> None:
     dlq = Dlq(kafka)
     servers = f"127.0.0.1:{free_port()}"
     for changed, sentence in (

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,20 @@ from zlib import crc32
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.core.deadletter import AnyHeader, Reason, dead_letter_headers, fitting
 from dedup.core.deadletter import DeadLetter as Why
-from dedup.dlq.mending import Mending
-from dedup.dlq.replay import Resubmission, replaying
-from dedup.dlq.selection import Choice, find, prepared
+from dedup.dlq.correction import Correction
+from dedup.dlq.replay import Resubmission, open_replayer
+from dedup.dlq.selection import Selection, find, resubmissions
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from tests.cli.test_dlq import Dlq, Record, reasons, until
+from tests.cli.dead_letters import Dlq, Record, admin_client, reasons, until
 from tests.support.records import event
 from tests.support.topics import partition_of, read_topic
 from tests.support.workers import WorkerProcess
@@ -40,19 +39,6 @@ OWN: list[AnyHeader] = [
 """Headers that an event came with, which look like the worker's."""
 
 
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture
-async def dlq(kafka: str) -> Dlq:
-    made = Dlq(kafka)
-    await ensure_topics(load_settings(made.settings))
-    return made
-
-
 class _KilledError(Exception):
     pass
 
@@ -62,11 +48,11 @@ def other_partition(key: bytes) -> int:
 
 
 async def sent(dlq: Dlq) -> dict[int, list[Record]]:
-    """Return what stands on the source topic, the empty partitions left out."""
+    """Return the records of the source topic by partition, without empty partitions."""
     return {p: records for p, records in (await dlq.read(dlq.names.source)).items() if records}
 
 
-async def test_a_dead_letter_is_tried_corrected_applied_and_not_sent_again(
+async def test_a_dead_letter_is_corrected_applied_and_not_sent_again(
     kafka: str, tmp_path: Path
 ) -> None:
     """The dry run sends nothing and says what the worker then does."""
@@ -84,10 +70,14 @@ async def test_a_dead_letter_is_tried_corrected_applied_and_not_sent_again(
         done = dlq.run("replay", position, "--dry-run", "--json")
         assert json.loads(done.stdout)["outcome"] == "dead_letter"
         done = dlq.run("replay", *correction, "--dry-run", "--json")
-        told = json.loads(done.stdout)
-        assert (told["outcome"], told["partition"], told["position"]) == ("change", home, position)
+        shown = json.loads(done.stdout)
+        assert (shown["outcome"], shown["partition"], shown["position"]) == (
+            "change",
+            home,
+            position,
+        )
         assert {"field": "price", "known": "10.00", "event": "12.00", "differs": True}.items() <= (
-            next(c for c in told["comparisons"] if c["field"] == "price").items()
+            next(c for c in shown["comparisons"] if c["field"] == "price").items()
         )
         line = dlq.run("replay", *correction, "--dry-run").stdout
         assert "change" in line
@@ -137,7 +127,7 @@ async def test_an_event_goes_back_where_it_came_from_whatever_its_key_and_the_to
     kafka: str,
 ) -> None:
     dlq = Dlq(kafka)
-    async with _admin(kafka) as client:
+    async with admin_client(kafka) as client:
         await client.create_topics([NewTopic(dlq.names.dead_letters, 1, 1)])
     await ensure_topics(load_settings(dlq.settings))
     for number in range(12):
@@ -168,7 +158,7 @@ ROW = b'{"product_id":42,"product_name":"a","price":"1.00"}'
 
 
 @pytest.mark.parametrize("known_by", ["state", "tombstone", "event", "others", "nothing"])
-async def test_with_another_key_an_event_goes_where_that_product_is(
+async def test_with_another_key_an_event_goes_to_the_partition_of_that_product(
     dlq: Dlq, known_by: str
 ) -> None:
     """By fact: its state, else its events; else as producers place keys; else where it was."""
@@ -197,7 +187,7 @@ async def test_with_another_key_an_event_goes_where_that_product_is(
     assert after == before
 
 
-async def test_a_product_with_two_rows_gets_no_event_more(dlq: Dlq) -> None:
+async def test_no_event_is_sent_for_a_product_with_two_rows(dlq: Dlq) -> None:
     letter: Record = (b"41", event(42), reasons(Reason.KEY_MISMATCH, 3))
     await dlq.write(dlq.names.dead_letters, 0, letter)
     for partition in (0, 2):
@@ -208,7 +198,7 @@ async def test_a_product_with_two_rows_gets_no_event_more(dlq: Dlq) -> None:
     assert await sent(dlq) == {}
 
 
-async def test_a_whole_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None:
+async def test_a_complete_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None:
     await dlq.write(dlq.names.dead_letters, 0, (b"1", b"{", reasons(Reason.INVALID_JSON, 2)))
     (tmp_path / "event.json").write_bytes(b'{"a":1.0}')
     file = str(tmp_path / "event.json")
@@ -219,27 +209,27 @@ async def test_a_whole_value_comes_from_a_file(dlq: Dlq, tmp_path: Path) -> None
 async def test_a_replay_that_is_killed_has_sent_and_marked_nothing_it_did_not_commit(
     dlq: Dlq,
 ) -> None:
-    """And one that another has overtaken sends nothing more: no letter is sent by two."""
+    """And one that another replay has fenced sends nothing more: no event is sent twice."""
     letters = [(b"%d" % n, b"{", reasons(Reason.INVALID_JSON, 2, n)) for n in range(600)]
     await dlq.write(dlq.names.dead_letters, 0, *letters)
-    settings, choice = load_settings(dlq.settings), Choice()
-    found = await find(settings, choice)
+    settings, selection = load_settings(dlq.settings), Selection()
+    found = await find(settings, selection)
 
     async def up_to(most: int) -> AsyncGenerator[Resubmission, None]:
         count = 0
-        async with aclosing(prepared(settings, choice, found, Mending(), ())) as events:
+        async with aclosing(resubmissions(settings, selection, found, Correction(), ())) as events:
             async for one in events:
                 if count == most:
                     raise _KilledError
                 count += 1
                 yield one
 
-    async with replaying(settings) as killed:
+    async with open_replayer(settings) as killed:
         with pytest.raises(_KilledError):
             async with aclosing(up_to(550)) as events:
                 await killed.send(events)
         async with asyncio.timeout(60):  # brokers write commit markers a moment later
-            while (left_out := (await find(settings, choice)).left_out) == 0:
+            while (left_out := (await find(settings, selection)).left_out) == 0:
                 await asyncio.sleep(0.1)
         assert left_out == 500
         assert sum(map(len, (await sent(dlq)).values())) == 500
@@ -260,7 +250,7 @@ def cut(key: bytes, value: bytes, headers: list[AnyHeader], dlq: Dlq) -> Any:
     return tuple(fitting(key, value, headers, added, 2000))
 
 
-async def test_a_truncated_letter_is_fetched_whole_from_its_source_or_refused(dlq: Dlq) -> None:
+async def test_a_truncated_event_is_read_from_its_source_or_refused(dlq: Dlq) -> None:
     value = b'{"a":"' + b"x" * 5000 + b'"}'
     headers: list[AnyHeader] = [("trace", b"abc")]
     await dlq.write(dlq.names.source, 2, (b"1", value, headers))
@@ -274,7 +264,7 @@ async def test_a_truncated_letter_is_fetched_whole_from_its_source_or_refused(dl
     assert await sent(dlq) == {2: [(b"1", v, headers) for v in (value, changed, value)]}
 
     tp = TopicPartition(dlq.names.source, 2)
-    async with _admin(dlq.kafka) as client:
+    async with admin_client(dlq.kafka) as client:
         await client.delete_records({tp: RecordsToDelete(before_offset=1)})
     refused = dlq.run("replay", "0:0", "--yes")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -282,24 +272,12 @@ async def test_a_truncated_letter_is_fetched_whole_from_its_source_or_refused(dl
     assert f"is no longer on {dlq.names.source} at 2:0" in refused.stderr
 
 
-async def test_the_event_of_another_topic_of_that_name_is_not_taken_for_the_letter_s(
+async def test_an_event_of_a_recreated_topic_is_not_taken_for_that_of_the_dead_letter(
     dlq: Dlq,
 ) -> None:
     await dlq.write(dlq.names.source, 2, (b"1", b"y" * 5000, []))
     await dlq.write(dlq.names.dead_letters, 0, cut(b"1", b"x" * 5000, [], dlq))
     assert "was too large" in dlq.run("replay", "0:0", "--yes").stderr
-
-
-class _admin:  # noqa: N801 - a context, not a class to those who use it
-    def __init__(self, kafka: str) -> None:
-        self._client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        await self._client.start()
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -20,7 +19,6 @@ from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.core.decide import Outcome
-from dedup.localkafka import LocalKafka
 from tests.cli.topics import Topics
 from tests.support.records import event
 from tests.support.topics import wait_until_done
@@ -45,14 +43,8 @@ NUMBERS = (b"1/2", b"0", b"-1/-1", b"9" * 5_000, b"1" * 30, b"99999999999/7", b"
 
 
 @pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture(scope="module")
 def topics(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Topics:
-    """Topics full of what nobody should write, of which a worker did all that it could."""
+    """Topics with hostile records, of which a worker has done all it could."""
     return asyncio.run(filled(kafka, tmp_path_factory.mktemp("hostile")))
 
 
@@ -167,7 +159,7 @@ EXIT_CODES = {"verify": {3}, "inspect": {0}, "stats": {0}, "tail": {0}}
     ("form", "charset"), [([], "latin-1"), ([], "ascii"), (["--json"], "utf-8")], ids=str
 )
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_every_reading_command_tells_what_is_there(
+def test_every_reading_command_prints_hostile_records(
     topics: Topics, command: list[str], form: list[str], charset: str
 ) -> None:
     with ThreadPoolExecutor(1) as thread:
@@ -184,8 +176,8 @@ def test_every_reading_command_tells_what_is_there(
         assert all(json.loads(line) is not None for line in lines)
 
 
-def test_what_is_told_of_hostile_events_is_complete(topics: Topics) -> None:
-    counted = topics.told("stats")["deduplication_stats"]
+def test_no_hostile_event_is_missing_from_the_output(topics: Topics) -> None:
+    counted = topics.json_of("stats")["deduplication_stats"]
     assert counted["total_events"] == 150
     assert sum(counted["outcomes"].values()) == 150
     assert counted["outcomes"].keys() == set(Outcome)
@@ -216,7 +208,7 @@ ALL = ["tail", "--from-beginning", "--until-end"]
     ids=str,
 )
 @pytest.mark.parametrize("command", [["verify"], ALL, ["inspect", "3"]], ids=" ".join)
-def test_a_locale_without_the_characters_ends_nothing(
+def test_a_locale_without_the_characters_stops_no_command(
     topics: Topics, command: list[str], locale: dict[str, str]
 ) -> None:
     done = subprocess.run(
@@ -228,9 +220,7 @@ def test_a_locale_without_the_characters_ends_nothing(
 
 
 @pytest.mark.parametrize("command", [ALL, [*ALL, "--rows"], ["verify"]], ids=" ".join)
-def test_a_reader_that_closes_the_pipe_ends_a_command_without_a_word(
-    topics: Topics, command: list[str]
-) -> None:
+def test_a_closed_pipe_ends_a_command_without_a_message(topics: Topics, command: list[str]) -> None:
     """The exit code is that of a program which SIGPIPE ends; nothing but what it says of itself."""
     read, write = os.pipe()
     os.close(read)
@@ -252,7 +242,7 @@ def test_a_reader_that_closes_the_pipe_ends_a_command_without_a_word(
 
 
 @pytest.mark.parametrize("command", [["stats"], ["dlq", "list"], ["inspect", "3"]], ids=" ".join)
-def test_a_narrow_terminal_ends_nothing(topics: Topics, command: list[str]) -> None:
+def test_a_narrow_terminal_stops_no_command(topics: Topics, command: list[str]) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *command],

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,6 @@ from aiokafka.structs import TopicPartition
 
 from dedup.demo.oracle import Oracle
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
@@ -42,12 +40,6 @@ def environ(kafka: str, names: Names) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
-@pytest.fixture(scope="module")
 def done(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Topics, Oracle]:
     """Topics on which a worker did all there was to do, and what the oracle says of it."""
     return asyncio.run(work(kafka, tmp_path_factory.mktemp("worker") / "state"))
@@ -67,7 +59,7 @@ async def work(kafka: str, data_dir: Path) -> tuple[Topics, Oracle]:
 
 @pytest.fixture
 async def topics(kafka: str) -> Topics:
-    """Topics on which nothing stands yet."""
+    """Topics without records."""
     return await Topics.made(kafka)
 
 
@@ -75,10 +67,10 @@ def living(oracle: Oracle) -> set[int]:
     return {i for i, emitted in oracle.emitted.items() if emitted[-1] is not None}
 
 
-def test_the_statistics_are_the_oracle_s(done: tuple[Topics, Oracle]) -> None:
+def test_the_statistics_are_those_of_the_oracle(done: tuple[Topics, Oracle]) -> None:
     topics, oracle = done
-    told = topics.told("stats", "--products", "1000")
-    stats = told["deduplication_stats"]
+    shown = topics.json_of("stats", "--products", "1000")
+    stats = shown["deduplication_stats"]
     assert +Counter(stats["outcomes"]) == oracle.outcomes
     assert stats["total_events"] == EVENTS
     duplicates = oracle.outcomes["duplicate"]
@@ -87,18 +79,18 @@ def test_the_statistics_are_the_oracle_s(done: tuple[Topics, Oracle]) -> None:
     assert stats["unique_products"] == len(oracle.emitted)
     assert stats["complete"] is True
     emitted = oracle.outcomes["change"] + oracle.outcomes["tombstone"]
-    assert told["raw_versus_deduplicated"] == {
+    assert shown["raw_versus_deduplicated"] == {
         "raw_events": EVENTS,
         "deduplicated": emitted,
         "current_products": len(living(oracle)),
     }
-    rows = {row["product_id"]: row["last_event_id"] for row in told["current_product_state"]}
+    rows = {row["product_id"]: row["last_event_id"] for row in shown["current_product_state"]}
     assert rows == {i: oracle.emitted[i][-1] for i in living(oracle)}
 
 
 def test_what_a_worker_wrote_has_no_fault(done: tuple[Topics, Oracle]) -> None:
     topics, oracle = done
-    found = topics.told("verify")
+    found = topics.json_of("verify")
     assert found["sound"] is True
     assert found["cut"] == []
     emitted = oracle.outcomes["change"] + oracle.outcomes["tombstone"]
@@ -107,31 +99,31 @@ def test_what_a_worker_wrote_has_no_fault(done: tuple[Topics, Oracle]) -> None:
     assert looked_at["rows against a replay of the events"] == len(oracle.emitted)
 
 
-def test_a_product_is_told_with_its_row_its_history_and_why(done: tuple[Topics, Oracle]) -> None:
+def test_inspect_shows_row_records_events_and_reasons(done: tuple[Topics, Oracle]) -> None:
     topics, oracle = done
     product_id = max(living(oracle), key=lambda i: len(oracle.emitted[i]))
-    told = topics.told("inspect", str(product_id), "--events", "1000")
-    history = [r["row"] and r["row"]["last_event_id"] for r in told["history"]]
+    shown = topics.json_of("inspect", str(product_id), "--events", "1000")
+    history = [r["row"] and r["row"]["last_event_id"] for r in shown["history"]]
     assert history == oracle.emitted[product_id]
-    assert told["row"]["last_event_id"] == oracle.emitted[product_id][-1]
-    assert told["fingerprint_matches"] is True
-    assert told["partition"] == partition_of(b"%d" % product_id)
-    emitting = [e for e in told["events"] if e["emits"]]
-    assert [e["emitted_at"] for e in emitting] == [r["offset"] for r in told["history"]]
-    assert {e["outcome"] for e in told["events"]} >= {"change", "duplicate"}
-    assert all(e["why"] and e["emitted_at"] is None for e in told["events"] if not e["emits"])
+    assert shown["row"]["last_event_id"] == oracle.emitted[product_id][-1]
+    assert shown["fingerprint_matches"] is True
+    assert shown["partition"] == partition_of(b"%d" % product_id)
+    emitting = [e for e in shown["events"] if e["emits"]]
+    assert [e["emitted_at"] for e in emitting] == [r["offset"] for r in shown["history"]]
+    assert {e["outcome"] for e in shown["events"]} >= {"change", "duplicate"}
+    assert all(e["why"] and e["emitted_at"] is None for e in shown["events"] if not e["emits"])
     text = topics.run("inspect", str(product_id))
     assert "No content field differs" in text
     assert "The fingerprint in its headers is that of the row." in text
 
 
-def test_a_product_nobody_knows_is_a_sentence_and_exit_1(done: tuple[Topics, Oracle]) -> None:
+def test_an_unknown_product_is_an_error_and_exit_1(done: tuple[Topics, Oracle]) -> None:
     result = done[0].invoke("inspect", "999999")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: Nothing is known of product 999999")
 
 
-def test_all_decisions_told_again_are_the_oracle_s(done: tuple[Topics, Oracle]) -> None:
+def test_recomputed_decisions_are_those_of_the_oracle(done: tuple[Topics, Oracle]) -> None:
     topics, oracle = done
     lines = topics.run("tail", "--from-beginning", "--until-end", "--json").splitlines()
     verdicts = [json.loads(line) for line in lines]
@@ -141,12 +133,12 @@ def test_all_decisions_told_again_are_the_oracle_s(done: tuple[Topics, Oracle]) 
     assert topics.run("tail", "--until-end") == ""
 
 
-async def test_decisions_are_told_as_events_come_by_what_is_known(
+async def test_tail_decides_on_new_events_with_the_known_states(
     kafka: str, done: tuple[Topics, Oracle]
 ) -> None:
     """Nobody commits, and nothing is written."""
     topics, _ = done
-    row = topics.told("stats")["current_product_state"][0]
+    row = topics.json_of("stats")["current_product_state"][0]
     key = str(row["product_id"]).encode()
     tail = await asyncio.create_subprocess_exec(
         *(*COMMAND, "tail", "--limit", "2"),
@@ -205,7 +197,7 @@ async def test_the_audit_finds_each_kind_of_fault(topics: Topics) -> None:
     }
 
 
-async def test_a_row_is_not_judged_by_events_that_are_gone(topics: Topics) -> None:
+async def test_a_row_is_not_judged_if_retention_removed_events(topics: Topics) -> None:
     home = partition_of(b"1")
     later = event(1, number=2, price="12.00")
     await produce(topics.kafka, [(b"1", event(1)), (b"1", later)], topics.names.source)
@@ -218,8 +210,8 @@ async def test_a_row_is_not_judged_by_events_that_are_gone(topics: Topics) -> No
     await admin.close()
     assert topics.faults() == {"rows against a replay of the events": (0, 1)}
     assert "have lost their beginning" in topics.run("verify")
-    assert topics.told("stats")["deduplication_stats"]["complete"] is False
-    assert topics.told("inspect", "1")["events_complete"] is False
+    assert topics.json_of("stats")["deduplication_stats"]["complete"] is False
+    assert topics.json_of("inspect", "1")["events_complete"] is False
 
 
 async def test_a_topic_that_is_not_compacted_is_a_fault(kafka: str) -> None:
@@ -237,7 +229,7 @@ async def test_a_topic_that_is_not_compacted_is_a_fault(kafka: str) -> None:
     assert topics.faults() == {"topic settings": (1, 0)}
 
 
-def test_topics_that_are_missing_are_one_sentence_for_each_command(kafka: str) -> None:
+def test_missing_topics_are_one_error_line_for_each_command(kafka: str) -> None:
     names = Names.fresh()
     topics = Topics(kafka, names)
     for command in (["stats"], ["verify"], ["inspect", "1"], ["tail", "--until-end"]):

@@ -1,7 +1,6 @@
 """A product is where its events are, whichever clients wrote them."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -10,7 +9,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 from click.testing import CliRunner
 
-from dedup.localkafka import LocalKafka
 from dedup.state.data_directory import partitions_before, placed_by_json_key
 from producer.__main__ import main
 from tests.cli.topics import Topics
@@ -29,12 +27,6 @@ def by_murmur2(product_id: int, partitions: int = 4) -> int:
     return (int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF) % partitions
 
 
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
 async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -51,10 +43,10 @@ async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
             await producer.flush()
             await wait_until_done(kafka, names)
             assert topics.faults() == {}
-            told = topics.told("inspect", str(moved))
-            assert told["partitions"] == [by_crc32(moved)]
-            assert [e["outcome"] for e in told["events"]] == ["change"]
-            assert told["events"][0]["emitted_at"] == told["history"][0]["offset"]
+            shown = topics.json_of("inspect", str(moved))
+            assert shown["partitions"] == [by_crc32(moved)]
+            assert [e["outcome"] for e in shown["events"]] == ["change"]
+            assert shown["events"][0]["emitted_at"] == shown["history"][0]["offset"]
             missing = by_murmur2(moved)
             nothing = topics.invoke("inspect", str(moved), "--partition", str(missing))
             assert nothing.exit_code == 1
@@ -70,15 +62,15 @@ async def test_products_that_librdkafka_placed_are_found_and_have_no_fault(
             sentence = next(line for line in said.splitlines() if f"Product {moved} " in line)
             place = sentence[sentence.index(f" {partition} (") :]
             assert how in place[: place.index(" place it")]
-        told = topics.told("inspect", str(moved))
-        assert told["partitions"] == sorted([by_crc32(moved), by_murmur2(moved)])
-        assert [e["outcome"] for e in told["events"]] == ["change", "change"]
-        assert told["row"]["price"] == "12.00"
+        shown = topics.json_of("inspect", str(moved))
+        assert shown["partitions"] == sorted([by_crc32(moved), by_murmur2(moved)])
+        assert [e["outcome"] for e in shown["events"]] == ["change", "change"]
+        assert shown["row"]["price"] == "12.00"
         for worker in workers:
             assert worker.terminate() == 0
 
 
-def test_the_producer_places_keys_as_it_is_told(
+def test_the_producer_partitions_as_its_option_says(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = asyncio.run(Topics.made(kafka))
@@ -98,7 +90,7 @@ def test_the_producer_places_keys_as_it_is_told(
 def test_no_topic_that_librdkafka_filled_is_taken_for_one_that_grew(
     partitions: int, first: int
 ) -> None:
-    """Recovery refuses topics that grew, by where products stand; CRC32 is no sign of it."""
+    """Recovery refuses topics that grew, by the partitions of products; CRC32 is no sign of it."""
     for partition in range(partitions):
         here = [i for i in range(first, first + 4_000) if by_crc32(i, partitions) == partition]
         for products in (here[:20], here[-20:], here):

@@ -1,9 +1,8 @@
-"""What commands tell of the past is what the worker did then, whatever the settings are now."""
+"""Commands show the decisions that the worker made, whatever the settings are now."""
 
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,9 +16,8 @@ from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
-from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
-from tests.cli.changing import EACH, SESSIONS, Done, configure, outcomes_of, work
+from tests.cli.changed_settings import EACH, SESSIONS, Done, configure, outcomes_of, work
 from tests.cli.topics import Topics
 from tests.support.records import event as plain_event
 from tests.support.topics import Records, produce, wait_until_done
@@ -30,12 +28,6 @@ SETTINGS: tuple[dict[str, str], ...] = (
     {"DEDUP_CONTENT_FIELDS": "description", "DEDUP_ORDER": "arrival"},
     {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_UNKNOWN_ACTION": "dead_letter"},
 )
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[str]:
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="module", params=[5])
@@ -56,8 +48,8 @@ def test_the_history_has_every_kind_of_decision(done: Done) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_statistics_are_what_the_workers_counted(done: Done, settings: dict[str, str]) -> None:
-    told = done.topics.told("stats", **settings)
-    assert +Counter(told["deduplication_stats"]["outcomes"]) == +done.counted
+    shown = done.topics.json_of("stats", **settings)
+    assert +Counter(shown["deduplication_stats"]["outcomes"]) == +done.counted
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -68,7 +60,7 @@ def test_what_workers_did_with_any_settings_has_no_fault(
 
 
 @pytest.mark.parametrize("settings", SETTINGS[-2:], ids=str)
-def test_tail_tells_each_emission_and_each_dead_letter(
+def test_tail_shows_each_emission_and_each_dead_letter(
     done: Done, settings: dict[str, str]
 ) -> None:
     lines = done.topics.run(
@@ -83,20 +75,20 @@ def test_tail_tells_each_emission_and_each_dead_letter(
     assert dead == Counter(reason.decode() for reason in reasons)
 
 
-def test_inspect_tells_each_product_s_emissions(done: Done) -> None:
+def test_inspect_shows_the_emissions_of_each_product(done: Done) -> None:
     emitted = defaultdict(list)
     for partition, records in done.states.items():
         for record in records:
             product_id = json.loads(record.key)["product_id"]
             emitted[product_id].append((partition, record.offset, source_of(record)))
     for product_id in list(emitted)[:3]:
-        told = done.topics.told("inspect", str(product_id), "--events", "5000", **SETTINGS[-1])
-        events = [e for e in told["events"] if e["emits"]]
+        shown = done.topics.json_of("inspect", str(product_id), "--events", "5000", **SETTINGS[-1])
+        events = [e for e in shown["events"] if e["emits"]]
         found = [(e["partition"], e["emitted_at"], (e["partition"], e["offset"])) for e in events]
         assert found == emitted[product_id]
-        assert told["fingerprint_matches"] in (True, None)
-        assert len(told["notes"]) == 2
-        assert "DEDUP_REFRESH_AFTER" in told["notes"][0]
+        assert shown["fingerprint_matches"] in (True, None)
+        assert len(shown["notes"]) == 2
+        assert "DEDUP_REFRESH_AFTER" in shown["notes"][0]
 
 
 def source_of(record: Any) -> tuple[int, int]:
@@ -121,9 +113,9 @@ async def copied(done: Done, states: Records) -> Topics:
 
 def with_row(record: Any, headers: dict[str, bytes] | None = None, **changed: Any) -> Any:
     value = json.dumps(json.loads(record.value) | changed).encode()
-    told = dict(record.headers) | (headers or {})
+    merged = dict(record.headers) | (headers or {})
     return SimpleNamespace(
-        value=value, key=record.key, timestamp=record.timestamp, headers=list(told.items())
+        value=value, key=record.key, timestamp=record.timestamp, headers=list(merged.items())
     )
 
 
@@ -185,12 +177,12 @@ async def test_an_old_state_over_a_newer_one_is_a_fault(done: Done) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
-async def test_what_compaction_removed_is_told_by_the_rules_of_then(
+async def test_decisions_without_a_record_are_recomputed_with_the_rules_of_that_time(
     done: Done, settings: dict[str, str]
 ) -> None:
     """Of the part of a partition that was cleaned, the last record of each product is left.
 
-    What is no row stands here at the offsets that it and the markers of transactions leave unused.
+    Records that are not rows fill the offsets of removed records and of transaction markers.
     """
     random = Random(1)
     filler = SimpleNamespace(key=b"filler", value=b"", timestamp=1, headers=[])
@@ -205,13 +197,13 @@ async def test_what_compaction_removed_is_told_by_the_rules_of_then(
         fillers += len(states[partition]) - len(left)
     assert removed > 50
     topics = await copied(done, states)
-    told = topics.told("stats", **settings)["deduplication_stats"]["outcomes"]
-    assert +Counter(told) == +done.counted
+    shown = topics.json_of("stats", **settings)["deduplication_stats"]["outcomes"]
+    assert +Counter(shown) == +done.counted
     title = "keys, rows, partitions, fingerprints"
     assert topics.faults(**settings) == {title: (fillers, 0)}
 
 
-async def test_records_that_do_not_tell_their_rules_are_judged_by_their_fingerprints(
+async def test_records_without_rules_are_checked_by_their_fingerprints(
     done: Done,
 ) -> None:
     """As those of earlier versions; of DEDUP_REFRESH_AFTER these knew nothing, so it is set."""
@@ -231,9 +223,9 @@ async def test_records_that_do_not_tell_their_rules_are_judged_by_their_fingerpr
     for fields in ("price", "stock_quantity", "product_name,description"):
         settings = {"DEDUP_REFRESH_AFTER": "0.001", "DEDUP_CONTENT_FIELDS": fields}
         assert topics.faults(**settings) == {}
-    told = topics.told("stats")["deduplication_stats"]["outcomes"]
+    shown = topics.json_of("stats")["deduplication_stats"]["outcomes"]
     for outcome in ("change", "refresh", "tombstone", "dead_letter"):
-        assert told[outcome] == done.counted[outcome]
+        assert shown[outcome] == done.counted[outcome]
 
 
 async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
@@ -262,6 +254,6 @@ async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
     assert counted == {"change": 3, "tombstone": 2, "stale": 1}
     for retention in sessions:
         await configure(topics, names.states, delete_retention_ms=retention)
-        told = topics.told("stats")["deduplication_stats"]["outcomes"]
-        assert +Counter(told) == counted
+        shown = topics.json_of("stats")["deduplication_stats"]["outcomes"]
+        assert +Counter(shown) == counted
         assert topics.faults() == {}

@@ -39,7 +39,7 @@ class Topics:
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    def told(self, *arguments: str, **settings: str) -> Any:
+    def json_of(self, *arguments: str, **settings: str) -> Any:
         return json.loads(self.run(*arguments, "--json", **settings))
 
     def faults(self, **settings: str) -> dict[str, tuple[int, int]]:

@@ -165,8 +165,8 @@ def test_a_partial_event_is_completed_from_the_known_row() -> None:
     assert whole.canonical == expected[2]
     assert codec.whole(said, None) == DeadLetter(
         Reason.PARTIAL_WITHOUT_STATE,
-        "The event lacks total, customer, placed and updated_at, and nothing is known of order "
-        "AB-1 to complete it from.",
+        "The event lacks total, customer, placed and updated_at, and no state of order "
+        "AB-1 is known to complete it from.",
     )
 
 

@@ -175,7 +175,7 @@ def test_a_schema_that_no_converter_writes_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"op": "x"}, "The op 'x' is none of c, u, r and d."),
+        ({"op": "x"}, "The op 'x' is not one of c, u, r and d."),
         ({"op": 1}, "op: an event of Debezium has its operation here"),
         ({"source": {}}, "source: the time of the change is expected, as ts_ms"),
         ({"source": None}, "source: Input should be a valid dictionary or instance of"),

@@ -96,13 +96,13 @@ def test_a_stale_event_says_both_times() -> None:
     assert outcome is Outcome.STALE
     assert said.why == (
         "Its time 2026-01-01T00:00:04.000000Z is older than 2026-01-01T00:00:05.000000Z, the "
-        "newest seen of this product."
+        "newest event time of this product."
     )
 
 
 def test_deletes_are_told_apart() -> None:
-    assert told(event(), None)[1].why == "The product was known and is deleted by this event."
-    assert told(event(), None, None)[1].why == "The product is deleted already."
+    assert told(event(), None)[1].why == "This event deletes a known product."
+    assert told(event(), None, None)[1].why == "The product is already deleted."
     assert told(None)[1].why.startswith("Nothing is known of this product")
     created = event(number=9, action="created")
     assert told(event(), None, created)[1].why == (

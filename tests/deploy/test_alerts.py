@@ -28,7 +28,7 @@ def test_an_alert_has_a_section_in_the_runbook_that_it_names(name: str) -> None:
 
 
 @each_alert
-def test_an_alert_is_tried_where_it_fires_and_where_it_does_not(name: str) -> None:
+def test_an_alert_is_tested_when_it_fires_and_when_it_does_not(name: str) -> None:
     fired = [bool(case["exp_alerts"]) for case in CASES if case["alertname"] == name]
     assert set(fired) == {True, False}
 

@@ -230,7 +230,7 @@ def test_selectors_find_the_worker() -> None:
 
 
 @pytest.mark.parametrize("directory", KINDS)
-def test_no_pod_has_rights_it_does_not_need(directory: str) -> None:
+def test_no_pod_has_permissions_it_does_not_need(directory: str) -> None:
     for pod in pods(directory):
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
         assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

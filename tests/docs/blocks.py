@@ -56,7 +56,7 @@ def blocks() -> Iterator[Block]:
 SERVES: Final = {
     r"faust -A dedup worker": "Worker ready",
     r"product-producer": "Sent event",
-    r"dedup sink postgres": "Reading on",
+    r"dedup sink postgres": "Reading from",
     r"deploy/flink/run-flink-dedup\.sh": "until Ctrl-C",
 }
 """Commands that run until Ctrl-C, and what they print once they work."""

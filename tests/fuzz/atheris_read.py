@@ -2,10 +2,12 @@
 
 The first byte of the input chooses what the rest is: a record's value with the key that fits, key
 and value, a record of `src_products`, its key, or the bytes of a state. Arguments go to libFuzzer,
-for example `-runs=1000000 -max_len=4096`; without any, a million inputs are tried. The corpus is in
-.fuzz/corpus and is kept; findings are written to the current directory as `crash-*`.
+for example `-runs=1000000 -max_len=4096`; without any, a million inputs are tried. `--result FILE`
+before them writes what came of the run. The corpus is in .fuzz/corpus and is kept; findings are
+written to the current directory as `crash-*`.
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -33,6 +35,7 @@ with atheris.instrument_imports(include=["dedup.core", "json"], enable_loader_ov
 
 from tests.core.records import ADDED, PATHS, event_json
 from tests.fuzz.hostile import HOSTILE, WHOLE, mutilated
+from tests.fuzz.result import run_and_record
 from tests.golden.files import golden
 
 CORPUS: Final = Path(".fuzz") / "corpus"
@@ -167,10 +170,21 @@ def seeds() -> list[bytes]:
 
 def main() -> None:
     """Write the seeds and fuzz."""
+    # libFuzzer has a -help of its own, and other options that begin with one dash.
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--result", type=Path, metavar="FILE", help="write the result there")
+    options, given = parser.parse_known_args()
+    arguments = given or list(DEFAULTS)
+    written = seeds()
+    if options.result is not None:
+        command = [sys.executable, "-m", "tests.fuzz.atheris_read", *arguments]
+        if "-print_final_stats=1" not in arguments:
+            command.append("-print_final_stats=1")
+        module = "tests.fuzz.atheris_read"
+        sys.exit(run_and_record(command, options.result, module, seeds=len(written)))
     CORPUS.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
+    for number, seed in enumerate(written):
         (CORPUS / f"seed-{number:05d}").write_bytes(seed)
-    arguments = sys.argv[1:] or list(DEFAULTS)
     atheris.Setup([sys.argv[0], *arguments, os.fspath(CORPUS)], try_one, custom_mutator=mutate)
     atheris.Fuzz()
 

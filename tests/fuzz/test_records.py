@@ -15,10 +15,10 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dedup.core.batch_result import Output, OutputRecord
 from dedup.core.deadletter import DeadLetter, Reason
 from dedup.core.event import Event
 from dedup.core.read import _read_any, _read_plain, read_event
-from dedup.streaming.output import Output, OutputRecord
 from tests.agent.conftest import Bench
 from tests.core.records import ADDED, EVENT, PATHS, event_json
 from tests.fuzz import hostile

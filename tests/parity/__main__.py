@@ -46,7 +46,7 @@ async def _equal(kafka: str, directory: Path, chosen: argparse.Namespace) -> lis
 
 
 async def _changed(kafka: str, directory: Path) -> list[str]:
-    """Change a rule of the SQL at a time; give the changes that nobody noticed."""
+    """Change one rule of the SQL at a time; return the changes that no case detects."""
     engines = Engines(kafka, directory, make_events(1, walks=0, generated=0))
     failures = await engines.run_worker()
     for name in CHANGED_RULES:
@@ -55,7 +55,7 @@ async def _changed(kafka: str, directory: Path) -> list[str]:
         seen = await engines.differences(sql)
         _say(f"with {name}: {len(seen)} differences, such as {seen[0] if seen else 'none'}")
         if not seen:
-            failures.append(f"nobody noticed {name}")
+            failures.append(f"no case detects {name}")
     return failures
 
 

@@ -1,4 +1,4 @@
-"""Named cases: short histories of one product each, made to tell two sets of rules apart."""
+"""Named cases: short histories of one product each, which distinguish two sets of rules."""
 
 import json
 from collections.abc import Callable, Mapping

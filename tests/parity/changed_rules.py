@@ -20,5 +20,5 @@ def changed_sql(name: str) -> str:
     sql = SQL.read_text("utf-8")
     before, after = CHANGED_RULES[name]
     if sql.count(before) != 1:
-        raise AssertionError(f"{before!r} stands {sql.count(before)} times in the SQL")
+        raise AssertionError(f"{before!r} is {sql.count(before)} times in the SQL")
     return sql.replace(before, after)

@@ -30,7 +30,7 @@ async def parity_command(kafka: str, directory: Path) -> list[str]:
         failures.append(f"on equal topics: {equal.stdout}{equal.stderr}")
 
     output = emissions(await read_topic(kafka, names.states))
-    product_id = next(i for i, story in output.items() if story[-1] is not None)
+    product_id = next(i for i, history in output.items() if history[-1] is not None)
     key = json.dumps({"product_id": product_id}, separators=(",", ":")).encode()
     await produce(kafka, [(key, None)], names.states, partition_key=b"%d" % product_id)
     other = _call(kafka, names)

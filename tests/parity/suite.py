@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dedup.core.row import ROW_FIELDS
 from dedup.demo.oracle import Oracle
-from dedup.parity.compare import Difference, Row, Story, differences, stories
+from dedup.parity.compare import Difference, Row, RowHistory, differences, row_histories
 from dedup.parity.engine import Rows, run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
@@ -57,8 +57,8 @@ class Events:
 class Result:
     """What the engines said. `failures` are sentences; none means parity."""
 
-    worker: Mapping[int, Story] = field(default_factory=dict)
-    flink: Mapping[int, Story] = field(default_factory=dict)
+    worker: Mapping[int, RowHistory] = field(default_factory=dict)
+    flink: Mapping[int, RowHistory] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ class Engines:
         self._directory = directory
         self._names = Names.fresh()
         self._counted: Counter[str] = Counter()
-        self._worker: Mapping[int, Story] = {}
+        self._worker: Mapping[int, RowHistory] = {}
 
     async def run_worker(self) -> list[str]:
         """Let the worker do everything; say where the oracle disagrees."""
@@ -107,7 +107,7 @@ class Engines:
         for outcome in (*OUTCOMES, "dead_letter"):
             self._counted[outcome] = int(metrics[f'dedup_events_total{{outcome="{outcome}"}}'])
         output = await read_topic(self._kafka, names.states)
-        self._worker = stories(record for records in output.values() for record in records)
+        self._worker = row_histories(record for records in output.values() for record in records)
         oracle: Oracle = judge(await read_topic(self._kafka, names.source))
         agrees = oracle.emitted == emissions(output)
         return [] if agrees else ["the worker's output is not what the oracle expects"]
@@ -146,7 +146,7 @@ class Engines:
             options=("--parallelism", str(parallelism)),
         )
         written = await read_topic(self._kafka, output)
-        return stories(record for records in written.values() for record in records), tables
+        return row_histories(record for records in written.values() for record in records), tables
 
     def _told(self, found: list[Difference]) -> list[str]:
         return [
@@ -168,8 +168,8 @@ async def create_topic(kafka: str, name: str, cleanup_policy: str) -> None:
         await admin.close()
 
 
-def _short(story: Story) -> str:
-    return str([row and (row["last_event_id"], str(row["price"])) for row in story])
+def _short(history: RowHistory) -> str:
+    return str([row and (row["last_event_id"], str(row["price"])) for row in history])
 
 
 def _statistics(counted: Counter[str], rows: Rows) -> list[str]:
@@ -200,12 +200,12 @@ def _monitoring(
     return [f"monitoring, {name}: wrong" for name, right in said.items() if not right]
 
 
-def _tables(emitted: Mapping[int, Story], rows: Rows, whose: str) -> list[str]:
+def _tables(emitted: Mapping[int, RowHistory], rows: Rows, whose: str) -> list[str]:
     """Compare a table, as Flink reads it, with the last row of every product on its topic."""
     wanted = {
         product_id: (last["product_name"], f"{last['price']:.2f}", last["last_event_id"])
-        for product_id, story in emitted.items()
-        if (last := story[-1]) is not None
+        for product_id, history in emitted.items()
+        if (last := history[-1]) is not None
     }
     found = {
         int(row["product_id"]): (row["product_name"], row["price"], row["last_event_id"])

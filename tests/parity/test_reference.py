@@ -33,7 +33,7 @@ if [ "$1" = get ]; then printf flink-0; else cat > "$SEEN" ; echo "$@" >> "$SEEN
         "VIEW current_product_state",
     ],
 )
-def test_every_name_of_the_seed_stands_in_the_sql(name: str) -> None:
+def test_every_name_of_the_seed_is_in_the_sql(name: str) -> None:
     statements = split(SQL.read_text("utf-8"))
     assert sum(s.startswith((f"CREATE {name} ", f"CREATE {name}\n")) for s in statements) == 1
 
@@ -94,7 +94,7 @@ def test_what_was_emitted_before_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", CHANGED_RULES)
-def test_every_rule_that_is_changed_stands_in_the_sql(name: str) -> None:
+def test_every_changed_rule_is_in_the_sql(name: str) -> None:
     assert changed_sql(name) != SQL.read_text("utf-8")
 
 
@@ -103,22 +103,22 @@ def test_walks_are_the_same_for_the_same_seed_and_keep_their_order() -> None:
     assert make_events(3, 20, 100).events != make_events(4, 20, 100).events
 
 
-def _story(*prices: int | None) -> list[Row | None]:
+def _history(*prices: int | None) -> list[Row | None]:
     return [None if price is None else {"price": price} for price in prices]
 
 
 def test_another_order_a_lost_and_a_repeated_row_are_differences() -> None:
-    flink = {1: _story(1, 2, None)}
-    assert differences(flink, {1: _story(1, 2, None)}) == []
-    for other in (_story(2, 1, None), _story(1, None), _story(1, 1, 2, None), _story()):
+    flink = {1: _history(1, 2, None)}
+    assert differences(flink, {1: _history(1, 2, None)}) == []
+    for other in (_history(2, 1, None), _history(1, None), _history(1, 1, 2, None), _history()):
         assert [d.product_id for d in differences({1: other}, flink)] == [1]
     assert [d.product_id for d in differences({}, flink)] == [1]
 
 
 def test_compaction_may_take_rows_but_not_the_last_one() -> None:
-    flink = {1: _story(1, 2, 3), 2: _story(1, None)}
-    assert differences({1: _story(1, 3)}, flink, compacted=True) == []
-    for other in (_story(1, 2), _story(2, 1, 3), _story(4, 3), _story(3, 3)):
+    flink = {1: _history(1, 2, 3), 2: _history(1, None)}
+    assert differences({1: _history(1, 3)}, flink, compacted=True) == []
+    for other in (_history(1, 2), _history(2, 1, 3), _history(4, 3), _history(3, 3)):
         assert [d.product_id for d in differences({1: other}, flink, compacted=True)] == [1]
 
 
@@ -193,9 +193,7 @@ def test_a_walk_has_what_tells_rules_apart() -> None:
         ({"DEDUP_PARTITION": "4"}, "DEDUP_PARTITION is not a setting"),
     ],
 )
-def test_the_command_says_in_a_sentence_what_is_wrong(
-    environ: Mapping[str, str], named: str
-) -> None:
+def test_the_command_explains_what_is_wrong(environ: Mapping[str, str], named: str) -> None:
     done = CliRunner(env=environ).invoke(cli, ["parity"])
     assert done.exit_code == 1
     assert named in done.stderr

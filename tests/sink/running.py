@@ -1,4 +1,4 @@
-"""Sinks that run in the test, and as processes of their own."""
+"""Sinks that run in the test's process or in their own."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ def settings(kafka: str, postgres: PostgresServer, topic: str, **more: str) -> S
 
 
 def table(postgres: PostgresServer) -> Table:
-    """What stands in the table."""
+    """Return the rows of the table."""
     found = postgres.ask(
         "SELECT product_id, product_name, description, price, stock_quantity, discount, "
         "created_at, updated_at FROM products"
@@ -42,7 +42,7 @@ def table(postgres: PostgresServer) -> Table:
 
 @asynccontextmanager
 async def running(settings: SinkSettings) -> AsyncIterator["asyncio.Task[None]"]:
-    """A sink in this process; what ended it is raised at the end of the block."""
+    """Run a sink in this process; an error that ended it is raised at the end of the block."""
     task = asyncio.ensure_future(run_sink(settings))
     try:
         yield task
@@ -72,7 +72,7 @@ def _differences(expected: Table, found: Table) -> str:
 
 @contextmanager
 def process(environ: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """`dedup sink postgres` as a process, killed at the end of the block."""
+    """Run `dedup sink postgres` as a process, killed at the end of the block."""
     own = {n: v for n, v in os.environ.items() if not n.startswith(("DEDUP_", "KAFKA_", "PG"))}
     with log.open("ab") as output:
         child = subprocess.Popen(

@@ -102,7 +102,7 @@ async def test_server_connections_lost_behind_a_pooler_are_replaced(
         (psycopg.errors.DataCorrupted, False),
     ],
 )
-def test_what_ends_with_a_connection_is_told_from_what_stays(
+def test_errors_of_a_connection_are_distinguished_from_permanent_ones(
     error: type[psycopg.Error], *, cured: bool
 ) -> None:
     assert new_connection_cures(error("...")) is cured

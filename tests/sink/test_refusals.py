@@ -1,4 +1,4 @@
-"""What the sink refuses, and the sentence it says."""
+"""What the sink refuses, and the error it reports."""
 
 import asyncio
 import json
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dedup.cli.configuration import sink_table
 from dedup.core.errors import SettingsError
 from dedup.kafka.admin import TopicError
 from dedup.localkafka.ports import free_port
@@ -16,6 +15,7 @@ from dedup.sink import connecting, consuming
 from dedup.sink.connecting import SinkError
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
+from docs.generate.configuration import sink_table
 from tests.sink.running import environ, process, running, settings, table, until_equal
 from tests.support.postgres import PostgresServer
 from tests.support.rows import RandomTopic, drop_topic, expected_row, make_topic, row, write
@@ -50,7 +50,7 @@ CREATE TABLE products (
         ("DROP CONSTRAINT products_pkey", "products.product_id is not unique"),
         (
             "DROP COLUMN discount, ADD COLUMN discount numeric GENERATED ALWAYS AS (price) STORED",
-            "products.discount is generated always",
+            "products.discount is GENERATED ALWAYS",
         ),
     ],
 )
@@ -65,7 +65,7 @@ async def test_a_table_that_can_t_take_every_row_is_refused_by_its_column(
     assert sentence in str(refused.value)
 
 
-async def test_the_seed_s_own_table_is_taken_and_wider_ones_too(
+async def test_the_seed_s_table_is_accepted_and_so_are_wider_ones(
     kafka: str, postgres: PostgresServer
 ) -> None:
     postgres.ask(f"{SEED} ALTER TABLE products ADD COLUMN note text, ALTER price TYPE numeric")
@@ -76,7 +76,7 @@ async def test_the_seed_s_own_table_is_taken_and_wider_ones_too(
     assert table(postgres) == {1: expected_row(ROW)}
 
 
-async def test_a_table_in_a_schema_of_its_own_is_made_there(
+async def test_a_table_in_a_schema_of_its_own_is_created_there(
     kafka: str, postgres: PostgresServer
 ) -> None:
     postgres.ask('DROP SCHEMA IF EXISTS "Shop" CASCADE; CREATE SCHEMA "Shop"')
@@ -124,7 +124,7 @@ async def test_rows_of_unknown_origin_are_kept_unless_a_rebuild_is_asked_for(
 
 
 @pytest.mark.parametrize("longer", [False, True])
-async def test_a_topic_made_anew_is_recognised_and_a_rebuild_takes_it(
+async def test_a_recreated_topic_is_detected_and_a_rebuild_reads_it(
     kafka: str, postgres: PostgresServer, longer: bool
 ) -> None:
     """Also when it already has more records than the old one had."""
@@ -142,10 +142,10 @@ async def test_a_topic_made_anew_is_recognised_and_a_rebuild_takes_it(
     assert table(postgres) == history.table
 
 
-async def test_an_absence_longer_than_tombstones_are_kept_is_told(
+async def test_an_absence_longer_than_tombstones_are_kept_is_an_error(
     kafka: str, postgres: PostgresServer
 ) -> None:
-    """But not when nothing came meanwhile: then nothing was missed."""
+    """Unless nothing arrived meanwhile: then nothing was missed."""
     topic, history = await make_topic(kafka), RandomTopic(1)
     await write(kafka, topic, history.records(100))
     await run_sink(settings(kafka, postgres, topic), once=True)
@@ -156,7 +156,7 @@ async def test_an_absence_longer_than_tombstones_are_kept_is_told(
         await run_sink(settings(kafka, postgres, topic), once=True)
 
 
-async def test_a_quiet_partition_is_known_to_be_read(
+async def test_an_idle_partition_counts_as_read(
     kafka: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consuming, "READ_AGAIN_S", 0.0)
@@ -182,12 +182,14 @@ async def test_a_postgres_that_is_not_there_is_named_and_no_secret_is(
     own = {"POSTGRES_DSN": f"postgresql://sink:s3cret@127.0.0.1:{free_port()}/x"}
     own |= {"KAFKA_BOOTSTRAP_SERVERS": kafka}
     own |= {"KAFKA_SRC_PRODUCTS_TOPIC": await make_topic(kafka)}
-    with pytest.raises(SinkError, match=r"connected to .*refused.*POSTGRES_DSN") as refused:
+    with pytest.raises(
+        SinkError, match=r"connect to PostgreSQL .*refused.*POSTGRES_DSN"
+    ) as refused:
         await run_sink(load_sink_settings(own))
     assert "s3cret" not in str(refused.value)
 
 
-async def test_a_missing_right_is_named(kafka: str, postgres: PostgresServer) -> None:
+async def test_a_missing_permission_is_named(kafka: str, postgres: PostgresServer) -> None:
     postgres.ask("CREATE ROLE reader LOGIN")
     postgres.ask("GRANT USAGE ON SCHEMA public TO reader")
     own = {"POSTGRES_DSN": postgres.dsn.replace("sink@", "reader@")}
@@ -198,7 +200,7 @@ async def test_a_missing_right_is_named(kafka: str, postgres: PostgresServer) ->
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "POSTGRES_DSN is not set: Where PostgreSQL is"),
+        ({}, "POSTGRES_DSN is not set: Connection to PostgreSQL"),
         ({"POSTGRES_DSN": "s3cret"}, "POSTGRES_DSN is not accepted: expected postgresql://"),
         ({"POSTGRES_DSN": "postgresql://a:s3cret@h:1/x?no=1"}, "POSTGRES_DSN is not accepted"),
         ({"POSTGRES_DSN": "host=h", "POSTGRES_TABLE": "a b"}, "POSTGRES_TABLE=a b is not accepted"),
@@ -240,7 +242,7 @@ def test_without_the_driver_the_command_says_what_to_install() -> None:
     assert "Traceback" not in done.stderr
 
 
-async def test_the_command_ends_with_1_and_a_sentence(
+async def test_the_command_exits_with_1_and_an_error_message(
     kafka: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     postgres.ask("CREATE TABLE products (product_id bigint PRIMARY KEY)")

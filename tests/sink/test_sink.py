@@ -60,16 +60,14 @@ async def test_the_table_is_what_a_random_history_leaves(
         assert table(postgres) == history.table
 
 
-async def test_what_was_aborted_never_stands_in_the_table(
-    kafka: str, postgres: PostgresServer
-) -> None:
+async def test_aborted_records_never_reach_the_table(kafka: str, postgres: PostgresServer) -> None:
     topic, history = await make_topic(kafka), RandomTopic(9)
     async with running(settings(kafka, postgres, topic)):
         await write_in_transactions(kafka, topic, history)
         await until_equal(postgres, history.table)
 
 
-async def test_records_that_are_no_rows_are_left_out_and_named(
+async def test_records_that_are_not_rows_are_skipped_and_logged(
     kafka: str, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, history = await make_topic(kafka), RandomTopic(1)
@@ -78,13 +76,13 @@ async def test_records_that_are_no_rows_are_left_out_and_named(
     await run_sink(settings(kafka, postgres, topic), once=True)
 
     assert table(postgres) == history.table
-    assert caplog.text.count("is no product row; it is left out") == 3
+    assert caplog.text.count("is not a product row; it is skipped") == 3
 
 
 async def test_kill_9_again_and_again_applies_every_state_once(
     kafka: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """Each sink is of a new group: what the group committed plays no part."""
+    """Each sink has a new group: committed offsets are not used."""
     postgres.ask(AUDIT)
     topic, history, chance = await make_topic(kafka), RandomTopic(5), random.Random(5)
     log = tmp_path / "log"
@@ -149,7 +147,7 @@ async def test_sinks_that_both_hold_every_partition_put_nothing_old_over_new(
         process(environ(kafka, postgres, topic), tmp_path / "b"),
     ):
         for log in (tmp_path / "a", tmp_path / "b"):
-            while "Reading on" not in log.read_text():
+            while "Reading from" not in log.read_text():
                 await asyncio.sleep(0.05)
         for number in range(6):
             first.send_signal(signal.SIGCONT if number % 2 else signal.SIGSTOP)
@@ -159,10 +157,10 @@ async def test_sinks_that_both_hold_every_partition_put_nothing_old_over_new(
         await write(kafka, topic, history.records(3_000))
         await until_equal(postgres, history.table)
     assert written_twice(postgres) == []
-    assert "Another sink went on" in (tmp_path / "a").read_text()
+    assert "Another sink applied these records" in (tmp_path / "a").read_text()
 
 
-async def test_a_postgres_that_crashes_is_waited_for(kafka: str) -> None:
+async def test_the_sink_reconnects_after_a_crash_of_postgres(kafka: str) -> None:
     topic, history = await make_topic(kafka), RandomTopic(7)
     with PostgresServer() as own:
         own.ask(AUDIT)
@@ -177,7 +175,7 @@ async def test_a_postgres_that_crashes_is_waited_for(kafka: str) -> None:
         assert written_twice(own) == []
 
 
-async def test_brokers_that_are_away_are_waited_for(postgres: PostgresServer) -> None:
+async def test_the_sink_retries_while_brokers_are_unavailable(postgres: PostgresServer) -> None:
     postgres.ask(AUDIT)
     history = RandomTopic(8)
     with LocalKafka() as own:
@@ -194,7 +192,7 @@ async def test_brokers_that_are_away_are_waited_for(postgres: PostgresServer) ->
     assert written_twice(postgres) == []
 
 
-async def test_sigterm_ends_it_in_order(
+async def test_sigterm_shuts_it_down_gracefully(
     kafka: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     topic, history = await make_topic(kafka), RandomTopic(3)

@@ -91,13 +91,13 @@ async def test_while_postgres_is_away_the_lag_grows_and_the_log_says_so_once(
                 await asyncio.sleep(0.1)
     lines = log.read_text().splitlines()
     assert 1 <= sum("PostgreSQL is not available" in line for line in lines) <= 3, lines
-    assert sum("PostgreSQL works again after" in line for line in lines) == 1, lines
+    assert sum("PostgreSQL is available again after" in line for line in lines) == 1, lines
 
 
 async def test_a_postgres_that_is_away_at_start_is_named_at_once(
     kafka: str, tmp_path: Path
 ) -> None:
-    """Not only after the time that it is waited for."""
+    """The outage is logged at once, not only after the time limit."""
     topic, history, log = await make_topic(kafka), RandomTopic(33), tmp_path / "log"
     await write(kafka, topic, history.records(100))
     with PostgresServer() as own:
@@ -112,7 +112,7 @@ async def test_a_postgres_that_is_away_at_start_is_named_at_once(
             await until_equal(own, history.table)
 
 
-async def test_a_long_way_to_go_is_told_while_it_is_gone(
+async def test_progress_is_logged_while_the_sink_catches_up(
     kafka: str,
     postgres: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,

@@ -31,6 +31,7 @@ async def connected(**arguments: Any) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**arguments)
     try:
         await consumer.start()
+        await asyncio.sleep(0)  # a client can't be stopped before its own task has begun
         yield consumer
     finally:
         await consumer.stop()

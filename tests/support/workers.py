@@ -8,6 +8,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -132,4 +133,13 @@ class WorkerProcess:
         while "Worker ready" not in self.log():
             assert self.alive, self.log()
             assert time.monotonic() < deadline, self.log()
+            time.sleep(0.1)
+
+    def wait_until_answering(self, timeout_s: float = 60) -> None:
+        """Wait until it answers requests, or has ended: from then on it handles signals."""
+        deadline = time.monotonic() + timeout_s
+        while self.alive and time.monotonic() < deadline:
+            with suppress(OSError):
+                self.metrics()
+                return
             time.sleep(0.1)

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
 from tests.support.topics import partition_of, produce, wait_until_done
@@ -27,8 +26,8 @@ EVENTS = 6_000
 PRODUCTS = 600
 XSS_ID = 900_001
 XSS_NAME = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
-TOLD_ID = 900_002
-"""A product whose history is known: a new one, a duplicate, a change, a stale event."""
+LAMP_ID = 900_002
+"""A product with a known history: created, changed, a stale event, a duplicate."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,17 +36,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def told_history() -> list[bytes]:
+def lamp_history() -> list[bytes]:
     return [
-        event(TOLD_ID, number=1, action="created", product_name="Desk Lamp"),
-        event(TOLD_ID, number=2, product_name="Desk Lamp", price="12.50", stock_quantity=7),
-        event(TOLD_ID, number=1, product_name="Desk Lamp"),
-        event(TOLD_ID, number=3, product_name="Desk Lamp", price="12.500", stock_quantity=7),
+        event(LAMP_ID, number=1, action="created", product_name="Desk Lamp"),
+        event(LAMP_ID, number=2, product_name="Desk Lamp", price="12.50", stock_quantity=7),
+        event(LAMP_ID, number=1, product_name="Desk Lamp"),
+        event(LAMP_ID, number=3, product_name="Desk Lamp", price="12.500", stock_quantity=7),
     ]
 
 
 def records() -> list[tuple[bytes | None, bytes | None]]:
-    """Events of every kind, with two products whose history is known at the end."""
+    """Return events of every kind, and at the end two products with a known history."""
     clock = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in itertools.count())
     mix = Mix(products=PRODUCTS, late=0.04, partial=0.05, invalid=0.01)
     made: list[tuple[bytes | None, bytes | None]] = [
@@ -55,7 +54,7 @@ def records() -> list[tuple[bytes | None, bytes | None]]:
         for each in itertools.islice(EventGenerator(7, lambda: next(clock), mix), EVENTS)
     ]
     made.append((b"%d" % XSS_ID, event(XSS_ID, action="created", product_name=XSS_NAME)))
-    return made + [(b"%d" % TOLD_ID, value) for value in told_history()]
+    return made + [(b"%d" % LAMP_ID, value) for value in lamp_history()]
 
 
 @dataclass
@@ -75,7 +74,7 @@ class Site:
         return self.urls[0]
 
     def owner_of(self, product_id: int) -> int:
-        """Which of the two owns a product, as the overview tells."""
+        """Return which of the two owns a product, according to the overview."""
         partition = partition_of(b"%d" % product_id)
         owned = [
             {p["partition"] for p in get(f"{u}/api/overview")[1]["partitions"]} for u in self.urls
@@ -102,7 +101,7 @@ def wait_for(what: Any, timeout_s: float = 60) -> Any:
     """Wait until a call gives something true, and give it."""
     deadline = time.monotonic() + timeout_s
     while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.1)
     return found
 
@@ -113,16 +112,9 @@ def apart(doing: Coroutine[Any, Any, None]) -> None:
         pool.submit(asyncio.run, doing).result()
 
 
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """The addresses of a real broker."""
-    with LocalKafka() as broker:
-        yield broker.bootstrap_servers
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium; without it these tests fail, for nothing would be shown."""
+    """Chromium; the tests fail without it."""
     path = shutil.which("chromium")
     assert path is not None, "chromium is missing: apt-get install --no-install-recommends chromium"
     with sync_playwright() as playwright:
@@ -135,7 +127,7 @@ def browser() -> Iterator[Browser]:
 def site(
     kafka: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[Site]:
-    """Two workers that have partitions each, and have done every event."""
+    """Two workers that own partitions each and have processed every event."""
     pictures = pytestconfig.getoption("--pictures") is not None
     names = Names("products", "src_products", "products.dlq", "shop") if pictures else Names.fresh()
     directory = tmp_path_factory.mktemp("site")

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.records import event
 from tests.support.topics import produce
-from tests.web.conftest import TOLD_ID, XSS_ID, XSS_NAME, Site, get, told_history
+from tests.web.conftest import LAMP_ID, XSS_ID, XSS_NAME, Site, get, lamp_history
 
-PAGES = ("/", "/products", f"/products/{TOLD_ID}", f"/products/{XSS_ID}", "/check", "/api")
+PAGES = ("/", "/products", f"/products/{LAMP_ID}", f"/products/{XSS_ID}", "/check", "/api")
 SLOW_PAGES = (*PAGES, "/dead-letters")
 
 
@@ -93,8 +93,8 @@ def test_the_script_of_a_page_could_not_be_any_other() -> None:
     ]
 
 
-def test_what_happens_is_shown_without_loading_the_page_anew(site: Site, watched: Watched) -> None:
-    product_id = TOLD_ID + 1
+def test_live_updates_need_no_reload(site: Site, watched: Watched) -> None:
+    product_id = LAMP_ID + 1
     watched.url = site.urls[site.owner_of(product_id)]
     page = watched.page
     page.goto(f"{watched.url}/products/{product_id}")  # 404: not known yet
@@ -123,7 +123,7 @@ def produce_one(site: Site, product_id: int) -> None:
 
 
 def test_a_reader_with_a_keyboard_gets_everywhere(watched: Watched) -> None:
-    page = watched.open(f"/products/{TOLD_ID}")
+    page = watched.open(f"/products/{LAMP_ID}")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
@@ -162,7 +162,7 @@ def test_without_javascript_every_page_works(browser: Browser, site: Site) -> No
     page.goto(f"{site.url}/")
     assert page.locator(".chart rect").count() > 0
     page.goto(f"{site.url}/check")
-    page.fill("#event", told_history()[3].decode())
+    page.fill("#event", lamp_history()[3].decode())
     page.click("main button")
     assert "not be forwarded" in page.locator("#verdict").inner_text()
     context.close()
@@ -274,13 +274,13 @@ def test_pictures_of_the_pages_can_be_taken(
     directory: Path = pytestconfig.getoption("--pictures") or tmp_path
     directory.mkdir(parents=True, exist_ok=True)
     page = context.new_page()
-    other = site.urls[1 - site.owner_of(TOLD_ID)]
-    shots = {"overview": "/", "product": f"/products/{TOLD_ID}", "products": "/products"}
+    other = site.urls[1 - site.owner_of(LAMP_ID)]
+    shots = {"overview": "/", "product": f"/products/{LAMP_ID}", "products": "/products"}
     for name, path in shots.items():
         page.goto(other + path)
         page.screenshot(path=directory / f"{name}.png", full_page=name != "products")
     page.goto(f"{other}/check")
-    value = event(TOLD_ID, number=9, product_name="Desk Lamp", price="11.00", stock_quantity=7)
+    value = event(LAMP_ID, number=9, product_name="Desk Lamp", price="11.00", stock_quantity=7)
     page.fill("#event", value.decode())
     page.click("main button")
     expect(page.locator("#verdict")).to_contain_text("It would be forwarded.")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from dedup.web.group import ASKED_EVERY_S
+from dedup.web.group_queries import ASKED_EVERY_S
 from dedup.web.models import Overview, ProductDetail, ProductList
 from tests.support.records import event
 from tests.support.topics import partition_of, wait_until_done
@@ -183,7 +183,7 @@ def test_a_product_in_two_partitions_is_shown_in_both(group: Pair) -> None:
         value = event(group.twice, number=3, product_name="Lamp", price="2.00")
         verdict = get(f"{url}/api/check", value)[1]
         assert verdict["outcome"] == "duplicate"
-        assert f"known in partition {older} too" in verdict["why"]
+        assert f"also known in partition {older}." in verdict["why"]
 
 
 def test_list_and_search_walk_over_all_partitions_both_ways(group: Pair) -> None:
@@ -209,7 +209,7 @@ def walk(url: str, search: str, by: str, following: str, at: int | None) -> list
     return found
 
 
-def test_verdicts_are_by_the_known_state_wherever_it_is(group: Pair) -> None:
+def test_a_check_uses_the_known_state_of_whichever_worker_owns_it(group: Pair) -> None:
     for product_id in range(1, 21):
         same = event(product_id, number=2, product_name=name_of(product_id))
         other = event(product_id, number=2, product_name=name_of(product_id), price="3.00")
@@ -230,7 +230,7 @@ def test_the_overview_is_of_the_group_from_either_worker(group: Pair) -> None:
         assert len(figures) == 2
         assert sum((Counter(each.totals) for each in figures), Counter()) == +totals
         html = get(f"{url}/")[1]
-        assert "All 2 workers together, each counted since its own start" in html
+        assert "Figures of 2 workers together, each counted since its own start" in html
         row = re.search(r'duplicate</span></th>(?:<td class="n"[^>]*>[^<]*</td>){2}', html)
         assert row is not None
         assert row[0].endswith(f">{PRODUCTS}</td>")
@@ -254,7 +254,9 @@ def test_a_product_that_may_be_with_a_silent_worker_is_not_said_to_be_unknown(pa
             assert status == 503
             assert f"The worker at {pair.silent} has not answered since " in text
             assert "set DEDUP_WEB_URL there" in text
-            assert f"`dedup inspect {product_id}` reads the topics" in text
+            command = f"dedup inspect {product_id}"
+            command = f"`{command}`" if path.startswith("/api") else f"<code>{command}</code>"
+            assert f"{command} reads the topics" in text
             assert "TimeoutError" not in text
             assert seconds < 10, "2 s, and what a busy machine adds"
     status, body, _ = timed(f"{url}/api/check", event(there, number=9))
@@ -277,7 +279,7 @@ def test_what_this_worker_knows_is_shown_while_another_is_silent(pair: Pair) -> 
     assert f"{pair.silent} has not answered since" in get(f"{url}/products")[1]
 
 
-def test_a_silent_worker_s_figures_are_said_to_be_missing(pair: Pair) -> None:
+def test_a_silent_worker_s_figures_are_reported_as_missing(pair: Pair) -> None:
     view = Overview.model_validate(get(f"{pair.urls[0]}/api/overview")[1])
     assert view.group is not None
     assert (view.group.answered, view.group.products, view.group.lag_records) == (1, None, None)
@@ -287,8 +289,8 @@ def test_a_silent_worker_s_figures_are_said_to_be_missing(pair: Pair) -> None:
         pair.silent: True,
     }
     html = get(f"{pair.urls[0]}/")[1]
-    assert "These figures are not of the whole group." in html
-    assert "The counts lack workers." in get(f"{pair.urls[0]}/dead-letters")[1]
+    assert "These figures do not cover the whole group." in html
+    assert "The counts do not cover the whole group." in get(f"{pair.urls[0]}/dead-letters")[1]
 
 
 def test_a_silent_worker_is_asked_once_a_second_however_many_look(pair: Pair) -> None:

@@ -29,7 +29,7 @@ async def test_a_worker_without_an_assignment_is_alive_and_not_ready(tmp_path: P
         200,
         {},
         503,
-        {"assignment": "The worker waits for its first partitions."},
+        {"assignment": "The worker is waiting for its first partition assignment."},
     )
 
 
@@ -40,7 +40,7 @@ async def test_a_worker_that_recovers_says_how_much_is_left(tmp_path: Path) -> N
         built.metrics.recovery_remaining.labels(partition).set(left)
     assert (await answers(built))[2:] == (
         503,
-        {"recovery": "The state is being recovered: 1,234 records to go."},
+        {"recovery": "The state is being recovered: 1,234 records left."},
     )
 
 
@@ -63,16 +63,18 @@ async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(
     tables = built.tables
     assert isinstance(tables, StateTableManager)
     tables.recovery.completed.set()
-    monkeypatch.setattr(built.gauges, "_answered", False)
-    monkeypatch.setattr(built.gauges, "_answered_at", monotonic() - 31)
+    monkeypatch.setattr(built.observers.gauges, "_answered", False)
+    monkeypatch.setattr(built.observers.gauges, "_answered_at", monotonic() - 31)
     monkeypatch.setattr(
-        built.gauges, "answered_at", datetime(2026, 3, 1, 12, 3, 4, tzinfo=UTC).timestamp()
+        built.observers.gauges,
+        "answered_at",
+        datetime(2026, 3, 1, 12, 3, 4, tzinfo=UTC).timestamp(),
     )
     live, _, ready, failing = await answers(built)
     assert (live, ready) == (200, 503)
     assert failing == {
-        "brokers": "The brokers have not answered since 2026-03-01 12:03:04 UTC, for 31 s. What is "
-        "said of the lag is as of then."
+        "brokers": "The brokers have not answered since 2026-03-01 12:03:04 UTC, for 31 s. The lag "
+        "shown is as of then."
     }
 
 
@@ -94,7 +96,7 @@ async def test_a_worker_outside_its_group_for_a_minute_is_not_alive(
     monkeypatch.setattr(built.membership, "_member_at", monotonic() - 61)
     live, said, _, _ = await answers(built)
     assert live == 503
-    assert "The worker is no member of the group product-dedup for 61 s" in said["group"]
+    assert "The worker has not been a member of the group product-dedup for 61 s" in said["group"]
 
 
 async def test_a_worker_that_gets_no_partition_while_some_are_free_is_not_alive(
@@ -105,9 +107,7 @@ async def test_a_worker_that_gets_no_partition_while_some_are_free_is_not_alive(
     monkeypatch.setattr(built.membership, "_unowned", [1, 3])
     live, said, _, _ = await answers(built)
     assert live == 503
-    assert (
-        "nobody in the group product-dedup owns the partitions [1, 3] of products" in said["group"]
-    )
+    assert "no member of product-dedup owns the partitions [1, 3] of products" in said["group"]
 
 
 async def test_a_worker_that_its_group_refused_says_so_and_not_that_it_recovers(
@@ -119,4 +119,4 @@ async def test_a_worker_that_its_group_refused_says_so_and_not_that_it_recovers(
     live, _, ready, failing = await answers(built)
     assert (live, ready) == (200, 503)
     assert list(failing) == ["group"]
-    assert "does not take the worker now (KafkaError('NobodyKnows'))" in failing["group"]
+    assert "does not accept the worker now (KafkaError('NobodyKnows'))" in failing["group"]

@@ -62,7 +62,7 @@ async def test_every_response_has_the_headers_errors_too(tmp_path: Path) -> None
             assert has_headers(response), response.headers
 
 
-async def test_an_error_of_a_page_has_the_headers_and_tells_nothing() -> None:
+async def test_an_error_page_has_the_headers_and_reveals_nothing() -> None:
     async def fail(_request: Request) -> None:
         raise RuntimeError("inner workings")
 
@@ -115,7 +115,7 @@ async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
             await PartitionRouter(knows_not, knows_not.settings).ask(
                 url, Overview, Ask("/api/overview")
             )
-        assert f"The worker at {url} refuses this worker's DEDUP_WEB_TOKEN" in str(refused.value)
+        assert f"The worker at {url} rejects this worker's DEDUP_WEB_TOKEN" in str(refused.value)
 
 
 async def test_a_worker_that_does_not_answer_is_named_with_the_cure(tmp_path: Path) -> None:

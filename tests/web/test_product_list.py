@@ -12,11 +12,13 @@ from dedup.core.state import NO_FINGERPRINT, State
 from dedup.settings import load_settings
 from dedup.state.store import PartitionStore
 from dedup.state.table import StateTable
+from dedup.streaming.application import TABLE_NAME
 from dedup.streaming.table_manager import StateTableManager
-from dedup.streaming.wiring import TABLE_NAME, build_app
+from dedup.streaming.wiring import build_app
 from dedup.web.models import ProductList
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
+from tests.support.topic_facts import topic_facts
 
 MANY = 30_000
 
@@ -32,7 +34,7 @@ class Shelf:
 
     def __init__(self, directory: Path) -> None:
         app = build_app(load_settings({"DEDUP_DATA_DIR": str(directory)}))
-        app.partitions = 4
+        app.assemble(topic_facts())
         self.app = app
         table = app.tables[TABLE_NAME]
         assert isinstance(table, StateTable)

@@ -38,13 +38,13 @@ from tests.support.topics import (
 )
 from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import (
+    LAMP_ID,
     PRODUCTS,
-    TOLD_ID,
     XSS_ID,
     XSS_NAME,
     Site,
     get,
-    told_history,
+    lamp_history,
     wait_for,
 )
 
@@ -68,7 +68,7 @@ def test_every_product_is_found_from_either_worker(site: Site) -> None:
         for record in records
     }
     random = Random(1)
-    asked = [*random.sample(range(1, PRODUCTS + 1), 40), TOLD_ID, XSS_ID, 10**15]
+    asked = [*random.sample(range(1, PRODUCTS + 1), 40), LAMP_ID, XSS_ID, 10**15]
     owners = set()
     for product_id in asked:
         first, second = (get(f"{url}/api/products/{product_id}") for url in site.urls)
@@ -116,11 +116,11 @@ def test_a_search_by_name_finds_the_products_of_all_workers(site: Site) -> None:
             after = page["next_after"]
         assert found == sorted(wanted)
     html = get(f"{site.url}/products?search=desk+lamp")[1]
-    assert f'href="./products/{TOLD_ID}"' in html
+    assert f'href="./products/{LAMP_ID}"' in html
 
 
-def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
-    product = ProductDetail.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+def test_the_history_of_a_product_is_shown_with_the_reasons(site: Site) -> None:
+    product = ProductDetail.model_validate(get(f"{site.url}/api/products/{LAMP_ID}")[1])
     told = [(each.outcome, each.event_time, each.why) for each in product.decisions]
     assert [outcome for outcome, _, _ in told] == ["duplicate", "stale", "change", "change"]
     assert "price, stock_quantity and discount are equal" in told[0][2]
@@ -130,25 +130,25 @@ def test_the_history_of_a_product_is_told_with_its_reasons(site: Site) -> None:
     assert product.decided == {"change": 2, "stale": 1, "duplicate": 1}
 
 
-def test_the_verdict_is_the_same_from_either_worker_and_applies_nothing(site: Site) -> None:
-    told = ProductDetail.model_validate(get(f"{site.url}/api/products/{TOLD_ID}")[1])
+def test_a_check_has_the_same_result_on_either_worker_and_applies_nothing(site: Site) -> None:
+    told = ProductDetail.model_validate(get(f"{site.url}/api/products/{LAMP_ID}")[1])
     cases = [
-        (told_history()[3], "duplicate"),
-        (told_history()[0], "stale"),
-        (event(TOLD_ID, number=9, price="99.00"), "change"),
-        (event(TOLD_ID, number=9, action="deleted"), "tombstone"),
-        (event(TOLD_ID + 10**6, price="1.00"), "change"),
+        (lamp_history()[3], "duplicate"),
+        (lamp_history()[0], "stale"),
+        (event(LAMP_ID, number=9, price="99.00"), "change"),
+        (event(LAMP_ID, number=9, action="deleted"), "tombstone"),
+        (event(LAMP_ID + 10**6, price="1.00"), "change"),
         (b"{", "dead_letter"),
-        (event(TOLD_ID, price="-1"), "dead_letter"),
+        (event(LAMP_ID, price="-1"), "dead_letter"),
     ]
     for value, outcome in cases:
         verdicts = [get(f"{url}/api/check", value) for url in site.urls]
         assert verdicts[0] == verdicts[1]
         assert verdicts[0][0] == 200
         assert CheckResult.model_validate(verdicts[0][1]).outcome == outcome, value
-    mismatch = get(f"{site.url}/api/check?key=7", told_history()[1])[1]
+    mismatch = get(f"{site.url}/api/check?key=7", lamp_history()[1])[1]
     assert "key is '7', but its product_id is" in mismatch["why"]
-    assert get(f"{site.url}/api/products/{TOLD_ID}")[1] == told.model_dump()
+    assert get(f"{site.url}/api/products/{LAMP_ID}")[1] == told.model_dump()
 
 
 def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
@@ -218,7 +218,7 @@ def test_the_description_is_valid_and_covers_every_json_page(site: Site) -> None
     )
     for path, operations in served["paths"].items():
         if "get" in operations:
-            status, body = get(site.url + path.format(product_id=TOLD_ID))
+            status, body = get(site.url + path.format(product_id=LAMP_ID))
             schema = operations["get"]["responses"][str(status)]["content"]["application/json"]
             name = schema["schema"]["$ref"].rpartition("/")[2]
             assert set(body) == set(served["components"]["schemas"][name]["properties"])
@@ -231,12 +231,12 @@ def test_the_description_is_valid_and_covers_every_json_page(site: Site) -> None
         ("/api/nothing", 404, "Not Found"),
         ("/api/products/0", 404, "from 1 to 2^63-1"),
         ("/api/products/9999999999999999999", 404, "from 1 to 2^63-1"),
-        ("/api/products?after=x", 400, "after is a product_id"),
-        ("/api/products?before=-1", 400, "before is a product_id"),
-        ("/api/products?after=9223372036854775808", 400, "after is a product_id"),
+        ("/api/products?after=x", 400, "after must be a product_id"),
+        ("/api/products?before=-1", 400, "before must be a product_id"),
+        ("/api/products?after=9223372036854775808", 400, "after must be a product_id"),
     ],
 )
-def test_a_wrong_address_is_answered_with_a_sentence(
+def test_an_invalid_address_is_answered_with_an_error(
     site: Site, path: str, status: int, part: str
 ) -> None:
     found, body = get(site.url + path)
@@ -246,13 +246,13 @@ def test_a_wrong_address_is_answered_with_a_sentence(
 
 def test_a_worker_asked_for_itself_alone_asks_no_other(site: Site) -> None:
     """What workers ask each other: so a question never goes round."""
-    owner = site.owner_of(TOLD_ID)
+    owner = site.owner_of(LAMP_ID)
     here, there = (
-        get(f"{site.urls[n]}/api/products/{TOLD_ID}?local=1") for n in (owner, 1 - owner)
+        get(f"{site.urls[n]}/api/products/{LAMP_ID}?local=1") for n in (owner, 1 - owner)
     )
     assert (here[0], here[1]["known"], there[0], there[1]["known"]) == (200, True, 404, False)
     assert sorted(here[1]["searched"] + there[1]["searched"]) == [0, 1, 2, 3]
-    value = told_history()[3]
+    value = lamp_history()[3]
     verdicts = [get(f"{url}/api/check?local=1", value)[1]["outcome"] for url in site.urls]
     assert (verdicts[owner], verdicts[1 - owner]) == ("duplicate", "change")
     assert get(f"{site.url}/api/overview?local=1")[1]["group"] is None
@@ -377,20 +377,20 @@ def test_the_log_says_what_runs_and_nothing_of_each_event(site: Site) -> None:
         assert at_work.count("\n") < 30, at_work
 
 
-async def test_what_a_restarted_worker_forgot_is_told_from_kafka(
+async def test_decisions_lost_in_a_restart_are_recomputed_from_kafka(
     kafka: str, tmp_path: Path
 ) -> None:
     """And an open live page does not keep a worker from ending."""
     names = Names.fresh()
-    new_id = TOLD_ID + 1
-    records = [(b"%d" % TOLD_ID, value) for value in told_history()]
+    new_id = LAMP_ID + 1
+    records = [(b"%d" % LAMP_ID, value) for value in lamp_history()]
     records.append((b"%d" % new_id, event(new_id, action="created")))
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         url = f"http://127.0.0.1:{worker.port}"
         worker.wait_until_ready()
         await produce(kafka, [*records], names.source)
         await wait_until_done(kafka, names)
-        before = get(f"{url}/api/products/{TOLD_ID}")[1]
+        before = get(f"{url}/api/products/{LAMP_ID}")[1]
         received: list[bytes] = []
         listener = threading.Thread(target=listen, args=(f"{url}/live", received), daemon=True)
         listener.start()
@@ -402,7 +402,7 @@ async def test_what_a_restarted_worker_forgot_is_told_from_kafka(
         worker.log_path.unlink()
         worker.start()
         worker.wait_until_ready()
-        after, new = (get(f"{url}/api/products/{i}")[1] for i in (TOLD_ID, new_id))
+        after, new = (get(f"{url}/api/products/{i}")[1] for i in (LAMP_ID, new_id))
     assert "was read from the source topic" in after["note"]
     (told,) = after["decisions"]
     asked = ("outcome", "why", "emits", "event_id", "offset", "comparisons")

@@ -1,5 +1,5 @@
-// Live updates: the server sends the part of the page whenever it is another, and its clock as a
-// sign of life every second or two. Without one the page says since when, and asks again.
+// Live updates: the server sends the part of the page whenever it has changed, and its clock as a
+// heartbeat every second or two. If the heartbeat stops, the page says since when, and reconnects.
 "use strict";
 
 const SILENT_MS = 8000;
@@ -15,7 +15,7 @@ if (part) {
     const selection = document.getSelection();
     const inUse = part.contains(document.activeElement) ||
       (selection && !selection.isCollapsed && part.contains(selection.anchorNode));
-    if (!outdated || inUse) return; // whoever reads with the keyboard or marks text is not disturbed
+    if (!outdated || inUse) return; // do not move the focus or the selection
     const open = [...part.querySelectorAll("details")].map((each) => each.open);
     part.innerHTML = latest;
     outdated = false;
@@ -24,7 +24,7 @@ if (part) {
     });
   };
 
-  const say = (what, why) => {
+  const warn = (what, why) => {
     const text = `${what} since ${asOf.textContent.slice(11)} UTC${why}`;
     if (trouble.textContent !== text) trouble.textContent = text;
     trouble.hidden = false;
@@ -56,7 +56,7 @@ if (part) {
     source.addEventListener("failed", (event) => {
       heardAt = Date.now();
       asOf.classList.remove("live");
-      say("not updated", `: ${event.data}`);
+      warn("not updated", `: ${event.data}`);
     });
   };
 
@@ -64,8 +64,8 @@ if (part) {
   setInterval(() => {
     if (Date.now() - heardAt < SILENT_MS) return;
     asOf.classList.remove("live");
-    say("connection lost", ". What is shown is as of then.");
-    // A browser gives up on an answer such as a proxy's 502; a connection that hangs never ends.
+    warn("connection lost", ". The data shown is as of then.");
+    // A browser closes the stream after a response such as a proxy's 502; a hanging one stays open.
     const closed = source.readyState === EventSource.CLOSED;
     if (closed || Date.now() - openedAt > RETRY_MS) open();
   }, 1000);

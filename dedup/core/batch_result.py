@@ -1,0 +1,88 @@
+"""What a batch of one source partition was, and what its decisions come to.
+
+The processor makes one `BatchResult` for each batch. The publisher takes its `output`, the store
+its `states`, and once both are durable every observer receives the result as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from dedup.core.deadletter import Reason
+from dedup.core.decide import Outcome, ProcessingTime
+from dedup.core.state import State
+
+
+class SourceRecord(Protocol):
+    """A record as it was fetched; `timestamp` is in milliseconds since the epoch."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - Kafka's words, as are those below
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp_type(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...  # noqa: D102
+
+
+class OutputRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record for `src_products` or for the dead-letter topic, in bytes."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass
+class Output:
+    """What a batch of one source partition writes to Kafka.
+
+    `states` go to the same partition of `src_products`, in order. `first_offset` is that of the
+    batch's first record, `source_offset` the one after the batch. The decisions are based on the
+    states on `src_products` before `states_offset`.
+    """
+
+    partition: int
+    first_offset: int
+    source_offset: int
+    states_offset: int
+    timestamp_ms: int
+    states: list[OutputRecord] = field(default_factory=list)
+    dead_letters: list[OutputRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """A batch, the states before and after it, and what was decided.
+
+    Records, the states before and the clock are all that the pure decision depends on beside the
+    rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
+    `before` and `after` cover every product that a key of the batch names; `states` are those of
+    `after` that the batch changed. `emitted` names the product of each of `output.states`.
+    `rejected` has the offset of the newest dead letter of each reason.
+
+    `seconds` is the processing time of the batch, `oldest_age_s` the time since the timestamp of
+    its oldest event, None where that can't be true; both up to durability.
+    """
+
+    partition: int
+    records: Sequence[SourceRecord]
+    clock: ProcessingTime
+    before: Mapping[int, State]
+    after: Mapping[int, State]
+    states: Mapping[int, State]
+    output: Output
+    emitted: Sequence[int]
+    outcomes: Mapping[Outcome, int]
+    reasons: Mapping[Reason, int]
+    rejected: Mapping[Reason, int]
+    offset_regressions: int = 0
+    seconds: float = 0.0
+    oldest_age_s: float | None = None

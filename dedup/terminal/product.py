@@ -1,0 +1,88 @@
+"""Prints a product: its row, headers, records and events."""
+
+from rich.table import Table
+from rich.text import Text
+
+from dedup.core.printable import harmless
+from dedup.inspection.product import ProductInspection, emitted_at
+from dedup.inspection.product_json import record_json, row_json
+from dedup.kafka.partitioning import how_placed
+from dedup.terminal.console import console
+from dedup.terminal.decisions import decision_line
+
+
+def show_product(product: ProductInspection, limit: int) -> None:
+    """Print a product with its newest records and events; the newest are last."""
+    out = console()
+    title = f"Product {product.product_id}, {_partitions(product)}"
+    out.print(Text(title, "bold"), soft_wrap=True)
+    _show_row(product)
+    if product.records:
+        out.print(Text("\nOn src_products", "bold"), _records(product, limit), sep="\n")
+    if product.events:
+        out.print(Text("\nEvents and the decisions on them", "bold"))
+        for event in product.events[-limit:]:
+            line = decision_line(event)
+            emitted = emitted_at(event)
+            if emitted is not None:
+                line.append(f"  → src_products {event.at.partition}:{emitted}", "dim")
+            out.print(line, soft_wrap=True)
+    left_out = len(product.events) - limit
+    if left_out > 0:
+        out.print(f"{left_out:,} older events are not shown; --events shows more.")
+    if not product.complete:
+        out.print(
+            "Older events are no longer on the topic: the first decisions may differ without them."
+        )
+
+
+def _partitions(product: ProductInspection) -> str:
+    """Return its partition; if there are several, with the partitioners that choose them."""
+    if len(product.partitions) == 1:
+        return f"partition {product.partition}"
+    count = product.partition_count
+    how = [f"{p} ({how_placed(product.product_id, p, count)})" for p in product.partitions]
+    return f"in several partitions: {' and '.join(how)}"
+
+
+def _show_row(product: ProductInspection) -> None:
+    out = console()
+    row = row_json(product.records[-1]) if product.records else None
+    if row is None:
+        deleted = "was deleted: its newest record is a tombstone"
+        out.print(f"row  {deleted if product.records else 'has none'}")
+        return
+    for name, value in row.items():
+        out.print(Text(f"  {name:<21} {harmless(value)}"), soft_wrap=True)
+    for name, value in record_json(product.records[-1])["headers"].items():
+        out.print(Text(f"  {harmless(name):<21} {value}", "dim"), soft_wrap=True)
+    match product.fingerprint_matches():
+        case True:
+            out.print("The fingerprint in its headers is that of the row.")
+        case False:
+            out.print(Text("The fingerprint in its headers is NOT that of the row.", "red"))
+        case None:
+            out.print("Its headers have no fingerprint that this version can check.")
+    for note in product.notes:
+        text = f"{note} Its records and events are shown with the setting of that record."
+        out.print(Text(text, "yellow"), soft_wrap=True)
+
+
+def _records(product: ProductInspection, limit: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("offset", "time (UTC)", "of event", "event time", "action", "event id"):
+        table.add_column(heading, overflow="fold")
+    for record in product.records[-limit:]:
+        shown = record_json(record)
+        row = shown["row"] or {}
+        offset = shown["offset"]
+        cells = (
+            offset if len(product.partitions) == 1 else f"{record.partition}:{offset}",
+            shown["time"],
+            shown["source"],
+            shown["event_time"],
+            row.get("last_action", "tombstone" if shown["row"] is None else None),
+            row.get("last_event_id"),
+        )
+        table.add_row(*(Text(harmless(cell)) for cell in cells))
+    return table

@@ -1,0 +1,38 @@
+"""Builds the API's results from decisions: the outcome of an event and the reason for it."""
+
+from dedup.core.deadletter import DeadLetter
+from dedup.core.decide import EMITTING, Decision, Position, Rules
+from dedup.core.event import Event
+from dedup.core.explain import explain
+from dedup.core.state import State
+from dedup.observability.decision_log import PastDecision
+from dedup.web.models import CheckResult, Comparison, PastResult
+
+
+def check_result(
+    event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
+) -> CheckResult:
+    """Return a decision with its explanation."""
+    explanation = explain(event, state, decision, at, rules)
+    known = event if isinstance(event, Event) else None
+    return CheckResult(
+        outcome=decision.outcome,
+        why=explanation.why,
+        emits=decision.outcome in EMITTING,
+        product_id=known and known.product_id,
+        event_id=known and known.event_id,
+        action=known and known.action,
+        event_time=known and known.timestamp,
+        comparisons=[Comparison(**each._asdict()) for each in explanation.comparisons],
+    )
+
+
+def past_result(past: PastDecision, rules: Rules) -> PastResult:
+    """Return a decision that was made, with its explanation and the position of its event."""
+    result = check_result(past.event, past.before, past.decision, past.at, rules)
+    return PastResult(
+        **result.model_dump(),
+        partition=past.at.partition,
+        offset=past.at.offset,
+        processed_at=past.clock.text or None,
+    )

@@ -1,0 +1,132 @@
+"""Queries to the whole group: this worker's answer merged with those of all other workers.
+
+Each answer lists the partitions that no worker answered for.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, Final
+
+from aiohttp.web import HTTPServiceUnavailable
+
+from dedup.web.merge_answers import merge_lists, merge_overviews, merge_products
+from dedup.web.models import Overview, ProductDetail, ProductList, Unanswered, Worker
+from dedup.web.overview import Overviews
+from dedup.web.partition_router import Answer, Ask, PartitionRouter, named_partitions
+from dedup.web.products import SCANNED_FOR_S, Products
+
+ASKED_EVERY_S: Final = 1.0
+"""The other workers are asked for their overviews once in this time, however many people look."""
+
+
+class GroupQueries:
+    """Answers queries for the whole group."""
+
+    def __init__(self, router: PartitionRouter, products: Products, overviews: Overviews) -> None:
+        self._router = router
+        self._products = products
+        self._overviews = overviews
+        self._asking = asyncio.Lock()
+        self._asked_at = -ASKED_EVERY_S
+        self._others: tuple[list[Overview], list[Unanswered]] = ([], [])
+
+    async def product(self, product_id: int, *, brief: bool = False) -> ProductDetail:
+        """Return a product, whichever worker owns it; if brief, without its decisions.
+
+        Raises HTTPServiceUnavailable if a worker that does not answer may own it.
+        """
+        ask = Ask(f"/api/products/{product_id}", {"brief": "1"} if brief else {})
+        mine = self._products.product(product_id, brief=brief)
+        answers, unanswered = await self._all(ProductDetail, ask, mine)
+        covered = {partition for answer in answers for partition in answer.searched}
+        unanswered = self._router.not_covered(covered, unanswered)
+        found = merge_products(answers, unanswered) if answers else None
+        if found is not None and (found.known or not unanswered):
+            return found
+        raise HTTPServiceUnavailable(
+            text=f"Not every partition could be searched for product {product_id}: it is not known "
+            f"in {named_partitions(covered)}. {joined_reasons(unanswered)} "
+            f"`dedup inspect {product_id}` reads the topics and needs no worker."
+        )
+
+    async def page(self, after: int, before: int | None, search: str) -> ProductList:
+        """Return a page of the products of all workers, ordered by product_id."""
+        query = {"search": search, "after": str(after)}
+        if before is not None:
+            query["before"] = str(before)
+        mine = self._products.page(
+            after=after, before=before, search=search, within_s=SCANNED_FOR_S
+        )
+        answers, unanswered = await self._all(ProductList, Ask("/api/products", query), mine)
+        covered = {partition for answer in answers for partition in answer.searched}
+        unanswered = self._router.not_covered(covered, unanswered)
+        if not answers:
+            raise HTTPServiceUnavailable(text=joined_reasons(unanswered))
+        return merge_lists(answers, unanswered, after, before, search)
+
+    async def _all(
+        self, model: type[Answer], ask: Ask, mine: Coroutine[Any, Any, Answer]
+    ) -> tuple[list[Answer], list[Unanswered]]:
+        """Return the answers of this and all other workers, and the workers that gave none."""
+        own = asyncio.ensure_future(mine)
+        try:
+            self._router.refuse_while_starting()
+            answers, unanswered = await self._router.ask_others(model, ask)
+            with self._listed(unanswered):
+                answers.append(await own)
+        finally:
+            own.cancel()
+        return answers, unanswered
+
+    @contextmanager
+    def _listed(self, unanswered: list[Unanswered]) -> Iterator[None]:
+        """Add this worker to `unanswered` if it can't answer itself."""
+        try:
+            yield
+        except HTTPServiceUnavailable as error:
+            url = self._router.this
+            unanswered.append(
+                Unanswered(
+                    worker=url,
+                    partitions=self._router.workers().get(url, []),
+                    since=None,
+                    why=f"The worker at {url} answers: {error.text}",
+                )
+            )
+
+    async def overview(self) -> Overview:
+        """Return this worker's overview with the group's figures."""
+        async with self._asking:
+            if monotonic() - self._asked_at >= ASKED_EVERY_S:
+                self._others = await self._router.ask_others(Overview, Ask("/api/overview"))
+                self._asked_at = monotonic()
+        mine = self._overviews.overview()
+        others, silent = self._others
+        answers = {answer.worker: answer for answer in (*others, mine)}
+        covered = {each.partition for answer in answers.values() for each in answer.partitions}
+        missing = self._router.not_covered(covered, silent)
+        idle = [each for each in silent if not each.partitions]
+        return mine.model_copy(
+            update={
+                "group": merge_overviews(list(answers.values()), [*missing, *idle]),
+                "workers": [
+                    _with_figures(worker, answers.get(worker.url)) for worker in mine.workers
+                ],
+            }
+        )
+
+
+def joined_reasons(unanswered: Iterable[Unanswered]) -> str:
+    """Return the reasons for all missing answers as one text."""
+    return " ".join(each.why for each in unanswered)
+
+
+def _with_figures(worker: Worker, answer: Overview | None) -> Worker:
+    if answer is None:
+        return worker
+    figures = answer.figures()
+    return worker.model_copy(
+        update={"state": answer.state, "warnings": answer.warnings, "figures": figures}
+    )

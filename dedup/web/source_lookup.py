@@ -1,0 +1,86 @@
+"""Reads a product's last event from the source topic if no decision on it is in memory."""
+
+import asyncio
+import dataclasses
+from typing import Any, Final
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec.structs import replace
+
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
+from dedup.core.event import Event
+from dedup.core.fingerprint import scheme_of
+from dedup.core.read import read_event
+from dedup.core.state import State
+from dedup.kafka.consumer import committed_consumer
+from dedup.observability.decision_log import PastDecision
+from dedup.settings import Settings
+from dedup.streaming.processor import Deduplicator
+from dedup.web.decision_results import past_result
+from dedup.web.models import PastResult
+
+FOUND_WITHIN_S: Final = 1.2
+"""Shorter than the timeout of the worker that asks."""
+
+_UNKNOWN: Final = ProcessingTime(0, "")
+
+
+async def read_source_record(settings: Settings, partition: int, offset: int) -> Any | None:
+    """Read the record at an offset; None if it was deleted or the brokers do not answer in time."""
+    tp = TopicPartition(settings.KAFKA_PRODUCT_TOPIC, partition)
+    consumer = committed_consumer(settings, max_partition_fetch_bytes=64 * 1024)
+    try:
+        async with asyncio.timeout(FOUND_WITHIN_S):
+            await consumer.start()
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            record = await consumer.getone(tp)
+    except (KafkaError, TimeoutError):
+        return None
+    finally:
+        await consumer.stop()
+    return record if record.offset == offset else None
+
+
+def result_from_record(
+    record: Any, product_id: int, state: State, deduplicator: Deduplicator
+) -> PastResult | None:
+    """Return the decision on the last event applied to a state; None if it is another product's.
+
+    The state before the event is lost. An event that emitted nothing left the content unchanged,
+    so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
+    """
+    event = read_event(record.key, record.value)
+    if not isinstance(event, Event) or event.product_id != product_id:
+        return None
+    at = Position(state.partition, state.offset)
+    before = replace(state, offset=state.offset - 1)
+    rules = _rules_then(state, deduplicator.rules)
+    decision = decide(event, before, at, _UNKNOWN, rules)
+    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules)
+    if record.timestamp * 1000 > state.emitted_at:
+        return result  # it arrived after the last emission
+    if state.row is None:
+        why = "The last event that was applied deleted the product, or repeated its deletion."
+        return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
+    if msgspec.json.decode(state.row)["last_event_id"] == event.event_id:
+        why = (
+            "This event wrote the row, or repeats the event that wrote it. The state before it is "
+            "no longer known."
+        )
+        update = {"outcome": Outcome.CHANGE, "why": why, "emits": True, "comparisons": []}
+        return result.model_copy(update=update)
+    return result
+
+
+def _rules_then(state: State, rules: Rules) -> Rules:
+    """Return the rules with which the decision on a state's last event can be recomputed.
+
+    The state's fingerprint names the content fields of that time. The event was applied, so under
+    any order it was neither stale nor a dead letter.
+    """
+    scheme = scheme_of(state.fingerprint) or rules.scheme
+    applied = dataclasses.replace(rules, scheme=scheme, order="arrival", refresh_after_us=None)
+    return dataclasses.replace(applied, unknown_actions="update", largest_row_bytes=None)

@@ -1,0 +1,27 @@
+"""An operator's changes to the topics of a broker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
+
+
+@asynccontextmanager
+async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def recreate(client: AIOKafkaAdminClient, topic: str, **configs: str) -> None:
+    """Create a topic that is being deleted as soon as its name is free."""
+    new = NewTopic(topic, 4, 1, topic_configs={k.replace("_", "."): v for k, v in configs.items()})
+    async with asyncio.timeout(60):
+        while (response := await client.create_topics([new])).topic_errors[0][1]:
+            assert response.topic_errors[0][1] == TopicAlreadyExistsError.errno, response
+            await asyncio.sleep(0.05)

@@ -1,0 +1,74 @@
+"""A source topic that is deleted and created again, before a worker starts and under one."""
+
+import asyncio
+from pathlib import Path
+
+from dedup.localkafka import LocalKafka
+from tests.broker.administration import admin, recreate
+from tests.support.records import event
+from tests.support.topics import emissions, produce, read_topic, wait_until_done
+from tests.support.workers import Names, WorkerProcess
+
+
+async def test_a_source_topic_made_anew_is_read_from_its_beginning(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
+        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await wait_until_done(kafka, names)
+        assert worker.terminate() == 0
+        async with admin(kafka) as client:
+            await client.delete_topics([names.source])
+            await recreate(client, names.source)
+        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
+        await produce(kafka, [(b"1", value) for value in after], names.source)
+        worker.log_path.unlink()
+        worker.start()
+        worker.wait_until_ready()
+        await wait_until_done(kafka, names)
+        metrics = worker.metrics()
+
+    output = emissions(await read_topic(kafka, names.states))
+    assert output[1] == [f"evt_{n}" for n in (*range(1, 31), *range(40, 45))]
+    assert metrics["dedup_offset_regressions_total"] > 0
+
+
+async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read(
+    kafka: str, tmp_path: Path
+) -> None:
+    names = Names.fresh()
+    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
+        worker.wait_until_ready()
+        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
+        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await wait_until_done(kafka, names)
+        async with admin(kafka) as client:
+            await client.delete_topics([names.source])
+            assert worker.wait() == 1
+            await recreate(client, names.source)
+        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
+        await produce(kafka, [(b"1", value) for value in after], names.source)
+        assert f"{names.source} is gone from " in worker.log()
+        assert "Traceback" not in worker.log()
+        worker.start()
+        async with asyncio.timeout(60):
+            while len(emissions(await read_topic(kafka, names.states))[1]) < 35:
+                await asyncio.sleep(0.5)
+
+
+def test_brokers_without_the_topic_at_the_same_address_stop_the_worker(tmp_path: Path) -> None:
+    names = Names.fresh()
+    with LocalKafka() as before:
+        worker = WorkerProcess(before.bootstrap_servers, tmp_path / "state", names.settings)
+        worker.start()
+        worker.wait_until_ready()
+        port = int(before.bootstrap_servers.rpartition(":")[2])
+    try:
+        with LocalKafka(port=port):
+            assert worker.wait() == 1
+    finally:
+        worker.kill()
+    assert f"{names.source} is gone from " in worker.log()
