@@ -1,16 +1,19 @@
-"""The lag in seconds: neither blind nor nonsense, whatever timestamps producers write."""
+"""The lag: what Kafka's own tool says; its age is right whatever timestamps producers write."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from aiokafka import AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from aiokafka.consumer.fetcher import PartitionRecords
 
 from dedup.kafka.topics import ensure_topics
 from dedup.observability.lag import Lag, LagReader
 from dedup.settings import load_settings
+from tests.support.group_tool import committed_and_lag
 from tests.support.topics import connected
 from tests.support.workers import Names
 
@@ -121,3 +124,73 @@ async def test_an_open_transaction_and_an_aborted_one_do_not_age(topic: Watched)
     assert found.records == 6
     await topic.commit(7)
     assert await topic.lag() == Lag(7, 7, 0, 0.0)
+
+
+async def test_lag_is_what_kafka_s_own_tool_says(kafka: str) -> None:
+    """One partition is done, one at its beginning, one in between, one never committed."""
+    names = Names.fresh()
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    await ensure_topics(settings)
+    old_ms = int((time.time() - 1_000) * 1000)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for partition in range(4):
+            for number in range(30):
+                await producer.send(
+                    names.source, b"x", partition=partition, timestamp_ms=old_ms + number * 10_000
+                )
+    tps = [TopicPartition(names.source, partition) for partition in range(4)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
+    )
+    async with consumer:
+        consumer.assign(tps[:3])
+        await consumer.commit(
+            {
+                tp: OffsetAndMetadata(offset, "")
+                for tp, offset in zip(tps, (30, 0, 17), strict=False)
+            }
+        )
+    reader = LagReader(settings)
+    for _ in range(2):  # the second time it knows its partitions
+        found = await reader.read(range(4))
+    await reader.close()
+    told = committed_and_lag(kafka, names)
+    assert set(told) == {0, 1, 2}
+    for partition, (offset, end, records) in told.items():
+        lag = found[partition]
+        assert (str(lag.committed), str(lag.end), str(lag.records)) == (offset, end, records)
+    assert (found[3].committed, found[3].records) == (None, 30)
+    assert [lag.records for _, lag in sorted(found.items())] == [0, 30, 13, 30]
+    ages = [found[partition].seconds for partition in range(4)]
+    assert ages[0] == 0
+    for age, first in zip(ages[1:], (0, 17, 0), strict=True):
+        assert age is not None
+        assert 0 <= age - (1_000 - first * 10) < 60
+
+
+async def test_a_look_at_the_lag_keeps_nothing_of_what_it_fetched(kafka: str) -> None:
+    """Without the help of the garbage collector, which the worker seldom runs."""
+    names = Names.fresh()
+    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    await ensure_topics(settings)
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for _ in range(30):
+            await producer.send(names.source, b"x", partition=0)
+    tp = TopicPartition(names.source, 0)
+    reader = LagReader(settings)
+    gc.collect()
+    gc.disable()
+    try:
+        async with AIOKafkaConsumer(
+            bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
+        ) as consumer:
+            consumer.assign([tp])
+            for offset in range(1, 30):
+                await consumer.commit({tp: offset})
+                found = await reader.read([0])
+                assert found[0].records == 30 - offset
+        kept = [each for each in gc.get_objects() if isinstance(each, PartitionRecords)]
+    finally:
+        gc.enable()
+        await reader.close()
+    assert len(kept) <= 3  # the last fetch, and one or two that came when nobody waited any more

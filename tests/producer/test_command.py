@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -31,19 +30,11 @@ ROOT = Path(__file__).parents[2]
 SECRET = "correct horse"  # noqa: S105 - opens nothing
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[LocalKafka]:
-    with LocalKafka() as running:
-        yield running
-
-
 @pytest.fixture
-def kafka(broker: LocalKafka, request: pytest.FixtureRequest) -> ProducerSettings:
+def kafka(kafka: str, request: pytest.FixtureRequest) -> ProducerSettings:
     """Settings with a topic of the test's own."""
     topic = request.node.name[:200].translate({ord(c): "_" for c in "[]. "})
-    return load_settings(
-        {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "KAFKA_PRODUCT_TOPIC": topic}
-    )
+    return load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_PRODUCT_TOPIC": topic})
 
 
 def start(environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:

@@ -1,42 +1,27 @@
 """Two real workers: every product is found from either, and the JSON is what is documented."""
 
 import asyncio
-import gc
 import json
 import re
-import subprocess
-import threading
-import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.structs import OffsetAndMetadata
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
 
 from dedup import __version__
-from dedup.kafka.topics import ensure_topics
-from dedup.localkafka.broker import _java_command
-from dedup.localkafka.jars import _download, _Jar, cache_dir, kafka_version
-from dedup.observability.lag import LagReader
-from dedup.settings import load_settings
 from dedup.web.models import CheckResult, DeadLetters, Overview, ProductDetail, ProductList, Version
 from dedup.web.openapi import document, document_text
+from tests.support.group_tool import committed_and_lag
 from tests.support.records import event
 from tests.support.topics import (
     emissions,
     judge,
     partition_of,
-    produce,
     read_topic,
-    wait_until_done,
 )
-from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import (
     LAMP_ID,
     PRODUCTS,
@@ -47,16 +32,6 @@ from tests.web.conftest import (
     lamp_history,
     wait_for,
 )
-
-TOOLS = _Jar(
-    "org.apache.kafka",
-    "kafka-tools",
-    kafka_version(),
-    "cb7aedcd2e418b86079c4b35257c8e37800eea84723c78c8b90f535bd589888e",
-)
-"""What the broker itself does not need."""
-
-GROUP_TOOL = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 
 
 def test_every_product_is_found_from_either_worker(site: Site) -> None:
@@ -265,91 +240,6 @@ def test_markup_in_a_name_is_text_in_the_html(site: Site) -> None:
     assert "&lt;img src=x onerror=" in html
 
 
-def committed_and_lag(bootstrap_servers: str, names: Names) -> dict[int, tuple[str, str, str]]:
-    """Committed offset, end and lag of each partition, as Kafka's own tool prints them."""
-    cache = cache_dir()
-    _download([] if (cache / TOOLS.filename).exists() else [TOOLS], cache)
-    java = _java_command()
-    classpath = java.index("-cp") + 1
-    java[classpath] += f":{cache / TOOLS.filename}"
-    asked = ["--bootstrap-server", bootstrap_servers, "--group", names.group, "--describe"]
-    done = subprocess.run([*java, GROUP_TOOL, *asked], capture_output=True, text=True, check=True)
-    line = rf"^{names.group} +{names.source} +(\d+) +(\S+) +(\S+) +(\S+)"
-    lines = re.findall(line, done.stdout, re.MULTILINE)
-    assert lines, done.stdout + done.stderr
-    return {int(partition): (offset, end, lag) for partition, offset, end, lag in lines}
-
-
-async def test_lag_is_what_kafka_s_own_tool_says(kafka: str) -> None:
-    """One partition is done, one at its beginning, one in between, one never committed."""
-    names = Names.fresh()
-    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
-    await ensure_topics(settings)
-    old_ms = int((time.time() - 1_000) * 1000)
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        for partition in range(4):
-            for number in range(30):
-                await producer.send(
-                    names.source, b"x", partition=partition, timestamp_ms=old_ms + number * 10_000
-                )
-    tps = [TopicPartition(names.source, partition) for partition in range(4)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
-    )
-    async with consumer:
-        consumer.assign(tps[:3])
-        await consumer.commit(
-            {
-                tp: OffsetAndMetadata(offset, "")
-                for tp, offset in zip(tps, (30, 0, 17), strict=False)
-            }
-        )
-    reader = LagReader(settings)
-    for _ in range(2):  # the second time it knows its partitions
-        found = await reader.read(range(4))
-    await reader.close()
-    told = committed_and_lag(kafka, names)
-    assert set(told) == {0, 1, 2}
-    for partition, (offset, end, records) in told.items():
-        lag = found[partition]
-        assert (str(lag.committed), str(lag.end), str(lag.records)) == (offset, end, records)
-    assert (found[3].committed, found[3].records) == (None, 30)
-    assert [lag.records for _, lag in sorted(found.items())] == [0, 30, 13, 30]
-    ages = [found[partition].seconds for partition in range(4)]
-    assert ages[0] == 0
-    for age, first in zip(ages[1:], (0, 17, 0), strict=True):
-        assert age is not None
-        assert 0 <= age - (1_000 - first * 10) < 60
-
-
-async def test_a_look_at_the_lag_keeps_nothing_of_what_it_fetched(kafka: str) -> None:
-    """Without the help of the garbage collector, which the worker seldom runs."""
-    names = Names.fresh()
-    settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
-    await ensure_topics(settings)
-    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        for _ in range(30):
-            await producer.send(names.source, b"x", partition=0)
-    tp = TopicPartition(names.source, 0)
-    reader = LagReader(settings)
-    gc.collect()
-    gc.disable()
-    try:
-        async with AIOKafkaConsumer(
-            bootstrap_servers=kafka, group_id=names.group, enable_auto_commit=False
-        ) as consumer:
-            consumer.assign([tp])
-            for offset in range(1, 30):
-                await consumer.commit({tp: offset})
-                found = await reader.read([0])
-                assert found[0].records == 30 - offset
-        kept = [each for each in gc.get_objects() if isinstance(each, PartitionRecords)]
-    finally:
-        gc.enable()
-        await reader.close()
-    assert len(kept) <= 3  # the last fetch, and one or two that came when nobody waited any more
-
-
 def test_the_metrics_of_a_worker_agree_with_the_tool_when_all_is_done(site: Site) -> None:
     told = committed_and_lag(site.bootstrap_servers, site.names)
     found: dict[int, float] = {}
@@ -375,47 +265,3 @@ def test_the_log_says_what_runs_and_nothing_of_each_event(site: Site) -> None:
         assert "Laptop" not in log
         at_work = log.rpartition("Worker ready")[2]
         assert at_work.count("\n") < 30, at_work
-
-
-async def test_decisions_lost_in_a_restart_are_recomputed_from_kafka(
-    kafka: str, tmp_path: Path
-) -> None:
-    """And an open live page does not keep a worker from ending."""
-    names = Names.fresh()
-    new_id = LAMP_ID + 1
-    records = [(b"%d" % LAMP_ID, value) for value in lamp_history()]
-    records.append((b"%d" % new_id, event(new_id, action="created")))
-    with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
-        url = f"http://127.0.0.1:{worker.port}"
-        worker.wait_until_ready()
-        await produce(kafka, [*records], names.source)
-        await wait_until_done(kafka, names)
-        before = get(f"{url}/api/products/{LAMP_ID}")[1]
-        received: list[bytes] = []
-        listener = threading.Thread(target=listen, args=(f"{url}/live", received), daemon=True)
-        listener.start()
-        wait_for(lambda: received)
-        assert received[0].startswith(b"data: <h1>Overview")
-        assert worker.terminate() == 0
-        listener.join(5)
-        assert not listener.is_alive()
-        worker.log_path.unlink()
-        worker.start()
-        worker.wait_until_ready()
-        after, new = (get(f"{url}/api/products/{i}")[1] for i in (LAMP_ID, new_id))
-    assert "was read from the source topic" in after["note"]
-    (told,) = after["decisions"]
-    asked = ("outcome", "why", "emits", "event_id", "offset", "comparisons")
-    assert [told[name] for name in asked] == [before["decisions"][0][name] for name in asked]
-    assert {**after, **dict.fromkeys(("note", "decisions", "decided"))} == {
-        **before,
-        **dict.fromkeys(("note", "decisions", "decided")),
-    }
-    assert new["decisions"][0]["outcome"] == "change"
-    assert new["decisions"][0]["why"].startswith("This event wrote the row")
-
-
-def listen(url: str, received: list[bytes]) -> None:
-    """Read a live page until the worker ends it."""
-    with urllib.request.urlopen(url, timeout=30) as stream:  # noqa: S310 - our own server
-        received.extend(stream)
