@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 
 if TYPE_CHECKING:
     from dedup.core.decide import Position

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 from dedup.core.decide import Outcome, ProcessingTime
 from dedup.core.state import State
 

@@ -13,20 +13,20 @@ from typing import Any, Final, Literal
 import msgspec
 
 from dedup.core.annotations import listed
-from dedup.core.deadletter import DeadLetter, Header, Reason
+from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
 from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
 from dedup.core.keys import Id, Keys
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.payload import completed
 from dedup.core.records import rebuilt_state
 from dedup.core.rows import Row, Rows, Unknown
-from dedup.core.said import EventKind, Said
 from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import time_text
-from dedup.core.whole_rows import judged
+from dedup.core.validators import validated
 from dedup.core.wrapped import WrappedReader
 
 UnknownFields = Literal["drop", "pass"]
@@ -96,7 +96,7 @@ class Codec:
         row = self._rows.write(values, provenance, processing_time, None)
         return row_id, time, canonical, row
 
-    def read(self, key: bytes | None, value: bytes | None) -> Said | DeadLetter:
+    def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.
 
         A null value with a key of the entity is a delete. It carries no event time of its own.
@@ -112,41 +112,41 @@ class Codec:
             document = read_json(value)
         except ValueError as error:
             return DeadLetter(Reason.INVALID_JSON, f"The value is not JSON in UTF-8: {error}")
-        said = self._reader.read(document, self.keys.read(key))
-        if isinstance(said, DeadLetter):
-            return said
-        if not self.keys.names(key, said.id):
+        event = self._reader.read(document, self.keys.read(key))
+        if isinstance(event, DeadLetter):
+            return event
+        if not self.keys.names(key, event.id):
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The record's key is {_shown(key)}, but its {name} is {said.id}.",
+                f"The record's key is {_shown(key)}, but its {name} is {event.id}.",
             )
-        return said.refusal or said
+        return event.refusal or event
 
-    def whole(self, said: Said, known_row: bytes | None) -> Whole | DeadLetter:
-        """Complete what an event says: over the known row, or over the defaults without one.
+    def whole(self, event: NormalEvent, known_row: bytes | None) -> Whole | DeadLetter:
+        """Complete an event: over the known row, or over the defaults without one.
 
         An event that describes a whole row has nothing to be completed.
         """
-        values, extra = said.values, said.extra
-        if said.kind is EventKind.PARTIAL:
+        values, extra = event.values, event.extra
+        if event.kind is EventKind.PARTIAL:
             known = None if known_row is None else self.read_row(known_row)
-            if known is None and said.lacks:
-                return self.partial_without_state(said)
+            if known is None and event.lacks:
+                return self.partial_without_state(event)
             values = completed(self.entity.fields, values, None if known is None else known.values)
             extra = extra if known is None else {**known.extra, **extra}
         if self.entity.has_validators:
-            judgement = judged(self.entity, values)
-            if isinstance(judgement, DeadLetter):
-                return judgement
-            values = judgement
+            validated_values = validated(self.entity, values)
+            if isinstance(validated_values, DeadLetter):
+                return validated_values
+            values = validated_values
         return Whole(values, extra, self.canonical(values, extra))
 
-    def partial_without_state(self, said: Said) -> DeadLetter:
+    def partial_without_state(self, event: NormalEvent) -> DeadLetter:
         """Return the dead letter of an event that lacks fields which nothing can complete."""
         return DeadLetter(
             Reason.PARTIAL_WITHOUT_STATE,
-            f"The event lacks {listed(said.lacks)}, and no state of {self.entity.name} "
-            f"{said.id} is known to complete it from.",
+            f"The event lacks {listed(event.lacks)}, and no state of {self.entity.name} "
+            f"{event.id} is known to complete it from.",
         )
 
     def canonical(self, values: Sequence[Any], extra: Unknown) -> bytes:
@@ -165,9 +165,9 @@ class Codec:
         """Return the fingerprint of content in canonical form."""
         return fingerprint_of(self.prefix, canonical)
 
-    def row(self, said: Said, whole: Whole, processing_time: str) -> bytes:
+    def row(self, event: NormalEvent, whole: Whole, processing_time: str) -> bytes:
         """Return the row after an event."""
-        return self._rows.write(list(whole.values), said.provenance, processing_time, whole.extra)
+        return self._rows.write(list(whole.values), event.provenance, processing_time, whole.extra)
 
     def read_row(self, row: bytes) -> Row | None:
         """Read a row in any accepted form; None when it is none of this entity."""
@@ -201,7 +201,7 @@ class Codec:
             return None
         return self.row_fingerprint(state.row)
 
-    def _read_null_value(self, key: bytes) -> Said | DeadLetter:
+    def _read_null_value(self, key: bytes) -> NormalEvent | DeadLetter:
         row_id = self.keys.read(key)
         if row_id is None:
             return DeadLetter(
@@ -209,7 +209,7 @@ class Codec:
                 f"The value is null and the key {_shown(key)} is no {self.entity.id}.",
             )
         unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
-        return Said(row_id, EventKind.DELETE, None, (), (row_id, *unset))
+        return NormalEvent(row_id, EventKind.DELETE, None, (), (row_id, *unset))
 
 
 def _shown_value(value: Any) -> Shown:

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from dedup.core.annotations import JsonText
 from dedup.core.connect_schema import fields_by_schema
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity
-from dedup.core.faults import invalid, sentence
+from dedup.core.faults import description, invalid
 from dedup.core.fields import EntityField
 from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload
-from dedup.core.said import EventKind, Recognised, Said
 from dedup.core.shapes import foreign_shape
 from dedup.core.times import from_microseconds, time_text
 
@@ -79,8 +79,8 @@ class DebeziumReader:
         rows = self._by_schema.get(bytes(enveloped.schema))
         return None if rows is None else rows.recognise(enveloped.payload)
 
-    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:
-        """Return what an event says, or what is wrong with it."""
+    def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:
+        """Return the event in normal form, or its dead letter."""
         rows = self._bare
         event = document
         if isinstance(event, dict) and event.keys() == {"schema", "payload"}:
@@ -153,7 +153,7 @@ class _Rows:
             return None
         return values, time, (event.op, time_text(from_microseconds(time)))
 
-    def read(self, event: Mapping[str, Any], key_id: Id | None) -> Said | DeadLetter:
+    def read(self, event: Mapping[str, Any], key_id: Id | None) -> NormalEvent | DeadLetter:
         op = event["op"]
         if op not in ("c", "u", "r", "d"):
             return DeadLetter(
@@ -166,35 +166,35 @@ class _Rows:
                 return invalid("source: the time of the change is expected, as ts_ms")
             provenance = (op, time_text(from_microseconds(time)))
         except ValidationError as error:
-            return invalid(sentence(error, "source"))
+            return invalid(description(error, "source"))
         except ValueError as error:
             return invalid(f"source: {error}")
         if op == "d":
             return self._delete(event, key_id, time, provenance)
         return self._upsert(event, time, provenance)
 
-    def deleted(self, row_id: Id, time: int | None, provenance: Sequence[Any]) -> Said:
+    def deleted(self, row_id: Id, time: int | None, provenance: Sequence[Any]) -> NormalEvent:
         """Return the delete of a row of which nothing is known but its id."""
         values = (row_id, *[UNSET] * (len(self.fields) - 1))
-        return Said(row_id, EventKind.DELETE, time, provenance, values)
+        return NormalEvent(row_id, EventKind.DELETE, time, provenance, values)
 
     def _delete(
         self, event: Mapping[str, Any], key_id: Id | None, time: int, provenance: Sequence[Any]
-    ) -> Said | DeadLetter:
+    ) -> NormalEvent | DeadLetter:
         before = event.get("before")
         if isinstance(before, dict) and self._entity.id in before:
             only_id = {self._entity.id: before[self._entity.id]}
             try:
                 key_id = self._model.values(self._model.model.model_validate(only_id))[0]
             except ValidationError as error:
-                return invalid(sentence(error, "before"))
+                return invalid(description(error, "before"))
         if key_id is None:
             return invalid(f"before: a delete names its {self._entity.id} here or in its key")
         return self.deleted(key_id, time, provenance)
 
     def _upsert(
         self, event: Mapping[str, Any], time: int, provenance: Sequence[Any]
-    ) -> Said | DeadLetter:
+    ) -> NormalEvent | DeadLetter:
         after = event.get("after")
         kept = after
         if isinstance(after, dict):
@@ -202,7 +202,7 @@ class _Rows:
         try:
             read = self._model.model.model_validate(kept)
         except ValidationError as error:
-            return invalid(sentence(error, "after"))
+            return invalid(description(error, "after"))
         values = list(self._model.values(read))
         lacks = []
         for index, field in enumerate(self.fields):
@@ -218,7 +218,7 @@ class _Rows:
         if isinstance(extra, DeadLetter):
             return extra
         kind = EventKind.PARTIAL if UNSET in values else EventKind.UPSERT
-        return Said(values[0], kind, time, provenance, tuple(values), tuple(lacks), extra)
+        return NormalEvent(values[0], kind, time, provenance, tuple(values), tuple(lacks), extra)
 
 
 def _microseconds(source: _Source | _PydanticSource) -> int | None:

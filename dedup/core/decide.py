@@ -9,9 +9,10 @@ from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.event import ACTIONS, REQUIRED_FIELDS, Event, NormalProduct
 from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.normal_event import EventKind
 from dedup.core.row import encode_row, read_product
 from dedup.core.ruling import (
     DAY_US,
@@ -23,7 +24,6 @@ from dedup.core.ruling import (
     ProcessingTime,
     rule,
 )
-from dedup.core.said import EventKind
 from dedup.core.state import State
 
 __all__ = [

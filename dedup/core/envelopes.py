@@ -9,12 +9,12 @@ from typing import Final, Protocol
 import msgspec
 from pydantic import ValidationError
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity, Flat
-from dedup.core.faults import invalid, sentence
+from dedup.core.faults import description, invalid
 from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.said import EventKind, Recognised, Said
 from dedup.core.shapes import foreign_shape
 from dedup.core.times import microseconds, time_text
 
@@ -25,8 +25,8 @@ class EventReader(Protocol):
     def recognise(self, value: bytes) -> Recognised | None:
         """Return a whole row in normal form; None, or ValueError, for anything else."""
 
-    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:
-        """Return what an event says, or what is wrong with it."""
+    def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:
+        """Return the event in normal form, or its dead letter."""
 
     def without_key(self, value: bytes) -> DeadLetter | None:
         """Return what an event without a key is, where the envelope has such events."""
@@ -50,18 +50,18 @@ class FlatReader:
         time = values[self._time]
         return values, microseconds(time), (time_text(time),)
 
-    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:  # noqa: ARG002 - as the others
-        """Return what an event says, or what is wrong with it."""
+    def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:  # noqa: ARG002 - as the others
+        """Return the event in normal form, or its dead letter."""
         try:
             read = self._model.model.model_validate(document)
         except ValidationError as error:
-            return invalid(sentence(error), foreign_shape(document, self._entity))
+            return invalid(description(error), foreign_shape(document, self._entity))
         extra = self._model.unknown_fields(read, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra
         values = completed(self._entity.fields, self._model.values(read), None)
         time = values[self._time]
-        return Said(
+        return NormalEvent(
             id=values[0],
             kind=EventKind.UPSERT,
             time=microseconds(time),

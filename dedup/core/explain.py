@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from dedup.core.annotations import listed
 from dedup.core.codec import Codec
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Rules
 from dedup.core.event import CONTENT_FIELDS, EPOCH, Event, NormalProduct, time_text
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.row import read_product
 from dedup.core.ruling import Decision, EventRules, Outcome, Position
-from dedup.core.said import EventKind, Said
 from dedup.core.state import State
 
 Value = str | int | None
@@ -37,7 +37,7 @@ class Explanation(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What a sentence says of an event: what its row is of, its time, and whether it deletes."""
+    """What an explanation names of an event: its entity, its time, and whether it deletes."""
 
     entity: str
     time: int | None
@@ -59,7 +59,7 @@ def explain(
 
 def explain_on(
     codec: Codec,
-    said: Said | DeadLetter,
+    event: NormalEvent | DeadLetter,
     state: State | None,
     decision: Decision,
     at: Position,
@@ -68,10 +68,10 @@ def explain_on(
     """Explain a decision on an event of any entity, given the known state of its row."""
     if decision.dead_letter is not None:
         return Explanation(decision.dead_letter.message, ())
-    if isinstance(said, DeadLetter):
-        raise TypeError(said)
-    seen = _Seen(codec.entity.name, said.time, said.kind is EventKind.DELETE)
-    comparisons = () if seen.deletes else _compare_values(codec, said, state)
+    if isinstance(event, DeadLetter):
+        raise TypeError(event)
+    seen = _Seen(codec.entity.name, event.time, event.kind is EventKind.DELETE)
+    comparisons = () if seen.deletes else _compare_values(codec, event, state)
     return _explained(seen, state, decision, at, comparisons, rules)
 
 
@@ -102,25 +102,27 @@ def _compare(event: Event, state: State | None, rules: Rules) -> tuple[Compariso
         return ()
     known = None if state is None or state.row is None else read_product(state.row)
     before = {} if known is None else known.given()
-    said = event.product.given()
+    given = event.product.given()
     if event.action == "created" or known is None:
-        said = NormalProduct.default(event.product_id).given() | said
+        given = NormalProduct.default(event.product_id).given() | given
     return tuple(
         Comparison(
             field,
             before.get(field),
-            said.get(field, before.get(field)),
-            known is None or said.get(field, before.get(field)) != before.get(field),
+            given.get(field, before.get(field)),
+            known is None or given.get(field, before.get(field)) != before.get(field),
             field in rules.scheme.fields,
         )
         for field in CONTENT_FIELDS
     )
 
 
-def _compare_values(codec: Codec, said: Said, state: State | None) -> tuple[Comparison, ...]:
+def _compare_values(
+    codec: Codec, event: NormalEvent, state: State | None
+) -> tuple[Comparison, ...]:
     """Compare the content of an event with the known row, field by field, in normal form."""
     row = None if state is None else state.row
-    known, whole = None if row is None else codec.read_row(row), codec.whole(said, row)
+    known, whole = None if row is None else codec.read_row(row), codec.whole(event, row)
     if isinstance(whole, DeadLetter):
         raise TypeError(whole)
     before = {} if known is None else codec.shown(known.values, known.extra)

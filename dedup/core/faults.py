@@ -2,12 +2,12 @@
 
 from pydantic import ValidationError
 
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 
 _MOST_FAULTS = 5
 
 
-def sentence(error: ValidationError, within: str | None = None) -> str:
+def description(error: ValidationError, within: str | None = None) -> str:
     """Name the fields at fault and what is wrong with each, without repeating their values.
 
     `within` is the member of the event that was read alone.

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from dedup.core.deadletter import Header
+from dedup.core.dead_letter import Header
 from dedup.core.decide import Rules
 from dedup.core.fingerprint import SCHEME_BYTES, FingerprintScheme, scheme_of
 from dedup.core.row import FINGERPRINT_HEADER

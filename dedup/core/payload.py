@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from pydantic import BaseModel, ConfigDict, create_model
 
 from dedup.core.canonical_json import canonical_json
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity
 from dedup.core.faults import invalid
 from dedup.core.fields import EntityField

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from pydantic import ValidationError
 
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.event import (
     REQUIRED_FIELDS,
     STATE_FIELDS,
@@ -23,7 +23,7 @@ from dedup.core.event import (
     price_text,
     time_text,
 )
-from dedup.core.faults import sentence
+from dedup.core.faults import description
 from dedup.core.plain import is_plain, is_plain_price
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import read_plain_instant
@@ -122,7 +122,7 @@ def _read_any(value: bytes) -> Event | DeadLetter:
         event = PartialProductEvent.model_validate(document)
         return _normal_form(event)
     except ValidationError as error:
-        return DeadLetter(Reason.INVALID_EVENT, sentence(error))
+        return DeadLetter(Reason.INVALID_EVENT, description(error))
 
 
 def _normal_form(event: PartialProductEvent) -> Event | DeadLetter:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from dedup.core.deadletter import Header
+from dedup.core.dead_letter import Header
 from dedup.core.fingerprint import FINGERPRINT_BYTES
 from dedup.core.state import NO_EVENT_TIME, NO_FINGERPRINT, UNKNOWN_SOURCE, State
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from pydantic import BeforeValidator
 
-from dedup.core.deadletter import Header
+from dedup.core.dead_letter import Header
 from dedup.core.event import (
     STATE_FIELDS,
     Event,

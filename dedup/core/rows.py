@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import AfterValidator, BeforeValidator
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity, Wrapped
 from dedup.core.fields import carried_field
 from dedup.core.payload import PlainPayload, PydanticPayload, completed

@@ -27,8 +27,8 @@ from typing import Final, Literal, NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from dedup.core.deadletter import DeadLetter, Reason
-from dedup.core.said import EventKind
+from dedup.core.dead_letter import DeadLetter, Reason
+from dedup.core.normal_event import EventKind
 from dedup.core.state import NO_FINGERPRINT, State
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000

@@ -18,13 +18,13 @@ from pydantic import (
 )
 
 from dedup.core.annotations import listed
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity, Wrapped
-from dedup.core.faults import invalid, sentence
+from dedup.core.faults import description, invalid
 from dedup.core.fields import carried_field
 from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.said import EventKind, Recognised, Said
 from dedup.core.shapes import foreign_shape
 from dedup.core.times import (
     from_microseconds,
@@ -134,13 +134,13 @@ class WrappedReader:
         us = epoch_microseconds(value, self._envelope.unit)
         return us, time_text(from_microseconds(us))
 
-    def read(self, document: object, key_id: Id | None) -> Said | DeadLetter:  # noqa: ARG002 - as the others
-        """Return what an event says, or what is wrong with it."""
+    def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:  # noqa: ARG002 - as the others
+        """Return the event in normal form, or its dead letter."""
         envelope = self._envelope
         try:
             event: Any = self._event_model.model_validate(document)
         except ValidationError as error:
-            return invalid(sentence(error), foreign_shape(document, self._entity))
+            return invalid(description(error), foreign_shape(document, self._entity))
         action = event.action if self._has_action else None
         values = self._model.values(event.payload)
         lacks = self._lacking(values)
@@ -149,20 +149,20 @@ class WrappedReader:
         extra = self._model.unknown_fields(event.payload, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra
-        return self._said(event, action, values, lacks, extra)
+        return self._event(event, action, values, lacks, extra)
 
     def without_key(self, value: bytes) -> DeadLetter | None:  # noqa: ARG002 - as the others
         """Return None: every row has a key."""
         return None
 
-    def _said(
+    def _event(
         self,
         event: Any,
         action: str | None,
         values: tuple[Any, ...],
         lacks: tuple[str, ...],
         extra: dict[str, msgspec.Raw],
-    ) -> Said:
+    ) -> NormalEvent:
         kind = EventKind.PARTIAL if UNSET in values else EventKind.UPSERT
         if action in self._deletes:
             kind = EventKind.DELETE
@@ -174,7 +174,9 @@ class WrappedReader:
         old = [field.normal(getattr(event, field.name)) for field in self._carried]
         provenance = (*head, time_text(event.time), *old)
         us = microseconds(event.time)
-        return Said(values[0], kind, us, provenance, values, lacks, extra, self._refusal(action))
+        return NormalEvent(
+            values[0], kind, us, provenance, values, lacks, extra, self._refusal(action)
+        )
 
     def _refusal(self, action: str | None) -> DeadLetter | None:
         if not self._known or action in self._known:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from dedup.core.deadletter import (
+from dedup.core.dead_letter import (
     EXCEPTION_HEADER,
     TRUNCATED_HEADER,
     VALUE_SIZE_HEADER,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerFenced
 
-from dedup.core.deadletter import AnyHeader, LetterRecord
+from dedup.core.dead_letter import AnyHeader, LetterRecord
 from dedup.dlq.record import DeadLetterRecord, replayed_headers
 from dedup.dlq.topic import replay_id
 from dedup.kafka.broker_errors import refusal

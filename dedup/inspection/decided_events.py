@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
 from dedup.core.event import Event
 from dedup.core.explain import Explanation, explain

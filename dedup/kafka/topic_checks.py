@@ -7,7 +7,7 @@ its own, it is the broker's.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dedup.core.deadletter import SMALLEST_LIMIT_BYTES
+from dedup.core.dead_letter import SMALLEST_LIMIT_BYTES
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DEFAULT_MAX_BYTES: Final = 1_048_588

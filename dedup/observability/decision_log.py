@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from dedup.core.batch_result import BatchResult, SourceRecord
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Decision, Position, ProcessingTime
 from dedup.core.event import Event
 from dedup.core.read import read_value

@@ -22,7 +22,7 @@ from prometheus_client import (
 
 from dedup import __version__
 from dedup.core.batch_result import BatchResult
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 from dedup.core.decide import Outcome
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mode import get_logger
 
 from dedup.core.batch_result import BatchResult
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 
 EVENTS_LOOKED_AT: Final = 1_000
 """The newest events, by whole batches: as many whatever the rate is."""

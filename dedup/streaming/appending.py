@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.core.batch_result import OutputRecord
-from dedup.core.deadletter import record_bytes
+from dedup.core.dead_letter import record_bytes
 from dedup.kafka.header_keys import create_batch
 
 

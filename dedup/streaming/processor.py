@@ -25,7 +25,7 @@ from faust.types import TP
 from mode import get_logger
 
 from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRecord
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers, fitting
+from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.madeby import rules_headers

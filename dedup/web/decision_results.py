@@ -1,6 +1,6 @@
 """Builds the API's results from decisions: the outcome of an event and the reason for it."""
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
 from dedup.core.event import Event
 from dedup.core.explain import explain

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp.web import HTTPServiceUnavailable
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Position, ProcessingTime, decide
 from dedup.core.event import Event, microseconds, time_text
 from dedup.core.read import read_event

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from dedup.core.batch_result import BatchResult, Output
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 from dedup.core.decide import ProcessingTime
 from dedup.observability.rejected import Rejected
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from dedup.core.deadletter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
+from dedup.core.dead_letter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
 from tests.support.topics import read_topic
 from tests.support.workers import Names, WorkerProcess
 

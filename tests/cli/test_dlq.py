@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.deadletter import Header, Reason
+from dedup.core.dead_letter import Header, Reason
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
 from dedup.localkafka.ports import free_port

@@ -15,8 +15,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.deadletter import AnyHeader, Reason, dead_letter_headers, fitting
-from dedup.core.deadletter import DeadLetter as Why
+from dedup.core.dead_letter import AnyHeader, Reason, dead_letter_headers, fitting
+from dedup.core.dead_letter import DeadLetter as Why
 from dedup.dlq.correction import Correction
 from dedup.dlq.replay import Resubmission, open_replayer
 from dedup.dlq.selection import Selection, find, resubmissions

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from dedup.core.deadletter import DeadLetter, Header
+from dedup.core.dead_letter import DeadLetter, Header
 from dedup.core.decide import EMITTING, Position, ProcessingTime, Rules, decide
 from dedup.core.read import read_event
 from dedup.core.row import output_headers, output_key, read_output_key, state_from_record

@@ -10,9 +10,9 @@ from msgspec import UNSET
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dedup.core.codec import Codec, Whole
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity, Wrapped
-from dedup.core.said import EventKind, Said
+from dedup.core.normal_event import EventKind, NormalEvent
 from tests.core.orders import (
     DEBEZIUM,
     DEBEZIUM_ORDER,
@@ -31,13 +31,13 @@ each_entity = pytest.mark.parametrize(
 )
 
 
-def said_by(codec: Codec, key: bytes | None, value: bytes | None) -> Said:
+def said_by(codec: Codec, key: bytes | None, value: bytes | None) -> NormalEvent:
     said = codec.read(key, value)
-    assert isinstance(said, Said), said
+    assert isinstance(said, NormalEvent), said
     return said
 
 
-def whole_of(codec: Codec, said: Said, known: bytes | None = None) -> Whole:
+def whole_of(codec: Codec, said: NormalEvent, known: bytes | None = None) -> Whole:
     whole = codec.whole(said, known)
     assert isinstance(whole, Whole), whole
     return whole
@@ -221,7 +221,7 @@ def test_an_unknown_field_without_a_plain_form_is_refused_where_it_is_kept(token
     refused = Codec(FLAT, unknown_fields="pass").read(b'"AB-1"', value.encode())
     assert isinstance(refused, DeadLetter)
     assert refused.message.startswith("a field that the model does not name has no plain form: ")
-    assert isinstance(Codec(FLAT).read(b'"AB-1"', value.encode()), Said)
+    assert isinstance(Codec(FLAT).read(b'"AB-1"', value.encode()), NormalEvent)
 
 
 class Plain(BaseModel):

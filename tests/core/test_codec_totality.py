@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dedup.core.codec import Codec
-from dedup.core.deadletter import DeadLetter
-from dedup.core.said import EventKind
+from dedup.core.dead_letter import DeadLetter
+from dedup.core.normal_event import EventKind
 from dedup.entities.product import PRODUCT
 from tests.core.orders import DEBEZIUM, DEBEZIUM_ORDER, EPOCH_ORDER, FLAT, ORDER, WRAPPED
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers
 from dedup.core.decide import Outcome, Position, Rules, decide
 from dedup.core.read import read_event
 from tests.core.histories import MANY

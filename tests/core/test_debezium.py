@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field
 
 from dedup.core.annotations import DecimalBytes, Epoch, EpochDays
 from dedup.core.codec import Codec, Whole
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Debezium, Entity
-from dedup.core.said import EventKind, Said
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.times import time_text
 from tests.golden.files import Golden, golden
 
@@ -100,7 +100,7 @@ def test_a_golden_event_means_what_it_meant(file: Golden) -> None:
         assert isinstance(said, DeadLetter)
         assert (said.reason, said.message) == (means["reason"], means["message"])
         return
-    assert isinstance(said, Said), said
+    assert isinstance(said, NormalEvent), said
     assert (said.kind, said.id, said.time) == (means["kind"], means["id"], means["time"])
     assert (said.provenance[0] if said.provenance else None) == means["action"]
     if said.kind is not EventKind.DELETE:
@@ -131,7 +131,7 @@ def test_every_way_of_writing_a_row_is_the_same_content() -> None:
     for file in FILES:
         codec = codec_of(file)
         said = codec.read(*record(file))
-        if isinstance(said, Said) and said.kind is EventKind.UPSERT:
+        if isinstance(said, NormalEvent) and said.kind is EventKind.UPSERT:
             whole = codec.whole(said, None)
             assert isinstance(whole, Whole)
             canonical.add(whole.canonical)
@@ -144,7 +144,7 @@ def test_a_large_value_that_did_not_change_is_that_of_the_known_row() -> None:
     found = codec.recognise(*record(files["postgresql_create"]), NOW)
     said = codec.read(*record(files["postgresql_unchanged_large_value"]))
     assert found is not None
-    assert isinstance(said, Said)
+    assert isinstance(said, NormalEvent)
     assert said.lacks == ("details",)
     whole = codec.whole(said, found[3])
     assert isinstance(whole, Whole)
@@ -160,7 +160,7 @@ def test_many_schemas_are_forgotten_again() -> None:
         document = file.document["value"] | {
             "schema": file.document["value"]["schema"] | {"version": number}
         }
-        assert isinstance(codec.read(key, as_bytes(document)), Said)
+        assert isinstance(codec.read(key, as_bytes(document)), NormalEvent)
     assert len(codec._reader._by_schema) <= 64  # type: ignore[attr-defined]
 
 

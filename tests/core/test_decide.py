@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import DAY_US, EMITTING, Decision, Position, ProcessingTime, Rules, decide
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dedup.core.codec import Codec
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.explain import Explanation, explain, explain_on, instant
+from dedup.core.facts import decide_on, facts_of
 from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.judge import decide_on, facts_of
 from dedup.core.read import read_event
 from dedup.core.ruling import EventRules
 from dedup.core.state import NO_EVENT_TIME, State

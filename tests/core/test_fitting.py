@@ -5,7 +5,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.core.deadletter import (
+from dedup.core.dead_letter import (
     EXCERPT_BYTES,
     SMALLEST_LIMIT_BYTES,
     AnyHeader,

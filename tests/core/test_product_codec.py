@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from dedup.core.codec import Codec
-from dedup.core.deadletter import DeadLetter, Header
+from dedup.core.dead_letter import DeadLetter, Header
 from dedup.core.decide import Position, ProcessingTime, Rules, decide
 from dedup.core.event import STATE_FIELDS, Event
 from dedup.core.fingerprint import FingerprintScheme, scheme_of
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.read import read_event, read_key
 from dedup.core.row import encode_row, output_key, read_output_key, read_product, state_from_record
-from dedup.core.said import EventKind, Said
 from dedup.entities.product import PRODUCT
 from producer.events import EventGenerator, Mix
 from tests.core.records import ADDED, PATHS, TOKENS, event_json, mutated_events
@@ -48,7 +48,7 @@ def agree(key: bytes | None, value: bytes | None) -> str:
         assert (said.reason, recognised) == (old.reason, None)
         assert said.message.startswith(old.message)
         return old.reason
-    assert isinstance(said, Said), (key, value, said)
+    assert isinstance(said, NormalEvent), (key, value, said)
     assert (said.id, said.time) == (old.product_id, old.event_time)
     if old.action == "deleted":
         assert (said.kind, recognised) == (EventKind.DELETE, None)
@@ -66,7 +66,7 @@ def agree(key: bytes | None, value: bytes | None) -> str:
     return said.kind
 
 
-def same_row(old: Event, said: Said, known: bytes | None) -> None:
+def same_row(old: Event, said: NormalEvent, known: bytes | None) -> None:
     """Hold what is decided today against what the codec completes: fingerprint and row."""
     state = None if known is None else state_from_record(known, (), 0, SCHEME)
     clock = ProcessingTime(0, NOW)
@@ -135,7 +135,7 @@ def test_both_agree_on_what_the_producer_sends_and_the_fast_path_takes_it() -> N
 @pytest.mark.parametrize("file", golden("events"), ids=lambda file: file.name)
 def test_golden_events_are_read_as_before(file: Any) -> None:
     said = CODEC.read(file.bytes("key"), file.bytes("value"))
-    assert isinstance(said, Said)
+    assert isinstance(said, NormalEvent)
     event = file.event
     assert (said.id, said.time) == (event.product_id, event.event_time)
     given_values = dict(zip(STATE_FIELDS, said.values[1:], strict=True))

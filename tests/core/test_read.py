@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.core.deadletter import DeadLetter, Reason, dead_letter_headers
+from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers
 from dedup.core.decide import Position, Rules, decide
 from dedup.core.event import Event, NormalProduct
 from dedup.core.read import _read_any, _read_plain, read_event

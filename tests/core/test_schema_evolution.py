@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from dedup.core.deadletter import Reason
+from dedup.core.dead_letter import Reason
 from dedup.core.decide import Outcome, Position, Rules, decide
 from dedup.core.event import ACTIONS, CONTENT_FIELDS, Event
 from dedup.core.fingerprint import VERSION, FingerprintScheme

@@ -17,7 +17,7 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["dedup.core", "json"], enable_loader_override=False):
-    from dedup.core.deadletter import DeadLetter, dead_letter_headers
+    from dedup.core.dead_letter import DeadLetter, dead_letter_headers
     from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
     from dedup.core.event import Event
     from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme

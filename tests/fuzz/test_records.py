@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dedup.core.batch_result import Output, OutputRecord
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.event import Event
 from dedup.core.read import _read_any, _read_plain, read_event
 from tests.agent.conftest import Bench

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import asdict, replace
 
-from dedup.core.deadletter import Header
+from dedup.core.dead_letter import Header
 from dedup.core.event import Event, NormalProduct, time_text
 from dedup.core.state import State
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
-from dedup.core.deadletter import DeadLetter, Header
+from dedup.core.dead_letter import DeadLetter, Header
 from dedup.core.decide import Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, NormalProduct
 from dedup.core.fingerprint import VERSION, FingerprintScheme

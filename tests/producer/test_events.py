@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import ACTIONS, PartialProductEvent, ProductEvent, microseconds
 from dedup.core.read import read_event

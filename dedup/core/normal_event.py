@@ -1,4 +1,4 @@
-"""What an event says of one row, in normal form, whatever its envelope."""
+"""An event of one row in normal form, whatever its envelope."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 
 
 class EventKind(StrEnum):
@@ -21,8 +21,8 @@ class EventKind(StrEnum):
     DELETE = "delete"
 
 
-class Said(msgspec.Struct, frozen=True, gc=False):
-    """What an event says: what the decision and the row need of it.
+class NormalEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event: what the decision and the row need of it.
 
     `values` are those of the entity's fields, in their order, UNSET where the event lacks one.
     `lacks` names the required ones among these: without a known row nothing can complete them.
@@ -42,4 +42,4 @@ class Said(msgspec.Struct, frozen=True, gc=False):
 
 
 Recognised = tuple[list[Any], int, Sequence[Any]]
-"""A whole row that the fast path read: `values`, `time` and `provenance` as of `Said`."""
+"""A whole row that the fast path read: `values`, `time` and `provenance` as of `NormalEvent`."""

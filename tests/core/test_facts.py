@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedup.core.codec import Codec
-from dedup.core.deadletter import DeadLetter, Reason
+from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import Rules, decide
+from dedup.core.facts import EntityFacts, decide_on, facts_of
 from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.judge import EntityFacts, decide_on, facts_of
 from dedup.core.read import read_event
 from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.state import State

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from dedup.core.codec import Codec, Whole
-from dedup.core.deadletter import DeadLetter
+from dedup.core.dead_letter import DeadLetter
 from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime, rule
-from dedup.core.said import EventKind, Said
 from dedup.core.state import State
 
 _UPSERT: Final = EventKind.UPSERT
@@ -44,31 +44,31 @@ class RecognisedFacts:
         return self._codec.recomputed(state)
 
 
-class SaidFacts:
+class ReadFacts:
     """What the rules see of an event that pydantic read."""
 
-    __slots__ = ("_codec", "_said", "_whole", "id", "kind", "time")
+    __slots__ = ("_codec", "_event", "_whole", "id", "kind", "time")
 
-    def __init__(self, codec: Codec, said: Said) -> None:
-        self.id = said.id
-        self.time = said.time
-        self.kind = said.kind
+    def __init__(self, codec: Codec, event: NormalEvent) -> None:
+        self.id = event.id
+        self.time = event.time
+        self.kind = event.kind
         self._codec = codec
-        self._said = said
+        self._event = event
         self._whole: Whole | None = None
 
     @property
     def lacks(self) -> Sequence[str]:
         """Return the required fields that the event does not have."""
-        return self._said.lacks
+        return self._event.lacks
 
     def lacking(self) -> DeadLetter:
         """Return the dead letter of an event that lacks fields which nothing can complete."""
-        return self._codec.partial_without_state(self._said)
+        return self._codec.partial_without_state(self._event)
 
     def fingerprint(self, known_row: bytes | None) -> bytes | DeadLetter:
         """Return the fingerprint of the whole row after the event, over the known row."""
-        whole = self._codec.whole(self._said, known_row)
+        whole = self._codec.whole(self._event, known_row)
         if isinstance(whole, DeadLetter):
             return whole
         self._whole = whole
@@ -78,14 +78,14 @@ class SaidFacts:
         """Return the row whose fingerprint was returned last."""
         if self._whole is None:
             raise AssertionError(self.id)
-        return self._codec.row(self._said, self._whole, processing_time)
+        return self._codec.row(self._event, self._whole, processing_time)
 
     def recomputed(self, state: State) -> bytes | None:
         """Return the known row's fingerprint in today's scheme; None where it is that already."""
         return self._codec.recomputed(state)
 
 
-EntityFacts = RecognisedFacts | SaidFacts
+EntityFacts = RecognisedFacts | ReadFacts
 
 
 def facts_of(
@@ -95,8 +95,8 @@ def facts_of(
     recognised = codec.recognise(key, value, processing_time)
     if recognised is not None:
         return RecognisedFacts(codec, recognised)
-    said = codec.read(key, value)
-    return said if isinstance(said, DeadLetter) else SaidFacts(codec, said)
+    event = codec.read(key, value)
+    return event if isinstance(event, DeadLetter) else ReadFacts(codec, event)
 
 
 def decide_on(
