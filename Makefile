@@ -80,7 +80,7 @@ parity: .venv/dev.installed $(FLINK)/flink.installed ## worker and Flink SQL, he
 	@$(BIN)/python -m tests.parity --seed $(or $(SEED),1)
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
-lock: | $(UV) ## write the locked, hashed requirements anew
+lock: | $(UV) ## write the locked, hashed requirements
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(COMPILE) - -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) --group build -o requirements/build.txt

@@ -18,7 +18,7 @@ CONNECT_WITHIN_S: Final = 10.0
 """How long topic and producer may take to be ready, once a broker answers."""
 
 ACKNOWLEDGE_WITHIN_S: Final = 30.0
-"""How long sending goes on without any acknowledgement."""
+"""How long sending continues without any acknowledgement."""
 
 CLOSE_WITHIN_S: Final = 2.0
 

@@ -143,5 +143,5 @@ def _set(item: Any) -> dict[str, Any]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as they stand in a sentence."""
+    """Return names as a list in a text."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -108,11 +108,11 @@ def fitting(
     if record_bytes(whole) <= limit:
         return whole
     added = [(name, _cut(text, limit // 4)) for name, text in added]
-    told: list[Header] = [
+    truncation: list[Header] = [
         (TRUNCATED_HEADER, b"key,value,headers"),
         (VALUE_SIZE_HEADER, b"%d" % len(value or b"")),
     ]
-    room = max(0, limit - record_bytes(LetterRecord(None, None, [*added, *told])))
+    room = max(0, limit - record_bytes(LetterRecord(None, None, [*added, *truncation])))
     cut = []
     if key is not None and len(key) > room // 2:
         cut.append(b"key")
@@ -125,8 +125,8 @@ def fitting(
     if value is not None and len(value) > room:
         cut.append(b"value")
         value = value[: min(room, EXCERPT_BYTES)]
-    told = [(TRUNCATED_HEADER, b",".join(cut)), *(told[1:] if b"value" in cut else ())]
-    return LetterRecord(key, value, [*headers, *added, *told])
+    truncation = [(TRUNCATED_HEADER, b",".join(cut)), *(truncation[1:] if b"value" in cut else ())]
+    return LetterRecord(key, value, [*headers, *added, *truncation])
 
 
 def record_bytes(record: Record) -> int:

@@ -44,10 +44,10 @@ def rebuilt_state(
     source = (UNKNOWN_SOURCE, UNKNOWN_SOURCE)
     if value is None:
         return State(NO_FINGERPRINT, NO_EVENT_TIME, *source, emitted_at, 0, None)
-    told = facts(value)
-    if told is None:
+    known = facts(value)
+    if known is None:
         return None
-    fingerprint, time = told
+    fingerprint, time = known
     event_time = NO_EVENT_TIME if time is None else time
     return State(fingerprint, event_time, *source, emitted_at, 0, value)
 

@@ -1,4 +1,4 @@
-"""Types of settings: what a value may be, and the sentence when it is not."""
+"""Types of settings: the accepted values, and the error otherwise."""
 
 import ipaddress
 import re

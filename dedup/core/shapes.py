@@ -15,7 +15,7 @@ _OF_OTHER_TOPICS: Final = {
 
 
 def foreign_shape(document: Any, entity: Entity) -> str | None:
-    """Return a sentence when an event looks like one of another envelope; None when it does not."""
+    """Return a hint when an event looks like one of another envelope; None when it does not."""
     if not isinstance(document, dict):
         return None
     is_debezium = isinstance(entity.envelope, Debezium)

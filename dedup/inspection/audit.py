@@ -23,8 +23,8 @@ from typing import Any, Final
 from dedup.core.decide import Outcome, ProcessingTime, Rules, decide
 from dedup.core.explain import instant
 from dedup.core.fingerprint import VERSION, scheme_of
-from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
+from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.inspection.decided_events import DecidedEvent, decide_records
 from dedup.inspection.output_index import OutputIndex

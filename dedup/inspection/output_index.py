@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import Position, Rules
 from dedup.core.event import Event
-from dedup.core.madeby import rules_of_record
 from dedup.core.row import row_event_id
+from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.dlq.record import DeadLetterRecord
 from dedup.inspection.states import StateRecord

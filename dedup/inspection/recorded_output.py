@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dedup.core.decide import Rules
-from dedup.core.madeby import rules_of_record
+from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import open_dead_letters

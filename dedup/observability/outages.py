@@ -203,7 +203,7 @@ class RepeatFilter(logging.Filter):
                 del self._repeated[key]
                 continue
             text = (
-                f"{known.record.name} said so {known.again:,} more times in "
+                f"{known.record.name} logged this {known.again:,} more times in "
                 f"{now - known.shown_at:.0f} s, the last time: {known.record.getMessage()}"
             )
             lines.append((known.record.levelno, text))

@@ -28,9 +28,9 @@ from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRec
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
-from dedup.core.madeby import rules_headers
 from dedup.core.read import read_key, read_value
 from dedup.core.row import KeyFormat, output_headers, output_key
+from dedup.core.rules_header import rules_headers
 from dedup.core.state import State
 from dedup.observability.ages import believable_age
 from dedup.state.table import StateTable

@@ -188,7 +188,7 @@ async def test_a_topic_that_is_gone_ends_in_a_sentence(
 async def test_another_choice_of_content_fields_makes_no_false_changes(
     kafka: str, tmp_path: Path
 ) -> None:
-    """Fingerprints of another choice are computed anew from the rows that are known."""
+    """Fingerprints of another choice are recomputed from the known rows."""
     names = Names.fresh()
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         worker.wait_until_ready()

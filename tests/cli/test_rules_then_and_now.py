@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from dedup.core.madeby import rules_of_record
 from dedup.core.row import read_product
+from dedup.core.rules_header import rules_of_record
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings

@@ -208,7 +208,7 @@ def test_a_refused_partial_update_stays_refused_when_replayed() -> None:
     """Section 4: a crash emits nothing that a run without it does not emit.
 
     The refused one is newer than the creation after it, and before the state's offset when it
-    comes again: that is not a topic made anew.
+    comes again: that is not a recreated topic.
     """
     history = [
         product_event(30, price="99.00"),

@@ -18,12 +18,12 @@ from dedup.core.row import FINGERPRINT_HEADER
 
 RULES_HEADER: Final = "dedup.rules"
 
-_TOLD: Final = ("order", "refresh_after_us", "deleted_marker_us", "unknown_actions")
+_RECORDED: Final = ("order", "refresh_after_us", "deleted_marker_us", "unknown_actions")
 _DEFAULT: Final = Rules()
-_CHOICES_KEPT: Final = 256
+_CACHED: Final = 256
 
 
-class _Told(msgspec.Struct):
+class _Recorded(msgspec.Struct):
     """The fields of the header; see `Rules`."""
 
     fields: list[str] | None = None
@@ -35,14 +35,14 @@ class _Told(msgspec.Struct):
 
 def rules_headers(rules: Rules) -> list[Header]:
     """Return the header for the rules; none for the default ones."""
-    told: dict[str, Any] = {
+    recorded: dict[str, Any] = {
         name: getattr(rules, name)
-        for name in _TOLD
+        for name in _RECORDED
         if getattr(rules, name) != getattr(_DEFAULT, name)
     }
     if rules.scheme != _DEFAULT.scheme:
-        told["fields"] = rules.scheme.fields
-    return [(RULES_HEADER, msgspec.json.encode(told))] if told else []
+        recorded["fields"] = rules.scheme.fields
+    return [(RULES_HEADER, msgspec.json.encode(recorded))] if recorded else []
 
 
 def rules_of_record(headers: Iterable[Header]) -> Rules:
@@ -52,22 +52,22 @@ def rules_of_record(headers: Iterable[Header]) -> Rules:
     return _rules(found.get(RULES_HEADER) or b"{}", fingerprint[: 2 * SCHEME_BYTES])
 
 
-@lru_cache(_CHOICES_KEPT)
+@lru_cache(_CACHED)
 def _rules(header: bytes, hex_of_scheme: bytes) -> Rules:
     try:
-        told = msgspec.json.decode(header, type=_Told)
+        recorded = msgspec.json.decode(header, type=_Recorded)
     except (ValueError, RecursionError):  # another program's header with that name
-        told = _Told()
+        recorded = _Recorded()
     try:
         scheme = scheme_of(bytes.fromhex(hex_of_scheme.decode()))
-        if told.fields is not None:
-            scheme = FingerprintScheme(told.fields)
+        if recorded.fields is not None:
+            scheme = FingerprintScheme(recorded.fields)
     except ValueError:  # unknown fields, or no fingerprint
         scheme = None
     return Rules(
         scheme=scheme or _DEFAULT.scheme,
-        order=told.order,
-        refresh_after_us=told.refresh_after_us,
-        deleted_marker_us=told.deleted_marker_us,
-        unknown_actions=told.unknown_actions,
+        order=recorded.order,
+        refresh_after_us=recorded.refresh_after_us,
+        deleted_marker_us=recorded.deleted_marker_us,
+        unknown_actions=recorded.unknown_actions,
     )
