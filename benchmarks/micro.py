@@ -59,7 +59,7 @@ def steps() -> Mapping[str, Step]:
     change = _event(event_bytes(20, price='"79.99"'))
     headers, row, data = output_headers(known), known.row, encode_state(known)
     return {
-        "read key, once for each product of a batch": lambda: read_key(KEY),
+        "read key, once per product": lambda: read_key(KEY),
         "parse, plain form": lambda: read_value(KEY, 17, plain),
         "parse and normalise, any other form": lambda: read_value(KEY, 17, other_form),
         "fingerprint": lambda: RULES.scheme.fingerprint(event.product),
