@@ -32,7 +32,7 @@ class Assignment:
             raise ValueError(text)
         try:
             return cls(names, _decode(value))
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             return cls(names, value)
 
     def assign(self, document: Any) -> None:

@@ -208,7 +208,7 @@ def _fields(row: bytes) -> Mapping[str, Any]:
     """Return the fields of a row; none of one that can't be read, for counting stops no worker."""
     try:
         fields = msgspec.json.decode(row)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return {}
     return fields if isinstance(fields, dict) else {}
 

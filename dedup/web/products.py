@@ -227,7 +227,16 @@ class Products:
 
 
 def _row(state: State) -> dict[str, Any] | None:
-    return None if state.row is None else cast("dict[str, Any]", msgspec.json.decode(state.row))
+    return None if state.row is None else _fields(state.row)
+
+
+def _fields(row: bytes) -> dict[str, Any]:
+    """Return the fields of a row; none of a row of another program that is not a JSON object."""
+    try:
+        fields = msgspec.json.decode(row)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
@@ -237,7 +246,7 @@ def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
 def _matching(scanned: _Scanned, wanted: str) -> ProductLine | None:
     """Return the line of a product whose name contains, or whose id is, the searched text."""
     product_id = scanned.product_id
-    rows = {p: cast("dict[str, Any]", msgspec.json.decode(r)) for p, r in scanned.rows.items()}
+    rows = {partition: _fields(row) for partition, row in scanned.rows.items()}
     for partition in sorted(rows, key=lambda p: last_event_time(rows[p]), reverse=True):
         name = str(rows[partition].get("product_name", "")).casefold()
         if wanted in name or wanted == str(product_id):

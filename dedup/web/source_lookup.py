@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 from typing import Any, Final
 
-import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
@@ -13,6 +12,7 @@ from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.fingerprint import scheme_of
 from dedup.core.read import read_event
+from dedup.core.row import row_event_id
 from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
 from dedup.observability.decision_log import PastDecision
@@ -65,7 +65,7 @@ def result_from_record(
     if state.row is None:
         why = "The last event that was applied deleted the product, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
-    if msgspec.json.decode(state.row)["last_event_id"] == event.event_id:
+    if row_event_id(state.row) == event.event_id:
         why = (
             "This event wrote the row, or repeats the event that wrote it. The state before it is "
             "no longer known."

@@ -13,6 +13,7 @@ from dedup.core.decide import EMITTING, Outcome, Position, ProcessingTime, Rules
 from dedup.core.event import CONTENT_FIELDS
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.read import read_event
+from dedup.core.state import State
 from dedup.observability.decision_log import (
     FOLLOWED,
     FOLLOWED_RECORD_BYTES,
@@ -184,6 +185,20 @@ async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:
     assert min(expected[f] for f in CONTENT_FIELDS if f != "product_name") > 50
     for field in CONTENT_FIELDS:
         assert metric(bench, "dedup_field_changes_total", field=field) == expected[field]
+
+
+@pytest.mark.parametrize("row", [b'"\x82"', b"\xff\xfe", b"[1]", b"{", b'{"price":"\xe9"}'])
+async def test_a_known_row_that_can_t_be_read_does_not_stop_the_counting(
+    bench: Bench, row: bytes
+) -> None:
+    """Another program may have written it, with headers like ours, to the output topic."""
+    known = State(b"f" * 21, 5, 0, 0, 100, 0, row)
+    bench.table.write(0, {1: known}, next_offset=1, now_us=100)
+    bench.publisher.appended = 1  # the record is on the topic
+
+    output = await bench.feed(event(1, number=1, price="1.00"), offset=1)
+
+    assert len(output.states) == 1
 
 
 async def test_field_changes_of_a_large_batch_are_scaled_up(bench: Bench) -> None:

@@ -83,7 +83,7 @@ def test_a_web_port_that_is_taken_is_named(kafka: str, tmp_path: Path) -> None:
         with WorkerProcess(kafka, tmp_path / "second", settings) as second:
             assert second.wait() == 1
 
-    assert f"127.0.0.1:{first.port} is taken" in second.log()
+    assert f"127.0.0.1:{first.port} is in use" in second.log()
     assert "DEDUP_WEB_PORT" in second.log()
     assert "Traceback" not in second.log()
 

@@ -56,8 +56,9 @@ async def test_metrics_are_of_the_rows_in_the_table_and_the_records_left(
                 break
             assert time.monotonic() < deadline, found
             await asyncio.sleep(0.1)
-        rows = found["dedup_sink_rows_total upsert"] - found["dedup_sink_rows_total delete"]
-        assert rows >= len(history.table) > 0
+        # Each row was upserted at least once; a delete may be of a row that was never there.
+        assert found["dedup_sink_rows_total upsert"] >= len(history.table) > 0
+        assert found["dedup_sink_rows_total delete"] > 0
         assert found["dedup_sink_postgres_up"] == 1
         assert used_by_alerts() <= {name.split()[0] for name in found}
         assert abs(found["dedup_sink_last_applied_timestamp_seconds"] - time.time()) < 60

@@ -151,3 +151,16 @@ async def test_a_product_in_two_partitions_of_a_worker_is_one_line(
     (line,) = [line for line in page.products if line.product_id == 50]
     assert sorted(line.partitions) == [0, 2, 3]
     assert [each.partition for each in shelf.products.find(50)] == [0, 2, 3]
+
+
+@pytest.mark.parametrize("row", [b'"\x82"', b"\xff\xfe", b"[1]", b"{", b'{"price":"\xe9"}'])
+async def test_a_row_that_can_t_be_read_is_shown_without_fields(shelf: Shelf, row: bytes) -> None:
+    """Another program may have written it, with headers like ours, to the output topic."""
+    shelf.fill({2: "Lamp"}, Random(1))
+    prefix = FingerprintScheme().prefix
+    shelf.table.write(
+        0, {1: State(prefix + bytes(16), 0, 0, 0, 0, 0, row)}, next_offset=9, now_us=0
+    )
+    assert (await shelf.products.product(1, brief=True)).row == {}
+    found = await shelf.products.page()
+    assert [(line.product_id, line.row == {}) for line in found.products] == [(1, True), (2, False)]
