@@ -107,18 +107,28 @@ class BatchConsumer(driver.Consumer):
             await self._wait_for_room(timeout)
             return
         self._asked_for = tps
+        chunks: dict[TP, FetchedBatch] = {}
         try:
             chunks = await self._thread.fetch(tps, timeout)
             generation = self.app.consumer_generation_id
-            for tp, chunk in chunks.items():
+            for tp in list(chunks):
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return  # a rebalance started; it ends in perform_seek
-                batch = await self._next_batch(tp, chunk)
+                batch = await self._next_batch(tp, chunks[tp])
+                del chunks[tp]
                 if batch is not None:
                     yield tp, self._to_message(tp, batch)
             self._patience.over()
-        except KafkaError as error:  # what was fetched and not delivered is read again
+        except KafkaError as error:
+            await self._read_again(chunks)
             await self._wait_for_brokers(error)
+
+    async def _read_again(self, undelivered: Iterable[TP]) -> None:
+        """Go back to what was fetched and not delivered; a later fetch need not show the gap."""
+        for tp in undelivered:
+            expected = self._expected.get(tp)
+            if expected is not None:
+                await self._thread.go_to(tp, expected)
 
     async def _wait_for_brokers(self, error: KafkaError) -> None:
         try:

@@ -7,6 +7,7 @@ from random import Random
 from time import monotonic
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from dedup.streaming.batch_transport import BatchConsumer
@@ -57,7 +58,7 @@ async def test_a_batch_can_be_done_after_the_fetching_thread_has_ended(bench: Be
 async def test_what_faust_notes_of_each_message_is_let_go_of_at_the_commit(rig: Rig) -> None:
     """Its own commit would: two entries for each batch, for ever."""
     await rig.batch(TP0, chunk(0, 3))
-    rig.consumer._acked[TP0].append(2)  # as Faust's stream does when it goes on to the next message
+    rig.consumer._acked[TP0].append(2)  # as Faust's stream does before the next message
     rig.consumer._acked_index[TP0].add(2)
 
     rig.committable(TP0)
@@ -79,7 +80,7 @@ async def test_batches_that_are_done_let_their_records_go_before_the_commit(rig:
 
 
 async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(rig: Rig) -> None:
-    """Batches queued when partitions are revoked are forgotten; the commit is where it goes on."""
+    """Batches queued when partitions are revoked are forgotten; it continues at the commit."""
     done = await rig.batch(TP0, chunk(0, 3))
     done.mark_done()
     rig.thread.committed = {TP0: rig.committable(TP0)}
@@ -90,6 +91,22 @@ async def test_after_a_rebalance_what_was_not_done_comes_again_from_the_commit(r
     again = await rig.batch(TP0, chunk(3, 6))
     again.mark_done()
     assert rig.committable(TP0) == 6
+
+
+async def test_what_was_fetched_and_not_delivered_is_read_again_though_nothing_follows_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The brokers fail while the gap of one partition is looked into, before the other's turn."""
+
+    async def away(*_tps: TP) -> dict[TP, int]:
+        raise KafkaConnectionError
+
+    with monkeypatch.context() as brokers:
+        brokers.setattr(rig.thread, "earliest_offsets", away)
+        assert await rig.get({TP0: chunk(5, 8), TP1: chunk(0, 3)}) == []
+
+    assert rig.thread.gone_to == [(TP0, 0), (TP1, 0)]
+    assert (await rig.batch(TP1, chunk(0, 3))).next_offset == 3
 
 
 async def test_while_revoked_nothing_is_delivered_though_batches_are_queued(rig: Rig) -> None:
@@ -107,7 +124,7 @@ async def test_while_revoked_nothing_is_delivered_though_batches_are_queued(rig:
     assert rig.committable(TP0) is None
 
 
-async def test_where_nothing_is_committed_the_chain_begins_where_the_log_begins(rig: Rig) -> None:
+async def test_where_nothing_is_committed_reading_begins_where_the_log_begins(rig: Rig) -> None:
     rig.thread.rewind = _from_the_beginning  # type: ignore[method-assign]
     await rig.consumer.perform_seek()
 
