@@ -18,6 +18,18 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+async def delete(client: AIOKafkaAdminClient, topic: str) -> None:
+    """Delete a topic, and wait until the broker no longer has it.
+
+    The deletion is acknowledged before that: what is written meanwhile is acknowledged too, and
+    lost.
+    """
+    await client.delete_topics([topic])
+    async with asyncio.timeout(60):
+        while not (await client.describe_topics([topic]))[0]["error_code"]:
+            await asyncio.sleep(0.05)
+
+
 async def recreate(client: AIOKafkaAdminClient, topic: str, **configs: str) -> None:
     """Create a topic that is being deleted as soon as its name is free."""
     new = NewTopic(topic, 4, 1, topic_configs={k.replace("_", "."): v for k, v in configs.items()})

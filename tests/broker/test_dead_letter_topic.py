@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from dedup.core.batch_result import Output, OutputRecord
@@ -20,19 +20,10 @@ from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
+from tests.broker.administration import admin, delete
 from tests.support.records import event
 from tests.support.topics import produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
-
-
-@asynccontextmanager
-async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 async def make(kafka: str, name: str, partitions: int = 4, /, **config: str) -> None:
@@ -213,7 +204,7 @@ async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
     async with publishes(kafka, names) as publisher:
         await publisher.publish(letter(b"1"))
         async with admin(kafka) as client:
-            await client.delete_topics([names.dead_letters])
+            await delete(client, names.dead_letters)
         await make(kafka, names.dead_letters, 1)
         try:
             with monkeypatch.context() as patience:

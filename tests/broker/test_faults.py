@@ -23,7 +23,7 @@ from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
-from tests.broker.administration import admin, recreate
+from tests.broker.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -221,7 +221,7 @@ async def test_an_output_topic_that_was_deleted_is_named(
     monkeypatch.setattr(closing, "CLOSE_WITHIN_S", 1.0)
     async with _publisher(kafka, names) as publisher, admin(kafka) as client:
         await publisher.publish(_output(1))
-        await client.delete_topics([names.states])
+        await delete(client, names.states)
         with pytest.raises(PublishError, match=f"{names.states} was deleted. Recreate it"):
             await publisher.publish(_output(2))
 
@@ -238,7 +238,7 @@ async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
             await produce(kafka, [(b"1", value)], names.source)
         await wait_until_done(kafka, names)
         async with admin(kafka) as client:
-            await client.delete_topics([names.states])
+            await delete(client, names.states)
             await recreate(client, names.states, cleanup_policy="compact")
         await produce(kafka, [(b"1", event(number=30, price="30.00"))], names.source)
         assert worker.wait() == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.broker.administration import admin, recreate
+from tests.broker.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -74,7 +74,7 @@ async def test_letters_of_a_topic_of_before_hide_none_of_the_recreated_one(
         await write_bad(kafka, names, b"{", 12)
         await wait_until_done(kafka, names)
     async with admin(kafka) as client:
-        await client.delete_topics([names.source])
+        await delete(client, names.source)
         await recreate(client, names.source)
     await write_bad(kafka, names, b"[", 8)
     again = renamed(names)

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from dedup.localkafka import LocalKafka
-from tests.broker.administration import admin, recreate
+from tests.broker.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -21,7 +21,7 @@ async def test_a_source_topic_made_anew_is_read_from_its_beginning(
         await wait_until_done(kafka, names)
         assert worker.terminate() == 0
         async with admin(kafka) as client:
-            await client.delete_topics([names.source])
+            await delete(client, names.source)
             await recreate(client, names.source)
         after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
         await produce(kafka, [(b"1", value) for value in after], names.source)
@@ -46,7 +46,7 @@ async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read
         await produce(kafka, [(b"1", value) for value in before], names.source)
         await wait_until_done(kafka, names)
         async with admin(kafka) as client:
-            await client.delete_topics([names.source])
+            await delete(client, names.source)
             assert worker.wait() == 1
             await recreate(client, names.source)
         after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
