@@ -1,7 +1,8 @@
 """Explains a decision: the reason as text, and the comparison of the content fields."""
 
+from collections.abc import Container, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dedup.core.annotations import listed
 from dedup.core.codec import Codec
@@ -101,20 +102,11 @@ def _compare(event: Event, state: State | None, rules: Rules) -> tuple[Compariso
     if event.action == "deleted":
         return ()
     known = None if state is None or state.row is None else read_product(state.row)
-    before = {} if known is None else known.given()
+    before = None if known is None else known.given()
     given = event.product.given()
     if event.action == "created" or known is None:
         given = NormalProduct.default(event.product_id).given() | given
-    return tuple(
-        Comparison(
-            field,
-            before.get(field),
-            given.get(field, before.get(field)),
-            known is None or given.get(field, before.get(field)) != before.get(field),
-            field in rules.scheme.fields,
-        )
-        for field in CONTENT_FIELDS
-    )
+    return _comparisons(CONTENT_FIELDS, before, (before or {}) | given, rules.scheme.fields)
 
 
 def _compare_values(
@@ -125,16 +117,27 @@ def _compare_values(
     known, whole = None if row is None else codec.read_row(row), codec.whole(event, row)
     if isinstance(whole, DeadLetter):
         raise TypeError(whole)
-    before = {} if known is None else codec.shown(known.values, known.extra)
+    before = None if known is None else codec.shown(known.values, known.extra)
     after = codec.shown(whole.values, whole.extra)
     names = [*codec.entity.content, *(n for n in codec.content if n not in codec.entity.content)]
+    return _comparisons(names, before, after, codec.content)
+
+
+def _comparisons(
+    names: Sequence[str],
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any],
+    compared: Container[str],
+) -> tuple[Comparison, ...]:
+    """Compare fields by name; without a known row (None) each of them changes."""
+    old = before or {}
     return tuple(
         Comparison(
             name,
-            before.get(name),
+            old.get(name),
             after.get(name),
-            known is None or before.get(name) != after.get(name),
-            name in codec.content,
+            before is None or old.get(name) != after.get(name),
+            name in compared,
         )
         for name in names
     )

@@ -1,6 +1,6 @@
 """The fields of a row inside an event or a row: read by msgspec, or by pydantic."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,8 +16,6 @@ from dedup.core.entity import Entity
 from dedup.core.faults import invalid
 from dedup.core.fields import EntityField
 from dedup.core.wire_forms import is_in_utc
-
-Converter = Callable[[Any], Any]
 
 
 class PlainPayload:

@@ -53,6 +53,7 @@ __all__ = [
     "read_product",
     "readable_row",
     "row_event_id",
+    "row_fields",
     "state_from_record",
 ]
 
@@ -178,22 +179,24 @@ def readable_row(row: bytes) -> dict[str, Any] | None:
 
     Of fields that are not ours, those with a plain value are returned.
     """
+    fields = row_fields(row)
+    if not fields or read_product(row) is None:
+        return None
+    return {n: v for n, v in fields.items() if not isinstance(v, (dict, list))}
+
+
+def row_fields(row: bytes) -> dict[str, Any]:
+    """Return the fields of a row; none when another program wrote what is not a JSON object."""
     try:
         document = _decode(row)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    if read_product(row) is None:
-        return None
-    return {n: v for n, v in document.items() if not isinstance(v, (dict, list))}
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def row_event_id(row: bytes) -> str | None:
     """Return the id of the event that a row names as its last; None when it names none."""
-    try:
-        document = _decode(row)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    found = document.get("last_event_id") if isinstance(document, dict) else None
+    found = row_fields(row).get("last_event_id")
     return found if isinstance(found, str) else None
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from dedup.dlq.record import DeadLetterRecord
-from dedup.dlq.topic import DlqError
+from dedup.kafka.topic_reader import ReadError
 
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
@@ -38,7 +38,7 @@ class Assignment:
     def assign(self, document: Any) -> None:
         """Set the value in a document; missing objects on the path are created.
 
-        Raises DlqError if the path crosses a value that is neither an object nor a list.
+        Raises ReadError if the path crosses a value that is neither an object nor a list.
         """
         *parents, last = self.path
         for name in parents:
@@ -53,7 +53,7 @@ class Assignment:
 
     def _items(self, document: Any) -> list[Any]:
         if not isinstance(document, list):
-            raise DlqError(
+            raise ReadError(
                 f"--set {'.'.join(self.path)}: the event has no object there, but "
                 f"{type(document).__name__} {str(document)[:40]!r}."
             )
@@ -62,7 +62,7 @@ class Assignment:
     def _index(self, name: str, document: Any) -> int:
         items = self._items(document)
         if not name.isascii() or not name.isdigit() or int(name) >= len(items):
-            raise DlqError(f"--set {'.'.join(self.path)}: the list there has no item {name}.")
+            raise ReadError(f"--set {'.'.join(self.path)}: the list there has no item {name}.")
         return int(name)
 
 
@@ -83,7 +83,7 @@ class Correction:
     def apply(self, letter: DeadLetterRecord) -> tuple[bytes | None, bytes | None]:
         """Return the key and the value to re-submit.
 
-        Raises DlqError if the event can't be changed like this.
+        Raises ReadError if the event can't be changed like this.
         """
         key = letter.key if self.key is None else self.key
         value = letter.value if self.value is None else self.value
@@ -97,7 +97,7 @@ class Correction:
                 assignment.assign(document)
             return _encode(document)
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            raise DlqError(
+            raise ReadError(
                 f"The value of {position} is not JSON ({error}): --set can't change it. "
                 "Pass a complete value with --value FILE."
             ) from error

@@ -26,7 +26,7 @@ from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
 
 ACKNOWLEDGE_WITHIN_S: Final = 30.0
-CLOSE_WITHIN_S: Final = 5.0
+ABORT_WITHIN_S: Final = 5.0
 
 _TRANSACTION_TIMEOUT_MS: Final = 40_000
 """How long the open transaction of a killed replay may hold back readers of committed records."""
@@ -137,7 +137,7 @@ async def _started(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
             raise KafkaTimeoutError(f"no producer id in {ACKNOWLEDGE_WITHIN_S:.0f} s") from error
         yield producer
     finally:
-        await close_producer(producer, CLOSE_WITHIN_S)
+        await close_producer(producer)
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ async def _transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
         raise
     except BaseException:
         with suppress(TimeoutError, KafkaError):
-            async with asyncio.timeout(CLOSE_WITHIN_S):
+            async with asyncio.timeout(ABORT_WITHIN_S):
                 await producer.abort_transaction()
         raise
 

@@ -13,9 +13,9 @@ from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.replay import Resubmission, open_replayer
 from dedup.dlq.source_event import with_source_event
 from dedup.dlq.target_partition import TargetPartitions
-from dedup.dlq.topic import DeadLetters, DlqError, open_dead_letters
+from dedup.dlq.topic import DeadLetters, open_dead_letters
 from dedup.kafka.broker_errors import refusal
-from dedup.kafka.topic_reader import Spans, partition_count
+from dedup.kafka.topic_reader import ReadError, Spans, partition_count
 from dedup.settings import Settings
 
 
@@ -73,7 +73,7 @@ async def newest(
 
 
 async def dead_letter_at(settings: Settings, position: Position) -> DeadLetterRecord:
-    """Return the dead letter at a position. Raises DlqError if there is none."""
+    """Return the dead letter at a position. Raises ReadError if there is none."""
     selection = Selection(frozenset({position}))
     async with open_dead_letters(settings) as topic:
         spans = _to_the_end(selection.spans(topic.spans), topic.spans)
@@ -86,7 +86,7 @@ async def dead_letter_at(settings: Settings, position: Position) -> DeadLetterRe
 async def find(settings: Settings, selection: Selection) -> Found:
     """Find the selected dead letters, and which of them were re-submitted before.
 
-    Raises DlqError if there is no dead letter at a position.
+    Raises ReadError if there is no dead letter at a position.
     """
     positions = set()
     async with open_dead_letters(settings) as topic:
@@ -106,7 +106,7 @@ async def replay(
 ) -> int:
     """Re-submit the dead letters that `find` found, and no later ones; return how many.
 
-    Raises DlqError, before anything is sent, for a dead letter that can't be re-submitted.
+    Raises ReadError, before anything is sent, for a dead letter that can't be re-submitted.
     """
     async for _ in resubmissions(settings, selection, found, correction, ()):
         pass
@@ -118,7 +118,7 @@ async def replay(
                 return await replayer.send(events)
     except KafkaError as error:
         why = refusal(error, settings, permission="WRITE")
-        raise DlqError(f"Nothing can be re-submitted: {why}") from error
+        raise ReadError(f"Nothing can be re-submitted: {why}") from error
 
 
 async def resubmissions(
@@ -130,7 +130,7 @@ async def resubmissions(
 ) -> AsyncGenerator[Resubmission, None]:
     """Return the events to re-submit, except those of the `skipped` dead letters.
 
-    Raises DlqError for one that can't be re-submitted.
+    Raises ReadError for one that can't be re-submitted.
     """
     topic = settings.KAFKA_PRODUCT_TOPIC
     count = await partition_count(settings, topic, "KAFKA_PRODUCT_TOPIC")
@@ -170,7 +170,7 @@ async def _selected(
             yield letter
 
 
-def _missing(positions: Collection[Position]) -> DlqError:
+def _missing(positions: Collection[Position]) -> ReadError:
     ordered = sorted(positions, key=lambda at: (at.partition, at.offset))
     named = ", ".join(f"{at.partition}:{at.offset}" for at in ordered)
-    return DlqError(f"There is no dead letter at {named}. `dedup dlq list` shows those there are.")
+    return ReadError(f"There is no dead letter at {named}. `dedup dlq list` shows those there are.")

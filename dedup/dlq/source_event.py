@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dedup.dlq.record import DeadLetterRecord
-from dedup.dlq.topic import DlqError
-from dedup.kafka.topic_reader import open_topic
+from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.settings import Settings
 
 
@@ -15,13 +14,13 @@ async def with_source_event(
 ) -> DeadLetterRecord:
     """Return the dead letter with its complete event; the parts in `replaced` are not needed.
 
-    Raises DlqError if the source topic no longer has the event.
+    Raises ReadError if the source topic no longer has the event.
     """
     if not letter.truncated - set(replaced):
         return letter
     record = await _source_record(settings, letter)
     if record is None or not _is_source_of(letter, record):
-        raise DlqError(
+        raise ReadError(
             f"The dead letter {letter.position} was too large for {settings.KAFKA_DLQ_TOPIC}, which"
             f" holds its {letter.value_size:,} bytes only in part, and its event is no longer on "
             f"{letter.source_topic or '?'} at {letter.source_partition}:{letter.source_offset}. "

@@ -6,9 +6,8 @@ from zlib import crc32
 from dedup.core.read import read_key
 from dedup.core.row import read_output_key
 from dedup.dlq.record import DeadLetterRecord
-from dedup.dlq.topic import DlqError
 from dedup.kafka.partitioning import partition_of_key
-from dedup.kafka.topic_reader import open_topic
+from dedup.kafka.topic_reader import ReadError, open_topic
 from dedup.settings import Settings
 
 _CLEAR_SHARE = 0.9
@@ -34,14 +33,14 @@ class TargetPartitions:
         self._found: dict[bytes, int | None] = {}
 
     async def find(self, letter: DeadLetterRecord, key: bytes | None) -> int:
-        """Return the partition. Raises DlqError if there is none."""
+        """Return the partition. Raises ReadError if there is none."""
         partition = letter.source_partition
         if key is not None and (key != letter.key or partition is None):
             found = await self._known_partition(key)
             partition = partition if found is None else found
         partition = 0 if partition is None else partition
         if partition >= self._partitions:
-            raise DlqError(
+            raise ReadError(
                 f"The dead letter {letter.position} came from partition {partition}, and "
                 f"{self._settings.KAFKA_PRODUCT_TOPIC} has {self._partitions} partitions: in "
                 "another partition its product would exist twice. Send the event with its "
@@ -67,7 +66,7 @@ class TargetPartitions:
                         newest[partition] = (record.value is not None, record.timestamp)
         rows = [partition for partition, (is_row, _) in newest.items() if is_row]
         if len(rows) > 1:
-            raise DlqError(
+            raise ReadError(
                 f"The product {product_id} has rows in the partitions {sorted(rows)} of {topic}: "
                 "its producers partition differently, see `dedup verify`. Nothing is re-submitted."
             )

@@ -7,11 +7,8 @@ from typing import Any
 
 from dedup.core.decide import Position
 from dedup.dlq.record import DeadLetterRecord, replayed_position
-from dedup.kafka.topic_reader import ReadError, Spans, TopicReader, open_topic
+from dedup.kafka.topic_reader import Spans, TopicReader, open_topic
 from dedup.settings import Settings
-
-DlqError = ReadError
-"""Dead letters can't be read or re-submitted; the text explains why."""
 
 
 class DeadLetters:
@@ -50,7 +47,7 @@ class DeadLetters:
 
 @asynccontextmanager
 async def open_dead_letters(settings: Settings) -> AsyncIterator[DeadLetters]:
-    """Open the dead-letter topic. Raises DlqError, also for Kafka errors inside the block."""
+    """Open the dead-letter topic. Raises ReadError, also for Kafka errors inside the block."""
     topic = settings.KAFKA_DLQ_TOPIC
     permissions = (
         f", and to replay also to write {topic} and {settings.KAFKA_PRODUCT_TOPIC} with the "

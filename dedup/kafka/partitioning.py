@@ -20,11 +20,6 @@ def partition_of_key(key: bytes, partitions: int) -> int:
     return key_hash(key) % partitions
 
 
-def partition_of_product(product_id: int, partitions: int) -> int:
-    """Return the partition of a product's events, and so of its rows."""
-    return partition_of_key(b"%d" % product_id, partitions)
-
-
 def how_placed(product_id: int, partition: int, partitions: int) -> str:
     """Return which clients put a product's events into a partition, in words."""
     key = b"%d" % product_id

@@ -10,7 +10,6 @@ from itertools import islice
 from math import nan
 from typing import Any, Final
 
-import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -25,6 +24,7 @@ from dedup.core.batch_result import BatchResult
 from dedup.core.dead_letter import Reason
 from dedup.core.decide import Outcome
 from dedup.core.event import CONTENT_FIELDS, NormalProduct
+from dedup.core.row import row_fields
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of no use here
 
@@ -199,18 +199,9 @@ def _field_changes(result: BatchResult, compared: int) -> dict[str, int]:
         old = rows.get(product_id, None if known is None else known.row)
         new = rows[product_id] = record.value
         if old is not None and new is not None:
-            for field in changed_fields(_fields(old), _fields(new)):
+            for field in changed_fields(row_fields(old), row_fields(new)):
                 changes[field] += 1
     return changes
-
-
-def _fields(row: bytes) -> Mapping[str, Any]:
-    """Return the fields of a row; none of one that can't be read, for counting stops no worker."""
-    try:
-        fields = msgspec.json.decode(row)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

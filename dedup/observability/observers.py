@@ -21,7 +21,7 @@ class Observers:
     rejected: Rejected
 
     def observe(self, result: BatchResult) -> None:
-        """Give a result to all of them."""
+        """Pass the result of a batch to every observer."""
         self.metrics.count(result)
         self.gauges.note(result)
         self.decision_log.keep(result)

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from mode import get_logger
 
 from dedup.core.batch_result import OutputRecord
-from dedup.dlq.topic import DlqError, open_dead_letters
+from dedup.dlq.topic import open_dead_letters
+from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
 
 logger = get_logger(__name__)
@@ -82,7 +83,7 @@ async def _written_dead_letters(
                 of_source = letter.source_topic == settings.KAFKA_PRODUCT_TOPIC
                 if of_source and offset is not None and partition in found:
                     found[partition].append(_identity(offset, letter.key, letter.value))
-    except DlqError as error:
+    except ReadError as error:
         if not isinstance(error.__cause__, TopicAuthorizationFailedError):
             raise KafkaConnectionError(str(error)) from error
         logger.warning("Dead letters may be duplicated: %s", error)

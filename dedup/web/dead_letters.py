@@ -7,7 +7,8 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.printable import printable
 from dedup.dlq.record import DeadLetterRecord
-from dedup.dlq.topic import DlqError, open_dead_letters
+from dedup.dlq.topic import open_dead_letters
+from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
 from dedup.web.models import DeadLetterEntry, DeadLetters, Figures, Unanswered
 
@@ -31,7 +32,7 @@ async def read_dead_letters(
             }
             found = [dead_letter async for dead_letter in topic.read(spans)]
             used = sum(len(there) for there in topic.spans.values())
-    except DlqError as error:
+    except ReadError as error:
         raise HTTPServiceUnavailable(text=str(error)) from error
     except TimeoutError:
         raise HTTPServiceUnavailable(

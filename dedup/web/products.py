@@ -12,10 +12,10 @@ from math import inf
 from time import monotonic
 from typing import Any, Final, NamedTuple, cast
 
-import msgspec
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
+from dedup.core.row import row_fields
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
@@ -227,16 +227,7 @@ class Products:
 
 
 def _row(state: State) -> dict[str, Any] | None:
-    return None if state.row is None else _fields(state.row)
-
-
-def _fields(row: bytes) -> dict[str, Any]:
-    """Return the fields of a row; none of a row of another program that is not a JSON object."""
-    try:
-        fields = msgspec.json.decode(row)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return {}
-    return fields if isinstance(fields, dict) else {}
+    return None if state.row is None else row_fields(state.row)
 
 
 def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
@@ -246,7 +237,7 @@ def _product_id(scanned: tuple[int, int, bytes | None]) -> int:
 def _matching(scanned: _Scanned, wanted: str) -> ProductLine | None:
     """Return the line of a product whose name contains, or whose id is, the searched text."""
     product_id = scanned.product_id
-    rows = {partition: _fields(row) for partition, row in scanned.rows.items()}
+    rows = {partition: row_fields(row) for partition, row in scanned.rows.items()}
     for partition in sorted(rows, key=lambda p: last_event_time(rows[p]), reverse=True):
         name = str(rows[partition].get("product_name", "")).casefold()
         if wanted in name or wanted == str(product_id):

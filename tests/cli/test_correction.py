@@ -4,7 +4,7 @@ import pytest
 
 from dedup.dlq.correction import Assignment, Correction
 from dedup.dlq.record import DeadLetterRecord
-from dedup.dlq.topic import DlqError
+from dedup.kafka.topic_reader import ReadError
 
 
 def corrected(value: bytes | None, *assignments: str) -> bytes | None:
@@ -51,7 +51,7 @@ def test_what_is_not_named_keeps_its_place_and_every_digit() -> None:
     ],
 )
 def test_what_can_t_be_set_is_explained(value: bytes | None, assignment: str, words: str) -> None:
-    with pytest.raises(DlqError) as refused:
+    with pytest.raises(ReadError) as refused:
         corrected(value, assignment)
     assert words in str(refused.value)
 
