@@ -12,7 +12,9 @@ from dedup.kafka.topics import TopicFacts
 from dedup.settings import load_settings
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
+from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.wiring import build_app
+from tests.agent.transport import ChosenChunks, Rig, rig_of
 from tests.support.records import batch, record
 from tests.support.topic_facts import topic_facts
 
@@ -109,3 +111,12 @@ async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     environ = {"DEDUP_DATA_DIR": str(tmp_path / "data"), **getattr(request, "param", {})}
     async with new_bench(environ, topic_facts()) as made:
         yield made
+
+
+@pytest.fixture
+async def rig(bench: Bench) -> Rig:
+    """A consumer whose fetching thread gives chosen chunks."""
+    bench.app.finalize()
+    consumer = bench.app.consumer
+    assert isinstance(consumer, BatchConsumer)
+    return await rig_of(consumer, ChosenChunks())

@@ -5,20 +5,12 @@ import asyncio
 import pytest
 from faust.types import TP
 
-from dedup.streaming.batch_transport import MAX_UNDONE, BatchConsumer
+from dedup.streaming.batch_transport import MAX_UNDONE
 from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
-from tests.agent.transport import TP1, ChosenChunks, Rig, chunk, rig_of
+from tests.agent.transport import TP1, Rig, chunk
 from tests.support.records import TP0, record
-
-
-@pytest.fixture
-async def rig(bench: Bench) -> Rig:
-    bench.app.finalize()
-    consumer = bench.app.consumer
-    assert isinstance(consumer, BatchConsumer)
-    return await rig_of(consumer, ChosenChunks())
 
 
 async def test_a_fetch_becomes_one_message_with_the_whole_batch(rig: Rig) -> None:

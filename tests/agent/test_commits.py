@@ -13,16 +13,8 @@ from faust.types import TP
 from dedup.streaming.batch_transport import BatchConsumer
 from dedup.streaming.recordbatch import RecordBatch
 from tests.agent.conftest import Bench
-from tests.agent.transport import CHANGELOG, TP1, ChosenChunks, Log, Rig, chunk, rig_of
+from tests.agent.transport import CHANGELOG, TP1, Log, Rig, chunk, rig_of
 from tests.support.records import TP0
-
-
-@pytest.fixture
-async def rig(bench: Bench) -> Rig:
-    bench.app.finalize()
-    consumer = bench.app.consumer
-    assert isinstance(consumer, BatchConsumer)
-    return await rig_of(consumer, ChosenChunks())
 
 
 async def test_only_the_done_prefix_is_committed(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, GeneratedEvent, Mix
-from tests.broker.administration import admin
+from tests.support.administration import admin
 from tests.support.topics import emissions, ends_of, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 

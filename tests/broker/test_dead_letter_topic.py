@@ -20,7 +20,7 @@ from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from tests.broker.administration import admin, delete
+from tests.support.administration import admin, delete
 from tests.support.records import event
 from tests.support.topics import produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -196,7 +196,7 @@ def letter(key: bytes | None, size: int = 1, offset: int = 0) -> Output:
     return Output(3, offset, offset + 1, 0, 1_767_225_600_000, dead_letters=[record])
 
 
-async def test_a_topic_that_was_made_anew_with_fewer_partitions_is_written_to(
+async def test_a_topic_that_was_recreated_with_fewer_partitions_is_written_to(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the latest after the sentence and a restart, which is what `acquire` stands for here."""

@@ -23,7 +23,7 @@ from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
-from tests.broker.administration import admin, delete, recreate
+from tests.support.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -226,7 +226,7 @@ async def test_an_output_topic_that_was_deleted_is_named(
             await publisher.publish(_output(2))
 
 
-async def test_an_output_topic_that_was_made_anew_under_a_worker_stops_it(
+async def test_an_output_topic_that_was_recreated_under_a_worker_stops_it(
     kafka: str, tmp_path: Path
 ) -> None:
     """Its known states are no longer on the topic: going on would leave them missing there."""

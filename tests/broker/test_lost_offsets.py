@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.broker.administration import admin, delete, recreate
+from tests.support.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess

@@ -20,7 +20,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.streaming.wiring import build_app
-from tests.broker.administration import admin
+from tests.support.administration import admin
 from tests.support.records import event
 from tests.support.topic_facts import topic_facts
 from tests.support.topics import emissions, produce, read_topic, wait_until_done

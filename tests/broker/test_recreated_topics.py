@@ -4,27 +4,31 @@ import asyncio
 from pathlib import Path
 
 from dedup.localkafka import LocalKafka
-from tests.broker.administration import admin, delete, recreate
+from tests.support.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
 
-async def test_a_source_topic_made_anew_is_read_from_its_beginning(
+async def _produce(kafka: str, names: Names, numbers: range, cents: str) -> None:
+    """Send an event of product 1 for each number, each with another price."""
+    values = [event(number=number, price=f"{number}.{cents}") for number in numbers]
+    await produce(kafka, [(b"1", value) for value in values], names.source)
+
+
+async def test_a_recreated_source_topic_is_read_from_its_beginning(
     kafka: str, tmp_path: Path
 ) -> None:
     names = Names.fresh()
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         worker.wait_until_ready()
-        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
-        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await _produce(kafka, names, range(1, 31), "00")
         await wait_until_done(kafka, names)
         assert worker.terminate() == 0
         async with admin(kafka) as client:
             await delete(client, names.source)
             await recreate(client, names.source)
-        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
-        await produce(kafka, [(b"1", value) for value in after], names.source)
+        await _produce(kafka, names, range(40, 45), "50")
         worker.log_path.unlink()
         worker.start()
         worker.wait_until_ready()
@@ -36,21 +40,19 @@ async def test_a_source_topic_made_anew_is_read_from_its_beginning(
     assert metrics["dedup_offset_regressions_total"] > 0
 
 
-async def test_a_source_topic_made_anew_under_a_worker_stops_it_and_is_then_read(
+async def test_a_source_topic_recreated_under_a_worker_stops_it_and_is_then_read(
     kafka: str, tmp_path: Path
 ) -> None:
     names = Names.fresh()
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         worker.wait_until_ready()
-        before = [event(number=n, price=f"{n}.00") for n in range(1, 31)]
-        await produce(kafka, [(b"1", value) for value in before], names.source)
+        await _produce(kafka, names, range(1, 31), "00")
         await wait_until_done(kafka, names)
         async with admin(kafka) as client:
             await delete(client, names.source)
             assert worker.wait() == 1
             await recreate(client, names.source)
-        after = [event(number=n, price=f"{n}.50") for n in range(40, 45)]
-        await produce(kafka, [(b"1", value) for value in after], names.source)
+        await _produce(kafka, names, range(40, 45), "50")
         assert f"{names.source} is gone from " in worker.log()
         assert "Traceback" not in worker.log()
         worker.start()

@@ -5,12 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from dedup.core.dead_letter import AnyHeader, DeadLetter, Header, Reason, dead_letter_headers
 from tests.support.topics import read_topic
@@ -66,13 +64,3 @@ async def until(worker: WorkerProcess, counter: str, count: int) -> None:
     async with asyncio.timeout(60):
         while worker.metrics().get(counter, 0) < count:
             await asyncio.sleep(0.1)
-
-
-@asynccontextmanager
-async def admin_client(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()

@@ -23,7 +23,8 @@ from dedup.dlq.selection import Selection, find, resubmissions
 from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.cli.dead_letters import Dlq, Record, admin_client, reasons, until
+from tests.cli.dead_letters import Dlq, Record, reasons, until
+from tests.support.administration import admin
 from tests.support.records import event
 from tests.support.topics import partition_of, read_topic
 from tests.support.workers import WorkerProcess
@@ -127,7 +128,7 @@ async def test_an_event_goes_back_where_it_came_from_whatever_its_key_and_the_to
     kafka: str,
 ) -> None:
     dlq = Dlq(kafka)
-    async with admin_client(kafka) as client:
+    async with admin(kafka) as client:
         await client.create_topics([NewTopic(dlq.names.dead_letters, 1, 1)])
     await ensure_topics(load_settings(dlq.settings))
     for number in range(12):
@@ -264,7 +265,7 @@ async def test_a_truncated_event_is_read_from_its_source_or_refused(dlq: Dlq) ->
     assert await sent(dlq) == {2: [(b"1", v, headers) for v in (value, changed, value)]}
 
     tp = TopicPartition(dlq.names.source, 2)
-    async with admin_client(dlq.kafka) as client:
+    async with admin(dlq.kafka) as client:
         await client.delete_records({tp: RecordsToDelete(before_offset=1)})
     refused = dlq.run("replay", "0:0", "--yes")
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -270,32 +270,6 @@ def test_the_validators_of_a_model_judge_whole_rows() -> None:
     assert isinstance(codec.whole(partial, row), DeadLetter)
 
 
-@pytest.mark.parametrize(
-    ("codec", "value", "hint"),
-    [
-        (Codec(WRAPPED), b'{"before":null,"after":{},"op":"c","source":{}}', "envelope=Debezium()"),
-        (
-            Codec(FLAT),
-            b'{"schema":{},"payload":{"before":null,"after":{},"op":"c","source":{}}}',
-            "envelope=Debezium()",
-        ),
-        (Codec(WRAPPED), b'{"order_id":"AB-1"}', "envelope=Flat(time=...)"),
-        (Codec(FLAT), b'{"at":1,"order":{"order_id":"AB-1"}}', "envelope=Wrapped(payload=...)"),
-        (Codec(WRAPPED), b'{"at":1,"body":{"order_id":"AB-1"}}', "in 'body', not in 'order'"),
-        (Codec(DEBEZIUM), document_of(EPOCH_ORDER, {}).encode(), "envelope=Flat(time=...)"),
-        (Codec(FLAT), b'{"ts_ms":1}', "a heartbeat of Debezium"),
-        (Codec(FLAT), b'{"schema":{},"payload":{"a":1}}', "Kafka Connect"),
-    ],
-)
-def test_an_event_in_another_envelope_names_the_setting(
-    codec: Codec, value: bytes, hint: str
-) -> None:
-    refused = codec.read(b'"AB-1"', value)
-    assert isinstance(refused, DeadLetter)
-    assert refused.reason is Reason.INVALID_EVENT
-    assert hint in refused.message
-
-
 def test_flat_takes_a_time_with_and_without_a_fraction() -> None:
     codec = Codec(FLAT)
     found = codec.recognise(b'"AB-1"', document_of(EPOCH_ORDER, {"updated_at": "0"}).encode(), NOW)

@@ -55,7 +55,7 @@ KNOWN = state_after(sent(10), at=(2, 100))
 DELETED = state_after(sent(20, "deleted"), KNOWN, at=(2, 101))
 
 
-def test_a_topic_made_anew_is_told_from_a_replay_by_the_event_time() -> None:
+def test_a_topic_recreated_is_told_from_a_replay_by_the_event_time() -> None:
     """Rule 2: at or before the state's offset and not newer: replayed; newer: offsets restarted."""
     other = sent(11, price='"1.00"')
     for offset in (0, 100):
