@@ -29,13 +29,13 @@ demo: .venv/local.installed ## broker, producer, worker, result compared with an
 	@$(BIN)/dedup demo
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
 # Apart from `test`: measuring doubles what Python costs.
 coverage: export COVERAGE_FILE := $(CURDIR)/.cache/coverage/data
 coverage: chromium pgbouncer .venv/dev.installed ## every test, and what share of lines and branches they run
 	@rm -rf .cache/coverage && mkdir -p .cache/coverage
-	@$(BIN)/coverage run -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/coverage run -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 # promtool of the PATH, else that of Debian's package `prometheus`, unpacked here.
