@@ -1,7 +1,9 @@
 """The worker's rules, for the worker and for every command that explains its decisions."""
 
+from functools import lru_cache
 from typing import Final
 
+from dedup.core.codec import Codec
 from dedup.core.decide import DAY_US, Rules
 from dedup.core.fingerprint import FingerprintScheme
 from dedup.kafka.topics import STATE_MAX_BYTES, TopicFacts
@@ -9,6 +11,17 @@ from dedup.settings import Settings
 
 BESIDE_THE_ROW_BYTES: Final = 512
 """What a record batch holds besides the row: its header, the key and the headers, rounded up."""
+
+
+@lru_cache
+def codec_of(settings: Settings) -> Codec:
+    """Return the codec of the entity that these settings name."""
+    return Codec(
+        settings.entity,
+        settings.DEDUP_CONTENT_FIELDS,
+        settings.DEDUP_UNKNOWN_FIELDS,
+        settings.DEDUP_UNKNOWN_ACTION,
+    )
 
 
 def rules_of(settings: Settings, topics: TopicFacts | None = None) -> Rules:

@@ -8,7 +8,7 @@ import difflib
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,8 +21,9 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from dedup.core.codec import UnknownActions, UnknownFields
+from dedup.core.entity import Entity
 from dedup.core.errors import SettingsError
-from dedup.core.event import CONTENT_FIELDS
 from dedup.core.service_links import added_by_kubernetes
 from dedup.core.setting_types import (
     Duration,
@@ -33,13 +34,12 @@ from dedup.core.setting_types import (
     token,
     words,
 )
+from dedup.entities.product import PRODUCT
+from dedup.entities.resolve import DEFAULT, resolve_entity
 from dedup.kafka.settings import KafkaSettings, faults_in
 
 _OWN_PREFIX: Final = "DEDUP_"
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
-
-
-ContentField = Literal["product_name", "description", "price", "stock_quantity", "discount"]
 
 
 class Settings(KafkaSettings):
@@ -48,6 +48,14 @@ class Settings(KafkaSettings):
     group_setting: ClassVar[str] = "DEDUP_APP_ID"
     """The setting that names the consumer group."""
 
+    DEDUP_ENTITY: str = Field(
+        DEFAULT,
+        description=(
+            "What is deduplicated: `module:ATTRIBUTE` of an Entity, such as `shop.orders:ORDER`. "
+            "The module is searched for in the current directory, then among the installed "
+            "packages. Topics, group and directories that are not set are named after the entity."
+        ),
+    )
     KAFKA_SRC_PRODUCTS_TOPIC: TopicName = Field(
         "src_products", description="Compacted output topic; also the changelog of the state table."
     )
@@ -60,15 +68,25 @@ class Settings(KafkaSettings):
         description="Directory of the RocksDB state, one per worker.",
     )
     DEDUP_CONTENT_FIELDS: Annotated[
-        tuple[ContentField, ...], NoDecode, BeforeValidator(words), Field(min_length=1)
+        tuple[str, ...], NoDecode, BeforeValidator(words), Field(min_length=1)
     ] = Field(
-        CONTENT_FIELDS,
-        description="Fields that are compared, comma-separated; no difference is a duplicate.",
+        PRODUCT.content,
+        description=(
+            "Fields that are compared, comma-separated; no difference is a duplicate. Defaults to "
+            "all fields of the entity but its id and its metadata."
+        ),
+    )
+    DEDUP_UNKNOWN_FIELDS: UnknownFields = Field(
+        "drop",
+        description=(
+            "How fields that the entity's model does not name are handled: with `pass` the row "
+            "keeps them as JSON, and DEDUP_CONTENT_FIELDS may name them."
+        ),
     )
     DEDUP_ORDER: Literal["event_time", "arrival"] = Field(
         "event_time", description="Which event is newer; with `arrival` no event is stale."
     )
-    DEDUP_UNKNOWN_ACTION: Literal["update", "dead_letter"] = Field(
+    DEDUP_UNKNOWN_ACTION: UnknownActions = Field(
         "update", description="How an event with an unknown action is handled."
     )
     DEDUP_REFRESH_AFTER: Duration | None = Field(
@@ -111,14 +129,44 @@ class Settings(KafkaSettings):
     )
     DEDUP_LOG_FORMAT: Literal["text", "json"] = Field("text", description="Format of log lines.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_the_entity(cls, values: dict[str, Any]) -> dict[str, Any]:
+        entity = resolve_entity(values.get("DEDUP_ENTITY", DEFAULT))
+        named = {
+            "KAFKA_PRODUCT_TOPIC": entity.plural,
+            "KAFKA_SRC_PRODUCTS_TOPIC": f"src_{entity.plural}",
+            "KAFKA_DLQ_TOPIC": f"{entity.plural}.dlq",
+            "DEDUP_APP_ID": f"{entity.name}-dedup",
+            "DEDUP_DATA_DIR": Path(f"{entity.name}-dedup-data"),
+            "DEDUP_CONTENT_FIELDS": entity.content,
+        }
+        return named | values
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        self._check_content()
         topics = (self.KAFKA_PRODUCT_TOPIC, self.KAFKA_SRC_PRODUCTS_TOPIC, self.KAFKA_DLQ_TOPIC)
         if len(set(topics)) < len(topics):
             raise ValueError(f"the three topics must differ, they are {', '.join(topics)}")
         if not is_loopback(self.DEDUP_WEB_HOST) and self.DEDUP_WEB_TOKEN is None:
             raise ValueError(open_door("DEDUP_WEB_HOST", self.DEDUP_WEB_HOST))
         return self
+
+    def _check_content(self) -> None:
+        if self.DEDUP_UNKNOWN_FIELDS == "pass":
+            return
+        accepted = self.entity.content
+        if not set(self.DEDUP_CONTENT_FIELDS) <= set(accepted):
+            raise ValueError(
+                f"DEDUP_CONTENT_FIELDS={','.join(self.DEDUP_CONTENT_FIELDS)} is not accepted: "
+                f"expected fields of {', '.join(accepted)}"
+            )
+
+    @property
+    def entity(self) -> Entity:
+        """What is deduplicated."""
+        return resolve_entity(self.DEDUP_ENTITY)
 
     def effective(self) -> "Settings":
         """Return the settings that a worker uses; a dry run has its own group and directory."""

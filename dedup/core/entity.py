@@ -82,6 +82,11 @@ class Entity:
             raise ValueError(f"field {min(taken)}: the row has a field of this name already")
 
     @property
+    def plural(self) -> str:
+        """Return the word for several of them, which topics and pages are named after."""
+        return f"{self.name}s"
+
+    @property
     def key_form(self) -> KeyForm:
         """Return the form of the record keys."""
         return self.key or ("json" if isinstance(self.envelope, Debezium) else "text")
