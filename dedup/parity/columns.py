@@ -103,8 +103,9 @@ def typed(field: EntityField, text: str) -> str:
                 f"WHEN {text} IN ('false', '0') THEN FALSE END"
             )
         case "uuid":
-            groups = "'(.{8})(.{4})(.{4})(.{4})(.{12})', '$1-$2-$3-$4-$5'"
-            value = f"REGEXP_REPLACE(LOWER(REPLACE({text}, '-', '')), {groups})"
+            digits = f"LOWER(REPLACE({text}, '-', ''))"  # REGEXP_REPLACE knows no groups
+            groups = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+            value = " || '-' || ".join(f"SUBSTRING({digits}, {a}, {n})" for a, n in groups)
     return value
 
 

@@ -1,7 +1,7 @@
 """`make parity`: named cases and random histories, equal through the worker and through Flink.
 
-Products and orders, an entity with everything that products lack. Then one rule of the SQL after
-the other is changed, and each time a difference must be seen.
+Of products, of orders (flat events, text ids, every kind of field) and of customers (Debezium).
+Then one rule of the SQL after the other is changed, and each time a difference must be seen.
 """
 
 import argparse
@@ -9,24 +9,24 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from dedup.entities.resolve import DEFAULT
 from dedup.localkafka import LocalKafka
 from dedup.parity.engine import FlinkError
-from tests.parity import orders, products
+from tests.parity import customers, orders, products
 from tests.parity.changed_rules import ORDER_RULES, PRODUCT_RULES, changed_sql
 from tests.parity.command import parity_command
 from tests.parity.products import ProductEngines
 from tests.parity.seed import seed_query_goes_wrong
 from tests.parity.suite import Engines, Events
 from tests.parity.takeover import flink_after_worker, worker_after_flink
+from tests.parity.walks import walk
 
 _SHOWN: Final = 20
-PARTS: Final = (
-    *("equal", "orders", "moves", "command", "known-differences", "seed-query", "changed-rules"),
-)
 
 
 def _say(text: str) -> None:
@@ -44,7 +44,16 @@ async def _equal(kafka: str, directory: Path, chosen: argparse.Namespace) -> lis
 async def _orders(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
     """Compare the engines on orders."""
     events = orders.make_events(chosen.seed, chosen.walks // 4)
-    engines = Engines(kafka, directory, events, orders.SETTING)
+    return await _of_entity(Engines(kafka, directory, events, orders.SETTING), chosen)
+
+
+async def _customers(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
+    """Compare the engines on customers."""
+    events = customers.make_events()
+    return await _of_entity(Engines(kafka, directory, events, customers.SETTING), chosen)
+
+
+async def _of_entity(engines: Engines, chosen: argparse.Namespace) -> list[str]:
     await engines.run_worker()
     return await _compare(engines, chosen)
 
@@ -99,7 +108,14 @@ async def _moves(kafka: str, directory: Path) -> list[str]:
 
 async def _command(kafka: str, directory: Path) -> list[str]:
     """Call `dedup parity` as a user does."""
-    failures = await parity_command(kafka, directory)
+    failures = []
+    random = Random(1)
+    for name, entity, events in (
+        ("products", DEFAULT, [e for n in range(20) for e in walk(random, 1 + 3 * n)]),
+        ("orders", orders.SETTING, orders.make_events(1, walks=5).events),
+    ):
+        (directory / name).mkdir()
+        failures += await parity_command(kafka, directory / name, entity, events)
     _say(f"dedup parity: {len(failures)} wrong answers")
     return failures
 
@@ -127,25 +143,25 @@ async def _seed_query(kafka: str) -> list[str]:
     return unseen
 
 
+COMPARED: Final = {"equal": _equal, "orders": _orders, "customers": _customers}
+CHECKED: Final[Mapping[str, Callable[[str, Path], Awaitable[list[str]]]]] = {
+    "moves": _moves,
+    "command": _command,
+    "known-differences": _known_differences,
+    "seed-query": lambda kafka, _: _seed_query(kafka),
+    "changed-rules": _changed,
+}
+PARTS: Final = (*COMPARED, *CHECKED)
+
+
 async def _run(kafka: str, directory: Path, chosen: argparse.Namespace) -> int:
     failures: list[str] = []
     for part in chosen.parts or PARTS:
         (directory / part).mkdir()
-        match part:
-            case "equal":
-                failures += await _equal(kafka, directory / part, chosen)
-            case "orders":
-                failures += await _orders(kafka, directory / part, chosen)
-            case "moves":
-                failures += await _moves(kafka, directory / part)
-            case "command":
-                failures += await _command(kafka, directory / part)
-            case "known-differences":
-                failures += await _known_differences(kafka, directory / part)
-            case "seed-query":
-                failures += await _seed_query(kafka)
-            case "changed-rules":
-                failures += await _changed(kafka, directory / part)
+        if part in COMPARED:
+            failures += await COMPARED[part](kafka, directory / part, chosen)
+        else:
+            failures += await CHECKED[part](kafka, directory / part)
     for failure in failures[:_SHOWN]:
         _say(f"DIFFERENT {failure}")
     return len(failures)
