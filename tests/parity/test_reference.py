@@ -135,6 +135,17 @@ def test_a_dry_run_on_kubernetes_says_what_it_would_do(tmp_path: Path) -> None:
     assert not (tmp_path / "seen").exists()
 
 
+def test_the_script_of_another_entity_goes_into_the_pod(tmp_path: Path) -> None:
+    _with_kubectl(tmp_path, KUBECTL.replace("cat >", "cat >>"))
+    script_of_orders = tmp_path / "orders.sql"
+    script_of_orders.write_text(sql_of(load_settings({"DEDUP_ENTITY": orders.SETTING})))
+    done = _run(tmp_path, "--kubernetes", f"--sql={script_of_orders}", KAFKA_PRODUCT_TOPIC="o")
+    assert done.returncode == 0, done.stderr
+    sent = (tmp_path / "seen").read_text()
+    assert "ALTER TABLE order_events_raw SET ('topic' = 'o'" in sent
+    assert "product_events" not in sent
+
+
 def test_without_a_pod_the_cure_is_named(tmp_path: Path) -> None:
     _with_kubectl(tmp_path, "#!/bin/sh\nexit 1\n")
     done = _run(tmp_path, "--kubernetes")
