@@ -66,19 +66,31 @@ def is_iso_time(text: str) -> list[str]:
     return [f"REGEXP({text}, {literal(TIME_PATTERN)})", day]
 
 
-def epoch_time(number: str, unit: EpochUnit) -> str:
-    """Return the TIMESTAMP(6) in UTC of a BIGINT since the epoch; null beyond the year 9999."""
+def epoch_time(text: str, unit: EpochUnit) -> str:
+    """Return the TIMESTAMP(6) in UTC of an integer since the epoch; an unreadable one is null."""
+    number = f"TRY_CAST({text} AS BIGINT)"
+    if unit in ("s", "ms"):
+        return f"CAST(TO_TIMESTAMP_LTZ({number}, {0 if unit == 's' else 3}) AS TIMESTAMP(6))"
+    us = number if unit == "us" else _floor(number, 1000)
+    second = f"CAST(CAST(TO_TIMESTAMP_LTZ({_floor(us, 10**6)}, 0) AS TIMESTAMP(0)) AS STRING)"
+    fraction = f"LPAD(CAST(MOD(MOD({us}, 1000000) + 1000000, 1000000) AS STRING), 6, '0')"
+    return f"TRY_CAST({second} || '.' || {fraction} AS TIMESTAMP(6))"
+
+
+def _floor(number: str, by: int) -> str:
+    """Return a quotient rounded down; Flink's own division of integers rounds towards zero."""
+    return f"CAST(FLOOR({number} / CAST({by} AS DECIMAL({len(str(by))}))) AS BIGINT)"
+
+
+def is_epoch_time(text: str, unit: EpochUnit) -> list[str]:
+    """Return what must hold for an integer since the epoch: no fraction, the years 1 to 9999."""
     size = _IN_A_SECOND[unit]
     first, last = max(_FIRST_SECOND * size, -MAX_INT64), min(_END_SECOND * size - 1, MAX_INT64)
-    within = f"CASE WHEN {number} BETWEEN {first} AND {last} THEN {number} END"
-    if unit in ("s", "ms"):
-        precision = 0 if unit == "s" else 3
-        return f"CAST(TO_TIMESTAMP_LTZ({within}, {precision}) AS TIMESTAMP(6))"
-    us = within if unit == "us" else f"CAST(FLOOR(({within}) / CAST(1000 AS DECIMAL(4))) AS BIGINT)"
-    second = f"CAST(FLOOR(({us}) / CAST(1000000 AS DECIMAL(7))) AS BIGINT)"
-    micros = f"CAST(MOD(MOD({us}, 1000000) + 1000000, 1000000) AS STRING)"
-    whole = f"CAST(CAST(TO_TIMESTAMP_LTZ({second}, 0) AS TIMESTAMP(0)) AS STRING)"
-    return f"TRY_CAST({whole} || '.' || LPAD({micros}, 6, '0') AS TIMESTAMP(6))"
+    return [_is_integer(text), f"TRY_CAST({text} AS BIGINT) BETWEEN {first} AND {last}"]
+
+
+def _is_integer(text: str) -> str:
+    return rf"REGEXP({text}, '^[+-]?[0-9]+(?:\.0+)?$')"
 
 
 def typed(field: EntityField, text: str) -> str:
@@ -87,7 +99,7 @@ def typed(field: EntityField, text: str) -> str:
     value = text if field.kind.flink == "STRING" else f"TRY_CAST({text} AS {field.kind.flink})"
     match field.kind.name:
         case "time" if isinstance(mark, Epoch):
-            value = epoch_time(f"TRY_CAST({text} AS BIGINT)", mark.unit)
+            value = epoch_time(text, mark.unit)
         case "time":
             value = iso_time(text)
         case "date" if isinstance(mark, EpochDays):
@@ -123,14 +135,17 @@ def checks(field: EntityField, name: str, text: str) -> list[str]:
             found = _lengths(name, limits.min_length, limits.max_length)
         case "integer":
             found = _bounds(name, limits.ge, limits.le)
-            found.append(rf"REGEXP({text}, '^[+-]?[0-9]+(?:\.0+)?$')")
+            found.append(_is_integer(text))
         case "decimal":
             found = [*_exact(name, text, limits.max_digits, limits.decimal_places)]
             found += _bounds(name, limits.ge, limits.le)
-        case "time" if mark is None:
-            found = is_iso_time(text)
+        case "time":
+            unit = mark.unit if isinstance(mark, Epoch) else None
+            found = is_iso_time(text) if unit is None else is_epoch_time(text, unit)
         case "date" if mark is None:
             found = [f"CAST({name} AS STRING) = {text}"]
+        case "date":
+            found = [_is_integer(text), f"{name} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'"]
         case "uuid":
             found = [f"REGEXP({text}, {literal(_UUID_PATTERN)})"]
         case "choice":

@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dedup.core.annotations import Epoch, EpochUnit
 from dedup.core.entity import Debezium, Entity, Flat, Wrapped
 from dedup.core.fields import EntityField, carried_field
 from dedup.parity.columns import (
     checks,
     epoch_time,
+    is_epoch_time,
     is_iso_time,
     is_typed,
     iso_time,
@@ -36,27 +38,49 @@ class Names:
         return name
 
 
-Member = tuple[str, str, str, EntityField | None]
+@dataclass(frozen=True)
+class Member:
+    """What an event has beside its row and keeps in it, as `last_action` keeps the action."""
+
+    row_name: str
+    column: str
+    text: str
+    field: EntityField | None = None
+    """The field that gives it its type; None: it is text."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """What is peculiar to an envelope. Expressions read the source table as `r`.
 
-    `columns` are those of the source table beside ours. `members` are what an event has beside its
-    row, by their names in a row (`last_action`): the name of the column, its expression and the
-    field that gives it its type. `time` is the event's time, `must` what every event fulfils.
+    `columns` are those of the source table beside ours, `texts` the values of the entity's fields,
+    `time` the event's time and `unit` its unit: None where it is an ISO 8601 text.
     """
 
     columns: Sequence[str]
     texts: Sequence[str]
-    """The value of each field of the entity as text, in their order."""
-
     time: str
+    unit: EpochUnit | None
     members: Sequence[Member] = ()
-    must: Sequence[str] = ()
     deletes: Sequence[str] = ()
-    action: str | None = None
+    actions: Sequence[str] = ()
+    """The only actions there are; none: any is one."""
+
+    @property
+    def action(self) -> str | None:
+        """Return the column with the action."""
+        return next((m.column for m in self.members if m.row_name == "last_action"), None)
+
+    def read_time(self, column: str) -> str:
+        """Return the event's time from the column that has it as text."""
+        return iso_time(column) if self.unit is None else epoch_time(column, self.unit)
+
+    def must(self, time: str) -> list[str]:
+        """Return what every event fulfils, given the column that has its time as text."""
+        found = [f"{m.column} IS NOT NULL" for m in self.members if m.field is None]
+        if self.actions:
+            found.append(f"{self.action} IN ({', '.join(map(literal, self.actions))})")
+        return found + (is_iso_time(time) if self.unit is None else is_epoch_time(time, self.unit))
 
 
 def layout_of(entity: Entity, names: Names) -> Layout:
@@ -75,73 +99,64 @@ def _row(entity: Entity, margin: str) -> str:
 
 
 def _flat(entity: Entity, envelope: Flat) -> Layout:
-    texts = [f"r.{quoted(each.name)}" for each in entity.fields]
-    at = [each.name for each in entity.fields].index(envelope.time)
+    mark = entity.field(envelope.time).annotation.limits.mark
     return Layout(
         columns=[f"{quoted(each.name)} STRING" for each in entity.fields],
-        texts=texts,
-        time=typed(entity.fields[at], texts[at]),
+        texts=[f"r.{quoted(each.name)}" for each in entity.fields],
+        time=f"r.{quoted(envelope.time)}",
+        unit=mark.unit if isinstance(mark, Epoch) else None,
     )
 
 
 def _wrapped(entity: Entity, envelope: Wrapped, names: Names) -> Layout:
-    payload, time = quoted(envelope.payload), f"r.{quoted(envelope.time)}"
-    columns: list[str] = []
-    members: list[Member] = []
-    must: list[str] = []
-    action = None
-    if envelope.event_id is not None:
-        columns.append(f"{quoted(envelope.event_id)} STRING")
-        own = quoted(names.own("event_id"))
-        members.append(("last_event_id", own, f"r.{quoted(envelope.event_id)}", None))
-        must.append(f"r.{quoted(envelope.event_id)} IS NOT NULL")
-    if envelope.action is not None:
-        columns.append(f"{quoted(envelope.action)} STRING")
-        action = quoted(names.own("action"))
-        members.append(("last_action", action, f"r.{quoted(envelope.action)}", None))
-        must.append(f"r.{quoted(envelope.action)} IS NOT NULL")
-    columns += [f"{quoted(envelope.time)} STRING", f"{payload} {_row(entity, '    ')}"]
+    payload = quoted(envelope.payload)
+    members = [
+        Member(row_name, quoted(names.own(name)), f"r.{quoted(member)}")
+        for row_name, name, member in (
+            ("last_event_id", "event_id", envelope.event_id),
+            ("last_action", "action", envelope.action),
+        )
+        if member is not None
+    ]
     for name in envelope.carries:
         old = carried_field(entity.field(name.removeprefix("old_")), name)
-        columns.append(f"{quoted(name)} STRING")
-        member = typed(old, f"r.{quoted(name)}")
-        members.append((f"last_{name}", quoted(names.own(name)), member, old))
-    unit = envelope.unit
+        members.append(Member(f"last_{name}", quoted(names.own(name)), f"r.{quoted(name)}", old))
+    given = [m.text.removeprefix("r.") for m in members]
     return Layout(
-        columns=columns,
+        columns=[
+            *(f"{name} STRING" for name in (*given, quoted(envelope.time))),
+            f"{payload} {_row(entity, '    ')}",
+        ],
         texts=[f"r.{payload}.{quoted(each.name)}" for each in entity.fields],
-        time=iso_time(time) if unit is None else epoch_time(f"TRY_CAST({time} AS BIGINT)", unit),
+        time=f"r.{quoted(envelope.time)}",
+        unit=envelope.unit,
         members=members,
-        must=[*must, *(is_iso_time(time) if unit is None else ())],
         deletes=envelope.deletes,
-        action=action,
     )
 
 
 def _debezium(entity: Entity, names: Names) -> Layout:
     """Events with their schema have all of this in `payload`, those without one at the top."""
     event = [
-        f"`before` {_row(entity, '        ')}",
-        f"`after` {_row(entity, '        ')}",
         "`op` STRING",
         "`source` ROW<`ts_ms` STRING, `ts_us` STRING, `ts_ns` STRING>",
     ]
-    inner = ",\n        ".join(event)
-    op = "COALESCE(r.`op`, r.`payload`.`op`)"
-    at = [
+    top = [f"`{part}` {_row(entity, '    ')}" for part in ("before", "after")]
+    inner = [f"`{part}` {_row(entity, '        ')}" for part in ("before", "after")]
+    payload = ",\n        ".join([*inner, *event])
+    ns, us, ms = (
         f"TRY_CAST(COALESCE(r.`source`.`{unit}`, r.`payload`.`source`.`{unit}`) AS BIGINT)"
         for unit in ("ts_ns", "ts_us", "ts_ms")
-    ]
-    us = f"COALESCE({at[0]} / 1000, {at[1]}, {at[2]} * 1000)"
-    action = quoted(names.own("op"))
+    )
+    op = Member("last_action", quoted(names.own("op")), "COALESCE(r.`op`, r.`payload`.`op`)")
     return Layout(
-        columns=[*event, f"`payload` ROW<\n        {inner}>"],
+        columns=[*top, *event, f"`payload` ROW<\n        {payload}>"],
         texts=[_debezium_text(each, is_id=each.name == entity.id) for each in entity.fields],
-        time=epoch_time(us, "us"),
-        members=[("last_action", action, op, None)],
-        must=[f"{op} IN ({', '.join(map(literal, _OPERATIONS))})"],
+        time=f"CAST(COALESCE({ns} / 1000, {us}, {ms} * 1000) AS STRING)",
+        unit="us",
+        members=[op],
         deletes=("d",),
-        action=action,
+        actions=_OPERATIONS,
     )
 
 

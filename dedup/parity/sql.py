@@ -73,6 +73,7 @@ class _Script:
         self._fields: Final = FieldNames(entity, self._names)
         self._late: Final = frozenset(each.name for each in entity.fields if self._is_late(each))
         self._time: Final = quoted(self._names.own("event_timestamp"))
+        self._time_text: Final = quoted(self._names.own("event_time_text"))
 
     def _is_late(self, each: EntityField) -> bool:
         """Tell whether a field is typed after the decision: it is not compared and may be null."""
@@ -90,8 +91,9 @@ class _Script:
             "time": self._time,
             "left_out": "".join(f"-- {line}\n" for line in left_out(self._entity)),
             "source_columns": _lines(self._layout.columns),
+            "text_columns": _lines(self._text_columns()),
             "typed_columns": _lines(self._typed_columns()),
-            "must": _all(self._layout.must or ["TRUE"]),
+            "must": _all(self._layout.must(self._time_text)),
             "valid": _all(self._valid(key)),
             "columns": _lines(self._columns()),
             "content_value": self._content_value(),
@@ -106,17 +108,27 @@ class _Script:
         found = self._names.own(name)
         return found if found == name else quoted(found)
 
-    def _typed_columns(self) -> list[str]:
-        found = [f"{expression} AS {name}" for _, name, expression, _ in self._layout.members]
-        found.append(f"{self._layout.time} AS {self._time}")
+    def _text_columns(self) -> list[str]:
+        found = [f"{member.text} AS {member.column}" for member in self._layout.members]
+        found.append(f"{self._layout.time} AS {self._time_text}")
         for each, text in zip(self._entity.fields, self._layout.texts, strict=True):
             default = default_text(each)
             given = text if default is None else f"COALESCE({text}, {literal(default)})"
+            found.append(f"{given} AS {self._fields.typed(each)}")
+        return found
+
+    def _typed_columns(self) -> list[str]:
+        found = [
+            column if field is None else f"{typed(field, column)} AS {column}"
+            for column, field in ((m.column, m.field) for m in self._layout.members)
+        ]
+        found.append(f"{self._layout.read_time(self._time_text)} AS {self._time}")
+        for each in self._entity.fields:
+            name = self._fields.typed(each)
             if each.name in self._late or not is_typed(each):
-                found.append(f"{given} AS {self._fields.typed(each)}")
-                continue
-            found.append(f"{given} AS {self._fields.text(each)}")
-            found.append(f"{typed(each, given)} AS {self._fields.typed(each)}")
+                found.append(name)
+            else:
+                found += [f"{name} AS {self._fields.text(each)}", f"{typed(each, name)} AS {name}"]
         return found
 
     def _valid(self, key: str) -> list[str]:
@@ -125,7 +137,7 @@ class _Script:
         return [names_id, f"{self._time} IS NOT NULL", *rest]
 
     def _members(self) -> list[str]:
-        return [name for _, name, _, _ in self._layout.members]
+        return [member.column for member in self._layout.members]
 
     def _columns(self) -> list[str]:
         fields = [self._fields.typed(each) for each in self._entity.fields]
@@ -152,7 +164,7 @@ class _Script:
         ]
 
     def _row_columns(self) -> list[str]:
-        types = {name: old for name, _, _, old in self._layout.members}
+        types = {member.row_name: member.field for member in self._layout.members}
         found = [f"{quoted(each.name)} {each.kind.flink}" for each in self._entity.fields]
         for name in self._entity.provenance:
             if name in types:
@@ -172,8 +184,9 @@ class _Script:
 
     def _row_values(self) -> list[str]:
         values = {each.name: written(each, quoted(each.name)) for each in self._entity.fields}
-        for name, column, _, old in self._layout.members:
-            values[name] = column if old is None else written(old, column)
+        for member in self._layout.members:
+            column, old = member.column, member.field
+            values[member.row_name] = column if old is None else written(old, column)
         values["last_event_timestamp"] = written_time(self._time)
         arrival = self._own("arrival")
         values["processing_time"] = written_time(f"CAST({arrival} AS TIMESTAMP(3))")

@@ -38,6 +38,15 @@ CREATE TABLE ${name}_events_raw (
 -- 2. Typed and valid events. A value that can't be read is null. No JSON timestamp type of Flink
 -- reads +00:00, so the offset is removed and subtracted. A cast to DECIMAL rounds; the comparison
 -- with a wider type detects that.
+CREATE VIEW ${name}_events_text AS
+SELECT
+    $key,
+    $text_columns,
+    $source_partition,
+    $source_offset,
+    $arrival
+FROM ${name}_events_raw AS r;
+
 CREATE VIEW ${name}_events_typed AS
 SELECT
     $key,
@@ -45,7 +54,7 @@ SELECT
     $source_partition,
     $source_offset,
     $arrival
-FROM ${name}_events_raw AS r
+FROM ${name}_events_text
 WHERE $must;
 
 CREATE VIEW ${name}_events_flattened AS

@@ -13,6 +13,7 @@ CREATE TABLE product_events_raw (
     record_key STRING,
     `event_id` STRING,
     `action` STRING,
+    `old_price` STRING,
     `timestamp` STRING,
     `product` ROW<
         `product_id` STRING,
@@ -23,7 +24,6 @@ CREATE TABLE product_events_raw (
         `discount` STRING,
         `created_at` STRING,
         `updated_at` STRING>,
-    `old_price` STRING,
     source_partition INT METADATA FROM 'partition' VIRTUAL,
     source_offset BIGINT METADATA FROM 'offset' VIRTUAL,
     arrival AS PROCTIME()
@@ -44,41 +44,61 @@ CREATE TABLE product_events_raw (
 -- 2. Typed and valid events. A value that can't be read is null. No JSON timestamp type of Flink
 -- reads +00:00, so the offset is removed and subtracted. A cast to DECIMAL rounds; the comparison
 -- with a wider type detects that.
-CREATE VIEW product_events_typed AS
+CREATE VIEW product_events_text AS
 SELECT
     record_key,
     r.`event_id` AS `event_id`,
     r.`action` AS `action`,
-    TRY_CAST(r.`old_price` AS DECIMAL(10, 2)) AS `old_price`,
-    TIMESTAMPADD(
-        MINUTE,
-        -COALESCE(
-            60 * CAST(REGEXP_EXTRACT(r.`timestamp`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
-            + COALESCE(CAST(
-                REGEXP_EXTRACT(r.`timestamp`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
-                || REGEXP_EXTRACT(r.`timestamp`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
-            0),
-        TRY_CAST(REPLACE(REGEXP_REPLACE(r.`timestamp`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ') AS TIMESTAMP(6))) AS `event_timestamp`,
-    r.`product`.`product_id` AS `product_id_text`,
-    TRY_CAST(r.`product`.`product_id` AS BIGINT) AS `product_id`,
+    r.`old_price` AS `old_price`,
+    r.`timestamp` AS `event_time_text`,
+    r.`product`.`product_id` AS `product_id`,
     r.`product`.`product_name` AS `product_name`,
     r.`product`.`description` AS `description`,
-    r.`product`.`price` AS `price_text`,
-    TRY_CAST(r.`product`.`price` AS DECIMAL(10, 2)) AS `price`,
-    COALESCE(r.`product`.`stock_quantity`, '0') AS `stock_quantity_text`,
-    TRY_CAST(COALESCE(r.`product`.`stock_quantity`, '0') AS INT) AS `stock_quantity`,
-    COALESCE(r.`product`.`discount`, '0.00') AS `discount_text`,
-    TRY_CAST(COALESCE(r.`product`.`discount`, '0.00') AS DECIMAL(10, 2)) AS `discount`,
+    r.`product`.`price` AS `price`,
+    COALESCE(r.`product`.`stock_quantity`, '0') AS `stock_quantity`,
+    COALESCE(r.`product`.`discount`, '0.00') AS `discount`,
     r.`product`.`created_at` AS `created_at`,
     r.`product`.`updated_at` AS `updated_at`,
     source_partition,
     source_offset,
     arrival
-FROM product_events_raw AS r
-WHERE r.`event_id` IS NOT NULL
-    AND r.`action` IS NOT NULL
-    AND REGEXP(r.`timestamp`, '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$')
-    AND TRY_CAST(SUBSTRING(r.`timestamp`, 1, 10) AS DATE) IS NOT NULL;
+FROM product_events_raw AS r;
+
+CREATE VIEW product_events_typed AS
+SELECT
+    record_key,
+    `event_id`,
+    `action`,
+    TRY_CAST(`old_price` AS DECIMAL(10, 2)) AS `old_price`,
+    TIMESTAMPADD(
+        MINUTE,
+        -COALESCE(
+            60 * CAST(REGEXP_EXTRACT(`event_time_text`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            + COALESCE(CAST(
+                REGEXP_EXTRACT(`event_time_text`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(`event_time_text`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+            0),
+        TRY_CAST(REPLACE(REGEXP_REPLACE(`event_time_text`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ') AS TIMESTAMP(6))) AS `event_timestamp`,
+    `product_id` AS `product_id_text`,
+    TRY_CAST(`product_id` AS BIGINT) AS `product_id`,
+    `product_name`,
+    `description`,
+    `price` AS `price_text`,
+    TRY_CAST(`price` AS DECIMAL(10, 2)) AS `price`,
+    `stock_quantity` AS `stock_quantity_text`,
+    TRY_CAST(`stock_quantity` AS INT) AS `stock_quantity`,
+    `discount` AS `discount_text`,
+    TRY_CAST(`discount` AS DECIMAL(10, 2)) AS `discount`,
+    `created_at`,
+    `updated_at`,
+    source_partition,
+    source_offset,
+    arrival
+FROM product_events_text
+WHERE `event_id` IS NOT NULL
+    AND `action` IS NOT NULL
+    AND REGEXP(`event_time_text`, '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$')
+    AND TRY_CAST(SUBSTRING(`event_time_text`, 1, 10) AS DATE) IS NOT NULL;
 
 CREATE VIEW product_events_flattened AS
 SELECT

@@ -91,8 +91,9 @@ def test_names_of_fields_are_quoted_and_never_those_of_our_columns() -> None:
     envelope = Wrapped(payload="the `row`", time="record_key", unit="ms")
     sql = sql_of(Entity(name="odd", model=Odd, id="arrival", envelope=envelope))
     assert "`the ``row``` ROW<" in sql
-    assert "r.`the ``row```.`select` AS `select_text_`" in sql
-    assert "TRY_CAST(r.`the ``row```.`select` AS BIGINT) AS `select`" in sql
+    assert "r.`the ``row```.`select` AS `select`" in sql
+    assert "`select` AS `select_text_`" in sql
+    assert "TRY_CAST(`select` AS BIGINT) AS `select`" in sql
     assert "`arrival_` AS PROCTIME()" in sql
     assert "AS `late_`" in sql
     assert "END AS `outcome_`" in sql
@@ -114,12 +115,14 @@ class Timed(BaseModel):
 
 def test_times_are_read_in_their_unit_and_defaults_as_events_carry_them() -> None:
     sql = sql_of(Entity(name="timed", model=Timed, id="id", envelope=Flat(time="iso")))
-    assert "TO_TIMESTAMP_LTZ(CASE WHEN TRY_CAST(r.`s` AS BIGINT) BETWEEN -62135596800 AND" in sql
-    assert "COALESCE(r.`ms`, '86400000') AS `ms_text`" in sql
-    assert "COALESCE(r.`days`, '2') AS `days_text`" in sql
-    assert "TIMESTAMPADD(DAY, TRY_CAST(COALESCE(r.`days`, '2') AS INT), DATE '1970-01-01')" in sql
-    assert "MOD(MOD(CASE WHEN TRY_CAST(r.`us` AS BIGINT)" in sql
-    assert "REGEXP_EXTRACT(r.`iso`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1)" in sql
+    assert "CAST(TO_TIMESTAMP_LTZ(TRY_CAST(`s` AS BIGINT), 0) AS TIMESTAMP(6)) AS `s`" in sql
+    assert "TRY_CAST(`s_text` AS BIGINT) BETWEEN -62135596800 AND 253402300799\n" in sql
+    assert "COALESCE(r.`ms`, '86400000') AS `ms`" in sql
+    assert "CAST(TO_TIMESTAMP_LTZ(TRY_CAST(`ms` AS BIGINT), 3) AS TIMESTAMP(6)) AS `ms`" in sql
+    assert "COALESCE(r.`days`, '2') AS `days`" in sql
+    assert "TIMESTAMPADD(DAY, TRY_CAST(`days` AS INT), DATE '1970-01-01') AS `days`" in sql
+    assert "MOD(MOD(TRY_CAST(`us` AS BIGINT), 1000000)" in sql
+    assert "REGEXP_EXTRACT(`iso`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1)" in sql
 
 
 class Limited(BaseModel):
