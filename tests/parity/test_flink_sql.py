@@ -44,6 +44,16 @@ def test_the_command_prints_the_entity_and_the_topics_of_the_settings() -> None:
     assert "product" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DEDUP_ORDER", "arrival"), ("DEDUP_REFRESH_AFTER", "1h")],
+)
+def test_a_rule_that_the_sql_does_not_have_is_refused(name: str, value: str) -> None:
+    done = CliRunner(env={name: value}).invoke(cli, ["flink-sql"])
+    assert done.exit_code == 1
+    assert f"Error: {name}: the Flink SQL has no such rule" in done.stderr
+
+
 @ENTITIES
 def test_table_and_insert_have_every_field_of_a_row(entity: Entity) -> None:
     statements = split(sql_of(entity))
