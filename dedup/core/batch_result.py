@@ -6,7 +6,7 @@ its `states`, and once both are durable every observer receives the result as a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -58,6 +58,13 @@ class Output:
     dead_letters: list[OutputRecord] = field(default_factory=list)
 
 
+class Rejection(NamedTuple):
+    """A dead letter of a batch: the offset of its event, and what is wrong with it."""
+
+    offset: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """A batch, the states before and after it, and what was decided.
@@ -66,7 +73,7 @@ class BatchResult:
     rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
     `before` and `after` cover every product that a key of the batch names; `states` are those of
     `after` that the batch changed. `emitted` names the product of each of `output.states`.
-    `rejected` has the offset of the newest dead letter of each reason.
+    `rejected` has the newest dead letter of each reason.
 
     `seconds` is the processing time of the batch, `oldest_age_s` the time since the timestamp of
     its oldest event, None where that can't be true; both up to durability.
@@ -82,7 +89,7 @@ class BatchResult:
     emitted: Sequence[int]
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]
-    rejected: Mapping[Reason, int]
+    rejected: Mapping[Reason, Rejection]
     offset_regressions: int = 0
     seconds: float = 0.0
     oldest_age_s: float | None = None

@@ -24,7 +24,7 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
-from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRecord
+from dedup.core.batch_result import BatchResult, Output, OutputRecord, Rejection, SourceRecord
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event, microseconds, time_text
@@ -180,7 +180,7 @@ class Deduplicator:
         before, states = known.copy(), dict[int, State]()
         output, emitted = self._empty_output(batch, clock), list[int]()
         outcomes, reasons = Counter[Outcome](), Counter[Reason]()
-        rejected, offset_regressions = dict[Reason, int](), 0
+        rejected, offset_regressions = dict[Reason, Rejection](), 0
         # Each event is read and decided on before the next is read: it is still in the CPU's cache.
         for record in batch.records:
             key = record.key
@@ -193,7 +193,7 @@ class Deduplicator:
             if decision.dead_letter is not None:
                 reason = decision.dead_letter.reason
                 reasons[reason] += 1
-                rejected[reason] = record.offset
+                rejected[reason] = Rejection(record.offset, decision.dead_letter.message)
                 self._add_dead_letter(output, batch.tp, record, decision.dead_letter)
             if state is not None:
                 known[product_id] = states[product_id] = state
