@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from dedup.core.batch_result import BatchResult, Output, Rejection
+from dedup.core.codec import Codec
 from dedup.core.dead_letter import Reason
 from dedup.core.decide import ProcessingTime
+from dedup.entities.product import PRODUCT
 from dedup.observability.metrics import Metrics
 from dedup.observability.rejected import Rejected
+
+CODEC = Codec(PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ def batch(good: int, dead_letters: list[tuple[Reason, int]], partition: int = 1)
         partition,
         records,
         ProcessingTime(0, ""),
+        named={},
         before={},
         after={},
         states={},
@@ -56,7 +61,7 @@ def dead_letters(reason: Reason, number: int, first: int = 0) -> list[tuple[Reas
 
 
 def watching(time: Time, *, dry_run: bool = False) -> tuple[Rejected, Metrics]:
-    metrics = Metrics()
+    metrics = Metrics(CODEC)
     return Rejected(metrics, dry_run=dry_run, clock=time), metrics
 
 
