@@ -100,7 +100,8 @@ def _of_connect(members: _Members, *, in_schema: bool, is_debezium: bool) -> str
 
 def _row_or_wrapped(members: _Members, entity: Entity) -> str | None:
     envelope = entity.envelope
-    if members.keys() >= _CLOUD_EVENT:
+    is_in_data = isinstance(envelope, Wrapped) and envelope.payload == "data"
+    if members.keys() >= _CLOUD_EVENT and not is_in_data:
         return (
             "This looks like a CloudEvent: set envelope=Wrapped(payload='data', time='time', "
             f"event_id='id', action='type') {IN_ENTITY}."
