@@ -1,19 +1,16 @@
-"""An event in another envelope or format is refused, and the setting that it needs is named."""
+"""An event in another envelope or form is refused, and the setting that it needs is named."""
 
-import gzip
 import json
 import random
 from base64 import b64encode
 from typing import Any, Final
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter, Reason
-from dedup.core.encodings import foreign_encoding
 from dedup.core.entity import Entity
 from dedup.core.shapes import foreign_shape
 from dedup.entities.product import PRODUCT
@@ -127,52 +124,6 @@ def test_an_event_in_another_envelope_names_the_setting(
     letter = refused(entity, json.dumps(document).encode())
     assert letter.reason is Reason.INVALID_EVENT
     assert hint in letter.message
-
-
-PROTOBUF: Final = b"\n\x04AB-1\x12\x04open\x18\x05"
-BODY: Final = b"\x02\x14Laptop Pro\x0e1299.99"
-FORMATS: Final = {
-    "Avro of a registry": (b"\x00\x00\x00\x01\x2c" + BODY, "schema registry (schema 300)"),
-    "Protobuf of a registry": (b"\x00\x00\x00\x00\x07\x00" + PROTOBUF, "value.serializer"),
-    "JSON of a registry": (b"\x00\x00\x00\x00\x09" + JSON, "looks like JSON after a header"),
-    "a file of Avro": (b"Obj\x01\x04\x14avro.codec", "a file of Avro"),
-    "gzip": (gzip.compress(JSON), "compressed by gzip: leave that to the producer's compression.t"),
-    "Zstandard": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\x00\x00", "compressed by Zstandard"),
-    "MessagePack": (msgspec.msgpack.encode(EVENT), "MessagePack"),
-    "Protobuf": (PROTOBUF, "Protobuf"),
-    "Java": (b"\xac\xed\x00\x05sr\x00\x10com.shop.Product", "a serialized Java object"),
-    "UTF-16": (JSON.decode().encode("utf-16"), "UTF-16"),
-    "UTF-16 without a mark": (JSON.decode().encode("utf-16-le"), "UTF-16"),
-    "UTF-16, big end first": (JSON.decode().encode("utf-16-be"), "UTF-16"),
-    "UTF-32": (JSON.decode().encode("utf-32-le"), "UTF-32"),
-    "a mark": (JSON.decode().encode("utf-8-sig"), "byte order mark"),
-    "Latin-1": (
-        event_json({"product.description": '"Café"'}).decode().encode("latin-1"),
-        "Latin-1",
-    ),
-    "Base64": (b64encode(JSON), "JSON in Base64"),
-    "Python": (str(EVENT).encode(), "a Python dict"),
-    "XML": (b'<?xml version="1.0"?><product id="1"/>', "XML"),
-    "lines": (JSON + b"\n" + JSON + b"\n", "send a record for each event"),
-    "nothing": (b"", "to delete a row, send a record without a value"),
-    "white space": (b" \n", "to delete a row, send a record without a value"),
-}
-
-
-@pytest.mark.parametrize(("value", "hint"), FORMATS.values(), ids=FORMATS)
-@pytest.mark.parametrize("entity", [PRODUCT, DEBEZIUM], ids=lambda entity: entity.name)
-def test_a_value_in_another_format_names_the_format(
-    entity: Entity, value: bytes, hint: str
-) -> None:
-    letter = refused(entity, value)
-    assert letter.reason is Reason.INVALID_JSON
-    assert letter.message.startswith("The value is not JSON in UTF-8: ")
-    assert hint in letter.message
-
-
-@pytest.mark.parametrize("value", [b"{", b"{broken", b"nonsense", JSON[:-1], JSON + b"}", b"[1,"])
-def test_broken_json_gets_no_hint(value: bytes) -> None:
-    assert foreign_encoding(value) is None
 
 
 def product_with(**changes: str) -> bytes:
@@ -307,7 +258,6 @@ def test_an_event_that_the_entity_takes_has_no_foreign_shape(entity: Entity, gen
         value = generate(draw).encode()
         if not isinstance(CODECS[entity].read(KEYS[entity], value), DeadLetter):
             taken += 1
-            assert foreign_encoding(value) is None
             assert foreign_shape(json.loads(value), entity) is None
     assert taken > 300
 
@@ -322,15 +272,3 @@ def test_a_wrong_value_in_the_entity_s_own_envelope_is_no_foreign_shape(
         assert "This looks like" not in read.message
         assert "envelope" not in read.message
         assert "KAFKA_PRODUCT_TOPIC" not in read.message
-
-
-STARTS: Final = st.sampled_from([value[:6] for value, _ in FORMATS.values()]) | st.just(b"{")
-
-
-@given(STARTS, st.binary(max_size=40))
-def test_any_bytes_have_a_hint_or_none(start: bytes, rest: bytes) -> None:
-    hint = foreign_encoding(start + rest)
-    assert hint is None or hint.endswith((".", "?"))
-    for entity, key in KEYS.items():
-        CODECS[entity].read(key, start + rest)
-        CODECS[entity].read(start + rest, JSON)
