@@ -18,9 +18,9 @@ import pytest
 
 import dedup
 from dedup.cli import cli
-from dedup.core.row import ROW_FIELDS
 from dedup.observability.metrics import Metrics
 from dedup.sink.metrics import SinkMetrics
+from tests.support.products import CODEC, ROW_FIELDS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -132,7 +132,7 @@ def test_the_members_of_a_row_are_those_of_the_page() -> None:
 
 def test_the_metrics_are_those_of_the_page() -> None:
     registries: list[prometheus_client.CollectorRegistry] = [
-        Metrics().registry,
+        Metrics(CODEC).registry,
         SinkMetrics().registry,
     ]
     served = {(m.name, m.type) for registry in registries for m in registry.collect()}
