@@ -30,6 +30,7 @@ def batch(good: int, dead_letters: list[tuple[Reason, int]], partition: int = 1)
         partition,
         records,
         ProcessingTime(0, ""),
+        named={},
         before={},
         after={},
         states={},

@@ -8,7 +8,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count, islice
@@ -59,7 +59,7 @@ def utc_text(value: str | None) -> str | None:
     return f"{time.year:04d}{time.replace(tzinfo=None).isoformat(timespec='microseconds')[4:]}Z"
 
 
-FORMS: Final = {
+FORMS: Final[dict[str, Callable[[Any], Any]]] = {
     "price": money,
     "discount": lambda value: money(0 if value is None else value),
     "stock_quantity": lambda value: int(Decimal(value)),
