@@ -83,4 +83,5 @@ def test_products_placed_by_their_json_keys_are_told_from_those_of_their_events(
         placed = [key for key in keys if _hash(key) % partitions == partition]
         assert placed_by_json_key(placed[:50], partition, partitions)
         assert not placed_by_json_key(placed[:5], partition, partitions)
-        assert not placed_by_json_key(keys_in(partition, partitions), partition, partitions)
+        as_events = [b'{"product_id":%b}' % key for key in keys_in(partition, partitions)]
+        assert not placed_by_json_key(as_events, partition, partitions)
