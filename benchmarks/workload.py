@@ -231,7 +231,7 @@ def read_emissions(output: Records) -> list[Emission]:
 def _emission(record: Any) -> Emission:
     product_id = _KEYS.read_output(record.key)
     if not isinstance(product_id, int):
-        raise ValueError(f"the key {record.key!r} is none of a product")
+        raise ValueError(f"the key {record.key!r} is none of a product")  # noqa: TRY004 - a topic's
     if record.value is None:
         return Emission(product_id, None, None, record.timestamp)
     row = msgspec.json.decode(record.value)
