@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup.core.row import ROW_FIELDS
 from dedup.demo.oracle import Oracle
 from dedup.parity.compare import Difference, Row, RowHistory, differences, row_histories
 from dedup.parity.engine import Rows, run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
 from tests.parity.walks import PRODUCTS, interleaved, walk
+from tests.support.products import ROW_FIELDS
 from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 

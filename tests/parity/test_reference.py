@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.row import ROW_FIELDS
 from dedup.parity import engine
 from dedup.parity.compare import Row, differences
 from deploy.flink.statements import LATEST, SQL, SettingError, emitted_from, script, split
 from tests.parity.changed_rules import CHANGED_RULES, changed_sql
 from tests.parity.suite import make_events
+from tests.support.products import ROW_FIELDS
 
 RUN = SQL.with_name("run-flink-dedup.sh")
 KUBECTL = """#!/bin/sh
