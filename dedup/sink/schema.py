@@ -26,9 +26,8 @@ CREATE TABLE {offsets} (
 
 _COLUMNS_OF: Final = """
 SELECT attname, format_type(atttypid, atttypmod), attnotnull,
-       atthasdef OR attidentity <> '', attidentity = 'a' OR attgenerated <> '',
-       coalesce(collisdeterministic, true)
-FROM pg_attribute LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+       atthasdef OR attidentity <> '', attidentity = 'a' OR attgenerated <> ''
+FROM pg_attribute
 WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"""
 
 _UNIQUE_BY_ID: Final = """
@@ -52,7 +51,6 @@ class _Found(NamedTuple):
     not_null: bool
     has_default: bool
     computed: bool
-    deterministic: bool
 
 
 async def ensure_tables(connection: AsyncConnection, tables: Tables) -> None:
@@ -126,9 +124,4 @@ def _fault(found: _Found, column: Column) -> str | None:
         return "is GENERATED ALWAYS. The sink must be able to write it."
     if column.nullable and found.not_null:
         return "is NOT NULL, but a value may be null. Change it: {alter} DROP NOT NULL"
-    if not found.deterministic:
-        return (
-            "has a nondeterministic collation, which takes different texts for equal. Change it: "
-            f'{{alter}} TYPE {column.type} COLLATE "C"'
-        )
     return None
