@@ -5,7 +5,7 @@ has no column, and fields that the model does not name have none either.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -52,7 +52,7 @@ class Column:
     holds: Callable[[str], bool]
     """Tells whether a column of this type, as `format_type` writes it, can hold every value."""
 
-    parameter: Callable[[Sequence[Any]], list[Any]]
+    parameter: Callable[[list[Any]], list[Any]]
     """Returns the parameter for values in normal form."""
 
 
@@ -71,7 +71,7 @@ def _column(field: EntityField, entity: Entity) -> Column:
         SQL(" ").join([Identifier(field.name), SQL(field.kind.postgres), *_rest(field, entity)]),
         SQL(f"{_ARRAYS.get(base, base)}[]"),
         partial(_holds, field, is_id=field.name == entity.id),
-        _json_texts if field.kind.name == "json" else list,
+        _json_texts if field.kind.name == "json" else _themselves,
     )
 
 
@@ -97,7 +97,11 @@ def _literal(field: EntityField) -> Composable:
     return Literal(bytes(default).decode() if isinstance(default, msgspec.Raw) else default)
 
 
-def _json_texts(values: Sequence[Any]) -> list[Any]:
+def _themselves(values: list[Any]) -> list[Any]:
+    return values
+
+
+def _json_texts(values: list[Any]) -> list[Any]:
     return [None if value is None else bytes(value).decode() for value in values]
 
 

@@ -17,7 +17,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from psycopg import Error
 
-from dedup.core.codec import Codec
 from dedup.core.keys import Id
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
@@ -25,10 +24,11 @@ from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
 from dedup.kafka.topics import StatesTopic, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
-from dedup.sink.database import AppliedOffset, Database, OffsetRange, Values
+from dedup.sink.database import AppliedOffset, Database, OffsetRange
 from dedup.sink.group_check import check_sink_group
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
+from dedup.sink.reading import RowReader, Values
 from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
 
@@ -118,7 +118,7 @@ class Sink:
     ) -> None:
         self._settings = settings
         self._name = settings.KAFKA_SRC_PRODUCTS_TOPIC
-        self._codec = Codec(settings.entity)  # which reads rows alike, whatever is compared
+        self._reader = RowReader(settings.entity)
         self._consumer = consumer
         self._connecting = connecting
         self._topic = topic
@@ -233,15 +233,14 @@ class Sink:
         """Return the last row of each id in the records, or None if it was deleted."""
         rows: dict[Id, Values | None] = {}
         for record in records:
-            row_id = self._codec.keys.read_output(record.key)
-            row = None if record.value is None else self._codec.read_row(record.value)
-            if row_id is None or (row is None and record.value is not None):
+            read = self._reader.read(record.key, record.value)
+            if read is None:
                 self.progress.skipped()
                 where = f"{record.topic}-{record.partition} offset {record.offset}"
-                name = self._codec.entity.name
+                name = self._settings.entity.name
                 logger.warning("%s is not a row of entity %s; it is skipped.", where, name)
-                continue
-            rows[row_id] = None if row is None else row.values
+            else:
+                rows[read[0]] = read[1]
         return rows
 
     async def _write(

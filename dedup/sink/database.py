@@ -7,13 +7,14 @@ second sink or a suspended one on the same partition, and after a commit without
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from dedup.core.keys import Id
+from dedup.sink.reading import Values
 from dedup.sink.statements import Tables
 
 CONNECT_WITHIN_S: Final = 10
@@ -37,10 +38,6 @@ WHERE topic = %s AND partition = ANY(%s)""")
 
 _FOREIGN_ROWS: Final = SQL("""
 SELECT EXISTS (SELECT FROM {table}) AND NOT EXISTS (SELECT FROM {offsets} WHERE topic = %s)""")
-
-
-Values = tuple[Any, ...]
-"""The values of a row in normal form, in the order of the columns."""
 
 
 class OffsetRange(NamedTuple):
@@ -139,12 +136,9 @@ class Database:
         kept = sorted((row_id, values) for row_id, values in rows.items() if values is not None)
         gone = sorted(row_id for row_id, values in rows.items() if values is None)
         if kept:
-            ids = [row_id for row_id, _ in kept]
-            _, *columns = zip(*(values for _, values in kept), strict=True)
-            parameters = [
-                column.parameter(values)
-                for column, values in zip(self.tables.columns, [ids, *columns], strict=True)
-            ]
-            await self.connection.execute(self._upsert, parameters)
+            columns = [[row_id for row_id, _ in kept]]
+            for index, column in enumerate(self.tables.columns[1:], 1):
+                columns.append(column.parameter([values[index] for _, values in kept]))
+            await self.connection.execute(self._upsert, columns)
         if gone:
             await self.connection.execute(self._delete, [gone])
