@@ -90,14 +90,16 @@ class RandomRows:
         self._ids = by_kind[entity.fields[0].kind.name]
         self.rows: Rows = {}
 
-    def records(self, count: int, *, nulls: float = 0.3) -> Iterator[KafkaRecord]:
+    def records(
+        self, count: int, *, nulls: float = 0.3, plain_keys: bool = True
+    ) -> Iterator[KafkaRecord]:
         """Return the next records; one in eight is a tombstone, some are not in the plain form."""
         for _ in range(count):
             row_id = self._random.choice(self._ids)
             partition = self._ids.index(row_id) % PARTITIONS
             expected_id = UUID(row_id) if self._entity is UUIDS else row_id
             key = json.dumps({"key": row_id}).encode()
-            if self._random.random() < 1 / 4 and row_id != "{}":
+            if plain_keys and self._random.random() < 1 / 4 and row_id != "{}":
                 key = str(row_id).encode()
             if self._random.random() < 1 / 8:
                 self.rows.pop(expected_id, None)
