@@ -1,6 +1,7 @@
 """Record keys: the id that a key names, and the key of a row."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
@@ -25,15 +26,26 @@ class Keys:
         self._name: Final = entity.id
         self._form: Final[KeyForm] = entity.key_form
         self._is_integer: Final = self._field.kind.name == "integer"
-        self._one_text: Final = self._form == "text" and self._field.kind.name != "uuid"
+        self._text_of: Final[Callable[[Any], bytes] | None] = (
+            None
+            if self._form == "json" or self._field.kind.name == "uuid"
+            else b"%d".__mod__
+            if self._is_integer
+            else str.encode
+        )
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
         as_in_rows = self._field.marked(None)
         self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
 
+    @property
+    def are_text(self) -> bool:
+        """Tell whether the key of an event is the text of its id, in one form only."""
+        return self._text_of is not None
+
     def names(self, key: bytes, row_id: Id) -> bool:
         """Tell whether the key of an event names this id."""
-        if self._one_text:
-            return key == (b"%d" % row_id if isinstance(row_id, int) else row_id.encode())
+        if self._text_of is not None:
+            return key == self._text_of(row_id)
         return self.read(key) == row_id
 
     def read(self, key: bytes) -> Id | None:

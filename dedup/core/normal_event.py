@@ -41,5 +41,6 @@ class NormalEvent(msgspec.Struct, frozen=True, gc=False):
     """Why the rules refuse it, once its key is found to be right."""
 
 
-Recognised = tuple[list[Any], int, Sequence[Any]]
-"""A whole row that the fast path read: `values`, `time` and `provenance` as of `NormalEvent`."""
+Recognised = tuple[Any, int]
+"""What the fast path read: a struct with the members of a whole row, all but the processing time
+set and in normal form; and the event time in microseconds."""
