@@ -1,8 +1,10 @@
 """Reads records of the output topic: the id of each, and the values of its row."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from dedup.core.codec import Codec
 from dedup.core.entity import Entity
@@ -10,7 +12,7 @@ from dedup.core.keys import Id
 from dedup.core.payload import PlainPayload
 from dedup.core.strict_json import is_plain_text
 
-Values = tuple[Any, ...] | list[Any]
+Values = tuple[Any, ...]
 """The values of a row in normal form, in the order of the entity's fields."""
 
 
@@ -39,11 +41,10 @@ class RowReader:
 
     def values(self, row: bytes) -> Values | None:
         """Return the values of a row in any accepted form; None when it is no row."""
-        try:
-            plain = self._plain.normal(self._decode(row)) if is_plain_text(row) else None
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            plain = None
-        if plain is not None:
-            return plain
+        with suppress(ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            if is_plain_text(row):
+                plain = self._decode(row)
+                if self._plain.normalise(plain):
+                    return astuple(plain)
         read = self._codec.read_row(row)
         return None if read is None else read.values
