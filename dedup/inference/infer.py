@@ -183,6 +183,8 @@ def _wrapped(bodies: list[dict[str, Any]], identity: Identity, payload: str) -> 
         unit=time.unit,
     )
     doubts = [f"{time.name}: {text}" for text in time.doubts]
+    if time.unit is not None:
+        doubts.append(f"{time.name}: taken for the time since the epoch in {time.unit}")
     doubts += [f"{does.name}: {text}" for text in does.doubts]
     doubts += _others(len(bodies) - len(wrapping), f"without an object {payload!r}")
     if identity.also_at_top:

@@ -12,13 +12,13 @@ _MOST_ACTIONS: Final = 20
 _MOSTLY: Final = 0.9
 _ACTION_WORDS: Final = frozenset({"action", "op", "operation", "verb"})
 _CREATED: Final = frozenset(
-    ["created", "create", "insert", "inserted", "added", "add", "new", "opened"]
+    {"created", "create", "insert", "inserted", "added", "add", "new", "opened"}
 )
 _DELETED: Final = frozenset(
-    ["deleted", "delete", "removed", "remove", "dropped", "erased", "purged"]
+    {"deleted", "delete", "removed", "remove", "dropped", "erased", "purged"}
 )
 _CHANGED: Final = frozenset(
-    ["updated", "update", "changed", "change", "upsert", "upserted", "modified"]
+    {"updated", "update", "changed", "change", "upsert", "upserted", "modified"}
 )
 _ID_WORDS: Final = frozenset({"id", "uuid", "guid"})
 _BEST_TIMES: Final = (

@@ -15,23 +15,29 @@ _ALWAYS: Final = 0.9
 class Changes(NamedTuple):
     """How often an event differed from the one before of its id, and in which fields."""
 
-    events: int
+    compared: Counter[str]
+    """Of each field the pairs of events that differ and both have it."""
+
     by_field: Counter[str]
 
     def always(self, name: str) -> bool:
         """Tell whether a field changes (nearly) whenever anything does."""
-        return self.events >= _LEAST_CHANGES and self.by_field[name] >= _ALWAYS * self.events
+        compared = self.compared[name]
+        return compared >= _LEAST_CHANGES and self.by_field[name] >= _ALWAYS * compared
 
     def counted(self, name: str) -> str:
         """Return how often a field changed, for people."""
-        return f"changed in {self.by_field[name]:,} of {self.events:,} events that changed anything"
+        return (
+            f"changed in {self.by_field[name]:,} of {self.compared[name]:,} events that "
+            "changed anything"
+        )
 
 
 def changes_of(rows: Iterable[Mapping[str, Any]], row_id: str) -> Changes:
     """Return what changed between the rows of one id, in the order of the topic."""
     last: dict[Any, Mapping[str, Any]] = {}
+    compared: Counter[str] = Counter()
     by_field: Counter[str] = Counter()
-    events = 0
     for row in rows:
         key = row.get(row_id)
         if not isinstance(key, (int, str)):
@@ -40,10 +46,11 @@ def changes_of(rows: Iterable[Mapping[str, Any]], row_id: str) -> Changes:
         last[key] = row
         if before is None:
             continue
-        changed = [name for name in row if name in before and row[name] != before[name]]
+        common = [name for name in row if name in before]
+        changed = [name for name in common if row[name] != before[name]]
         by_field.update(changed)
-        events += bool(changed)
-    return Changes(events, by_field)
+        compared.update(common if changed else ())
+    return Changes(compared, by_field)
 
 
 def metadata_of(
@@ -63,6 +70,7 @@ def metadata_of(
         is_version = kind.kind == "integer" and bool(words(name) & _VERSION)
         if name == time:
             chosen.append(name)
+            doubts[name] = "the event time, and so metadata: it is not compared"
         elif (always and (is_time or is_version)) or (is_time and words(name) & _UPDATED):
             chosen.append(name)
             doubts[name] = f"metadata, so a change of it alone is a duplicate; it {told}"

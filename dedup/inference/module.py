@@ -11,6 +11,7 @@ from dedup.inference.names import IMPORTED
 from dedup.inference.types import FieldType
 
 _WIDTH: Final = 88
+_MIXED_CASE: Final = "# ruff: noqa: N815 - the fields have the names that events give them\n"
 _PLAIN: Final = {
     "integer": "int",
     "text": "str",
@@ -28,9 +29,11 @@ def module_source(inferred: Inferred, name: str, topic: str) -> str:
     aliases: dict[str, str] = {}
     lines = [_field(field, class_name(name), aliases) for field in inferred.fields]
     uses = "\n".join([*aliases.values(), *lines])
+    mixed = [_MIXED_CASE] if any(map(_is_mixed, inferred.fields)) else []
     parts = [
         f'"""The events of {_said(topic)}, as dedup reads them."""',
         "",
+        *mixed,
         *_imports(inferred, uses),
         "",
     ]
@@ -46,6 +49,10 @@ def module_source(inferred: Inferred, name: str, topic: str) -> str:
     parts += lines
     parts += ["", "", *_entity(inferred, name)]
     return "\n".join(parts) + "\n"
+
+
+def _is_mixed(field: InferredField) -> bool:
+    return field.name[0].islower() and not field.name.islower()
 
 
 def _said(topic: str) -> str:

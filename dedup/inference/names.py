@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel
 
 IMPORTED: Final = frozenset(
-    [
+    {
         "Annotated",
         "Any",
         "Debezium",
@@ -30,7 +30,7 @@ IMPORTED: Final = frozenset(
         "int",
         "list",
         "str",
-    ]
+    }
 )
 """What a written module uses; a field of such a name would hide it."""
 

@@ -134,8 +134,12 @@ def _json_form(value: str) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as JSON, shortened."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = str(value) if isinstance(value, Decimal) else _json(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def observe(rows: Iterable[Mapping[str, Any]]) -> dict[str, Observed]:

@@ -22,7 +22,7 @@ _Y2100_S: Final = 4_102_444_800
 _DAY_S: Final = 86_400
 _PER_SECOND: Final[dict[EpochUnit, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _TIME_WORDS: Final = frozenset(
-    [
+    {
         "at",
         "time",
         "timestamp",
@@ -44,7 +44,7 @@ _TIME_WORDS: Final = frozenset(
         "started",
         "end",
         "ended",
-    ]
+    }
 )
 _DAY_WORDS: Final = frozenset({"date", "day", "on", "birthday", "dob"})
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -150,11 +150,13 @@ def _integer(name: str, seen: Observed, *, in_debezium: bool) -> Typed:
         return Typed(
             found.type, ("integers of more than 64 bits are read as decimals", *found.doubts)
         )
+    mixed = unit is None and says_time(name) and most >= _Y2000_S
     if unit in {"ms", "us"}:
         hint = f'Annotated[dt.datetime, Epoch("{unit}")]'
         told = f"taken for an integer; {least} could be {_time_of(least, unit)}: then use {hint}"
         return Typed(FieldType("integer"), (told,))
-    return Typed(FieldType("integer"))
+    doubts = (f"integers from {least} to {most}: no times in one unit",) if mixed else ()
+    return Typed(FieldType("integer"), doubts)
 
 
 def _are_days(least: int, most: int) -> bool:

@@ -5,12 +5,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity
 from dedup.inference.events import SampledRecord
+from dedup.inference.infer import Inferred
+from dedup.inference.module import constant_name, module_source
 
 
 class Refusals(NamedTuple):
@@ -19,6 +22,24 @@ class Refusals(NamedTuple):
     taken: int
     refused: Counter[str]
     first: dict[str, tuple[SampledRecord, str]]
+
+
+class Written(NamedTuple):
+    """The module of an inferred entity, and what its codec makes of the records."""
+
+    source: str
+    attribute: str
+    refusals: Refusals
+
+
+def written(inferred: Inferred, name: str, topic: str, records: list[SampledRecord]) -> Written:
+    """Write the module of an inferred entity, import it, and hold it against the records."""
+    source, attribute = module_source(inferred, name, topic), constant_name(name)
+    with TemporaryDirectory(prefix="dedup-") as directory:
+        path = Path(directory) / "written.py"
+        path.write_text(source, "utf-8")
+        entity = load_entity(path, attribute)
+    return Written(source, attribute, refusals_of(entity, records))
 
 
 def load_entity(path: Path, attribute: str) -> Entity:
