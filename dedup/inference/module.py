@@ -171,7 +171,7 @@ def _entity(inferred: Inferred, name: str) -> Iterator[str]:
     yield f"    model={class_name(name)},"
     yield f"    id={_text(inferred.id)},"
     if inferred.metadata:
-        yield f"    metadata={_tuple(inferred.metadata)},"
+        yield from _argument("    ", "metadata", inferred.metadata)
     if inferred.key is not None:
         yield f"    key={_text(inferred.key)},"
     yield from _envelope(inferred.envelope)
@@ -190,8 +190,20 @@ def _envelope(envelope: Envelope) -> Iterator[str]:
         yield f"    envelope={kind}({inner}),"
         return
     yield f"    envelope={kind}("
-    yield from (f"        {name}={_literal(value)}," for name, value in given)
+    for name, value in given:
+        yield from _argument("        ", name, value)
     yield "    ),"
+
+
+def _argument(indent: str, name: str, value: Any) -> Iterator[str]:
+    """Return an argument on one line; of a long tuple each member on its own."""
+    line = f"{indent}{name}={_literal(value)},"
+    if len(line) <= _WIDTH or not isinstance(value, tuple):
+        yield line
+        return
+    yield f"{indent}{name}=("
+    yield from (f"{indent}    {_text(each)}," for each in value)
+    yield f"{indent}),"
 
 
 def _literal(value: Any) -> str:
