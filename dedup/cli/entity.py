@@ -24,10 +24,24 @@ Examples:
 
 \b
 Exit codes:
-  0    done; `check`: every event can be applied
+  0    done
   1    it failed; stderr says why
   2    wrong usage
-  3    `check`: some events would be dead letters
+  130  stopped by Ctrl-C
+"""
+
+_EPILOG_OF_CHECK: Final = """\b
+Examples:
+  dedup entity check orders:ORDER --topic orders
+  DEDUP_ENTITY=orders:ORDER dedup entity check
+  dedup entity check orders:ORDER --json | jq '.refusals[].message'
+
+\b
+Exit codes:
+  0    every event can be applied
+  1    it failed; stderr says why
+  2    wrong usage
+  3    some events would be dead letters
   130  stopped by Ctrl-C
 """
 
@@ -109,7 +123,7 @@ def _check_output(output: Path | None, *, force: bool) -> None:
         raise click.UsageError(f"--output {output}: there is no such directory.")
 
 
-@entity.command(epilog=_EPILOG)
+@entity.command(epilog=_EPILOG_OF_CHECK)
 @click.argument("entity", metavar="[ENTITY]", required=False)
 @click.option("--topic", help="Topic to read; by default, the source topic of the entity.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
