@@ -21,7 +21,7 @@ OnRead = Callable[[int, int], None]
 """Called with how many records were read, and how many there are."""
 
 _OPTION: Final = "--topic"
-_MOST_BYTES: Final = 128 * 1024 * 1024
+_MOST_BYTES: Final = 32 * 1024 * 1024
 _LONGEST_KEY: Final = 200
 _MOST_REFUSALS: Final = 20
 

@@ -1,11 +1,12 @@
 """Random events -> an inferred entity -> its written module -> a codec that takes every event."""
 
+import json
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
@@ -15,8 +16,11 @@ from dedup.core.entity import Entity, Wrapped
 from dedup.inference.events import SampledRecord
 from dedup.inference.infer import Inferred, infer
 from dedup.inference.module import constant_name, module_source
-from dedup.inspection.entity_file import load_entity
+from dedup.inspection.entity_file import load_entity, written
 from tests.inference.random_events import Truth, random_truth
+
+VALUES: Final = ('say "x"', "it's", "a, b]", "c" * 40, "d" * 39, "\\")
+"""Of a choice."""
 
 ROOT: Final = Path(__file__).parents[2]
 SEEDS: Final = range(30)
@@ -24,6 +28,28 @@ SEEDS: Final = range(30)
 
 def sampled(truth: Truth) -> list[SampledRecord]:
     return [SampledRecord(0, offset, *record) for offset, record in enumerate(truth.records)]
+
+
+def awkward() -> list[SampledRecord]:
+    """Return events with fields that have the names of types: one hides it for those after it."""
+    records = []
+    for number in range(600):
+        row = {
+            "id": number % 9,
+            "EpochMs": number % 5,
+            "date": "2024-01-01",
+            "datetime": None,
+            "updated_at": 1_704_067_200_000 + number,
+            "order_date": "2024-02-01",
+            "status": VALUES[number % 6],
+            "OrderStatus": 1.5 if number % 2 else None,
+            "other_at": 1_704_067_200_000 + number,
+        }
+        if number % 7 == 0:
+            del row["EpochMs"], row["date"], row["datetime"]
+        record = SampledRecord(0, number, str(number % 9).encode(), json.dumps(row).encode())
+        records.append(record)
+    return records
 
 
 @cache
@@ -78,6 +104,7 @@ def test_the_written_modules_are_formatted_and_typed(tmp_path: Path) -> None:
         (tmp_path / f"written_{seed}.py").write_text(
             module_source(inferred, "order", "orders"), "utf-8"
         )
+    (tmp_path / "awkward.py").write_text(module_source(infer(awkward()), "order", "orders"))
     rules = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
     ruff = [sys.executable, "-m", "ruff"]
     for command in (
@@ -88,3 +115,15 @@ def test_the_written_modules_are_formatted_and_typed(tmp_path: Path) -> None:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         assert done.returncode == 0, (done.stdout, done.stderr)
+
+
+def test_names_of_fields_and_values_of_choices_do_not_break_a_module(tmp_path: Path) -> None:
+    records = awkward()
+    module = written(infer(records), "order", "orders", records)
+    assert module.refusals.taken == len(records)
+    path = tmp_path / "orders.py"
+    path.write_text(module.source, "utf-8")
+    entity = load_entity(path, "ORDER")
+    assert get_args(entity.field("status").annotation.type) == tuple(sorted(VALUES))
+    kinds = {field.name: field.kind.name for field in entity.fields}
+    assert (kinds["order_date"], kinds["other_at"], kinds["EpochMs"]) == ("date", "time", "integer")
