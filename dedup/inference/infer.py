@@ -192,14 +192,21 @@ def _wrapped(bodies: list[dict[str, Any]], identity: Identity, payload: str) -> 
     used = {payload, time.name, envelope.event_id, does.name, *carries}
     unused = [name for name in members if name not in used]
     if unused:
-        doubts.append(f"envelope: {', '.join(unused)} beside {payload!r} are not used")
-    rows += [
+        doubts.append(
+            f"envelope: these members beside {payload!r} are not used: {', '.join(unused)}"
+        )
+    rows += _earlier_values(wrapping, carries)
+    return _Shape(envelope, rows, _whole(wrapping, payload, does), doubts)
+
+
+def _earlier_values(wrapping: list[dict[str, Any]], carries: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what events carry of earlier values, as rows: the types have to take them too."""
+    return [
         {name.removeprefix("old_"): body[name]}
         for body in wrapping
         for name in carries
         if body.get(name) is not None
     ]
-    return _Shape(envelope, rows, _whole(wrapping, payload, does), doubts)
 
 
 def _whole(wrapping: list[dict[str, Any]], payload: str, does: Actions) -> list[dict[str, Any]]:

@@ -111,8 +111,8 @@ def actions(members: Mapping[str, Observed], events: int) -> Actions:
             continue
         others = [v for v in values if v not in {*creates, *deletes}]
         doubt = (
-            f"the action: {_listed(creates)} describe whole rows, {_listed(deletes)} delete, "
-            f"{_listed(others)} may lack fields"
+            f"taken for what an event does: {_listed(creates)} describe whole rows, "
+            f"{_listed(deletes)} delete, {_listed(others)} may lack fields"
         )
         best = Actions(name, creates, deletes, (doubt,))
     return best

@@ -206,7 +206,7 @@ def _text_doubts(seen: Observed, name: str, *, in_debezium: bool) -> tuple[str, 
     number = forms.get("integer", 0) + forms.get("decimal", 0)
     if number == seen.count:
         return (f"texts of numbers ({seen.example('text')}), taken for text",)
-    for form in ("time", "date", "uuid"):
+    for form in ("time", "date", "uuid", "decimal"):
         if forms.get(form, 0) > seen.count // 2:
             other = seen.count - forms[form]
             return (f"{other:,} of {seen.count:,} values are no {form}, so text is assumed",)
