@@ -67,6 +67,7 @@ ELSEWHERE: Final = {
     r"(minikube|kubectl) .*": "no cluster; `make test-deploy` checks what is applied",
     r"TOKEN=\$\(kubectl .*": "no cluster",
     r"dedup dlq (show|replay) \d.*": "the positions are those of the reader's own dead letters",
+    r"(DEDUP_ENTITY=\S+ )?dedup (entity|worker).*": "the topic is the reader's own",
     r"curl -H .*": "the token comes from the cluster",
     r"\.uv/bin/uv tool run pip-audit .*": "asks a database of vulnerabilities outside of PyPI",
     r"CRD_SCHEMAS=\S+ make test-deploy": "needs the operators' published schemas",
