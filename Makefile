@@ -25,8 +25,8 @@ $(UV): requirements/uv.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
-	@$(BIN)/dedup demo
+demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle; ENTITY=orders|debezium
+	@$(BIN)/dedup demo $(if $(ENTITY),--example examples.$(ENTITY).demo)
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1

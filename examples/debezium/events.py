@@ -47,6 +47,7 @@ class Generator(Iterator[Event]):
         self._connect = connect
         self._rows: dict[int, Row] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT)
+        self._now = EPOCH
         self._lsn = 24_023_128
         self._events = self._all()
 
@@ -55,8 +56,10 @@ class Generator(Iterator[Event]):
 
     def _all(self) -> Iterator[Event]:
         for product_id in range(1, self._products // 2 + 1):
+            self._now = self._clock()
             yield self._upsert("r", self._new(product_id))
         while True:
+            self._now = self._clock()
             yield from self._next()
 
     def _next(self) -> list[Event]:
@@ -83,7 +86,7 @@ class Generator(Iterator[Event]):
             "price": Decimal(self._random.randrange(100, 200_000)) / 100,
             "stock_quantity": self._random.randrange(300),
             "discount": self._random.choice((None, Decimal("0.00"), Decimal("5.00"))),
-            "created_at": self._clock().isoformat().replace("+00:00", "Z"),
+            "created_at": self._now.isoformat().replace("+00:00", "Z"),
         }
 
     def _changed(self, row: Row) -> Row:
@@ -114,7 +117,7 @@ class Generator(Iterator[Event]):
 
     def _written(self, row: Row) -> Row:
         decimals = {name: self._connect.decimal(row[name]) for name in ("price", "discount")}
-        return {**row, **decimals, "updated_at": (self._clock() - EPOCH) // MICROSECOND}
+        return {**row, **decimals, "updated_at": (self._now - EPOCH) // MICROSECOND}
 
     def _event(self, op: str, product_id: int, before: Row | None, after: Row | None) -> Event:
         value = self._connect.value(
@@ -125,7 +128,7 @@ class Generator(Iterator[Event]):
         return event
 
     def _source(self, op: str) -> Row:
-        time = (self._clock() - EPOCH) // MICROSECOND
+        time = (self._now - EPOCH) // MICROSECOND
         self._lsn += 56
         return {
             "version": "3.0.0.Final",

@@ -32,10 +32,12 @@ class Generator(Iterator[Event]):
         self._random = Random(seed)  # noqa: S311 - reproducible, not secret
         self._ids = [f"{SHOPS[number % len(SHOPS)]}-{number:05}" for number in range(orders)]
         self._clock = clock
+        self._now = 0
         self._known: dict[str, Order] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT)
 
     def __next__(self) -> Event:
+        self._now = (self._clock() - EPOCH) // MILLISECOND
         roll = self._random.random()
         order_id = self._random.choice(self._ids)
         known = self._known.get(order_id)
@@ -53,13 +55,10 @@ class Generator(Iterator[Event]):
         return self._sent(order_id, self._changed(known))
 
     def _sent(self, order_id: str, order: Order) -> Event:
-        self._known[order_id] = order = {**order, "updated_at": self._now()}
+        self._known[order_id] = order = {**order, "updated_at": self._now}
         event = Event(order_id.encode(), self._written(order))
         self._recent.append(event)
         return event
-
-    def _now(self) -> int:
-        return (self._clock() - EPOCH) // MILLISECOND
 
     def _new(self, order_id: str) -> Order:
         return {
@@ -69,7 +68,7 @@ class Generator(Iterator[Event]):
             "is_gift": self._random.random() < 0.1,
             "note": self._random.choice(NOTES),
             "items": [{"article": self._random.choice(ARTICLES), "pieces": 1}],
-            "updated_at": self._now(),
+            "updated_at": self._now,
         }
 
     def _changed(self, order: Order) -> Order:
@@ -99,7 +98,7 @@ class Generator(Iterator[Event]):
 
     def _invalid(self, order_id: str, order: Order) -> Event:
         """Return an event that does not fit the entity, or is of no order."""
-        order, key = {**order, "updated_at": self._now()}, order_id.encode()
+        order, key = {**order, "updated_at": self._now}, order_id.encode()
         whole = json.dumps(order).encode()
         flaws: list[Event] = [
             Event(key, whole[: len(whole) * 2 // 3]),
