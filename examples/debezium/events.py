@@ -15,7 +15,8 @@ UNCHANGED: Final = "__debezium_unavailable_value"
 """What the connector writes for a large value that an update did not change."""
 
 THINGS: Final = ("Lamp", "Kettle", "Tent", "Jacket", "Café table", "Keyboard")
-RECENT: Final = 200
+RECENT: Final = 3_000
+"""How many events back one is sent again."""
 
 Row = dict[str, Any]
 

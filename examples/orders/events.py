@@ -13,7 +13,8 @@ STATUS: Final = ("open", "paid", "sent", "returned")
 SHOPS: Final = ("DE", "FR", "Zürich/HB", "São Paulo")
 ARTICLES: Final = ("lamp", "kettle", "tent", "jacket", "keyboard")
 NOTES: Final = (None, "leave it at the door", "Grüße an die Nachbarn", 'say "hello"')
-RECENT: Final = 200
+RECENT: Final = 3_000
+"""How many events back one is sent again."""
 
 Order = dict[str, Any]
 
