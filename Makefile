@@ -107,7 +107,7 @@ $(DOCS)/docs.installed: requirements/docs.txt | $(UV)
 	@touch $@
 
 # The pages keep their places in the repository, so a link that works on GitHub works on the site.
-SITE_PAGES := *.md LICENSE docs benchmarks/results deploy/k8s/README.md tests/deploy/README.md
+SITE_PAGES := *.md LICENSE docs benchmarks/results deploy/k8s/README.md examples/*/README.md tests/deploy/README.md
 docs-site: $(DOCS)/docs.installed ## build the documentation site in .cache/site; a broken link fails
 	@rm -rf .cache/site-pages && mkdir -p .cache/site-pages
 	@tar cf - $$(git ls-files --cached --others --exclude-standard $(SITE_PAGES)) | tar xf - -C .cache/site-pages

@@ -106,7 +106,6 @@ class Generator(Iterator[Event]):
             Event(key, json.dumps({**order, "status": "lost"}).encode()),
             Event(key, json.dumps({**order, "total": "-1.00"}).encode()),
             Event(key, json.dumps({**order, "total": "12.345"}).encode()),
-            Event(key, json.dumps({**order, "updated_at": "yesterday"}).encode()),
             Event(key + b"x", whole),
             Event(None, whole),
             Event(key, b"\xff" + whole),
