@@ -15,8 +15,10 @@ import msgspec
 from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
+from dedup.core.encodings import foreign_encoding
 from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
+from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
 from dedup.core.keys import Id, Keys
 from dedup.core.normal_event import EventKind, NormalEvent
@@ -114,14 +116,16 @@ class Codec:
         try:
             document = read_json(value)
         except ValueError as error:
-            return DeadLetter(Reason.INVALID_JSON, f"The value is not JSON in UTF-8: {error}")
+            said = f"The value is not JSON in UTF-8: {error}"
+            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
         event = self._reader.read(document, self.keys.read(key))
         if isinstance(event, DeadLetter):
             return event
         if not self.keys.names(key, event.id):
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The record's key is {_shown(key)}, but its {name} is {event.id}.",
+                f"The record's key is {_shown(key)}, but its {name} is {event.id}."
+                f"{self.keys.hint(key, event.id)}",
             )
         return event
 
@@ -243,7 +247,8 @@ class Codec:
         if row_id is None:
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The value is null and the key {_shown(key)} is no {self.entity.id}.",
+                f"The value is null and the key {_shown(key)} is no {self.entity.id}."
+                f"{self.keys.hint(key, None)}",
             )
         unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
         return NormalEvent(row_id, EventKind.DELETE, None, (), (row_id, *unset))

@@ -1,6 +1,7 @@
 """Record keys: the id that a key names, and the key of a row."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from pydantic import TypeAdapter
 
 from dedup.core.entity import Debezium, Entity, KeyForm, Wrapped
 from dedup.core.kinds import MAX_INT64
+from dedup.core.shapes import IN_ENTITY
 
 Id = int | str
 OutputForm = Literal["json", "plain"]
@@ -16,6 +18,14 @@ _INTEGER_KEY: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}").fullmatch
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _BRACE: Final = b"{"
+_FORMS: Final[Mapping[KeyForm, str]] = {"json": "JSON", "text": "text"}
+_REGISTRY_HEADER: Final = 5
+
+
+def _binary(row_id: int) -> tuple[bytes, ...]:
+    """Return the forms in which Kafka's LongSerializer and IntegerSerializer write a number."""
+    sizes = (size for size in (4, 8) if -(2 ** (8 * size - 1)) <= row_id < 2 ** (8 * size - 1))
+    return tuple(row_id.to_bytes(size, "big", signed=True) for size in sizes)
 
 
 class Keys:
@@ -43,8 +53,24 @@ class Keys:
 
     def read(self, key: bytes) -> Id | None:
         """Read the id of an event's key; None when it is none."""
-        if self._form == "text":
-            return self.from_text(key)
+        return self.from_text(key) if self._form == "text" else self._of_json(key)
+
+    def hint(self, key: bytes, row_id: Id | None) -> str:
+        """Return the setting by which this key would name a row, after a space; or nothing.
+
+        `row_id` is that of the row, where the event names one.
+        """
+        other: KeyForm = "json" if self._form == "text" else "text"
+        found = self._of_json(key) if other == "json" else self.from_text(key)
+        if found is not None and row_id in (None, found):
+            return f' It is one as {_FORMS[other]}: set key="{other}" {IN_ENTITY}.'
+        if isinstance(row_id, int) and key in _binary(row_id):
+            return " It is that in binary: set the producer's key.serializer to one of text."
+        if key.startswith(b"\x00") and len(key) > _REGISTRY_HEADER:
+            return " It looks like Avro of a schema registry: change the producer's key.serializer."
+        return ""
+
+    def _of_json(self, key: bytes) -> Id | None:
         try:
             found = _decode(key)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors

@@ -20,12 +20,11 @@ from pydantic import (
 from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity, Wrapped
-from dedup.core.faults import description, invalid
+from dedup.core.faults import invalid, refused
 from dedup.core.fields import carried_field
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.shapes import foreign_shape
 from dedup.core.times import (
     from_microseconds,
     in_utc,
@@ -140,7 +139,7 @@ class WrappedReader:
         try:
             event: Any = self._event_model.model_validate(document)
         except ValidationError as error:
-            return invalid(description(error), foreign_shape(document, self._entity))
+            return refused(error, document, self._entity)
         action = event.action if self._has_action else None
         values = self._model.values(event.payload)
         lacks = self._lacking(values)
