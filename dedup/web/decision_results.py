@@ -6,32 +6,38 @@ from dedup.core.event import Event
 from dedup.core.explain import explain
 from dedup.core.state import State
 from dedup.observability.decision_log import PastDecision
+from dedup.web.entity_models import EntityModels
 from dedup.web.models import CheckResult, Comparison, PastResult
 
 
 def check_result(
-    event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
+    event: Event | DeadLetter,
+    state: State | None,
+    decision: Decision,
+    at: Position,
+    rules: Rules,
+    models: EntityModels,
 ) -> CheckResult:
     """Return a decision with its explanation."""
     explanation = explain(event, state, decision, at, rules)
     known = event if isinstance(event, Event) else None
-    return CheckResult(
+    return models.of(CheckResult)(
         outcome=decision.outcome,
         why=explanation.why,
         emits=decision.outcome in EMITTING,
-        product_id=known and known.product_id,
+        id=known and known.product_id,
         event_id=known and known.event_id,
         action=known and known.action,
         event_time=known and known.timestamp,
-        comparisons=[Comparison(**each._asdict()) for each in explanation.comparisons],
+        comparisons=[models.of(Comparison)(**each._asdict()) for each in explanation.comparisons],
     )
 
 
-def past_result(past: PastDecision, rules: Rules) -> PastResult:
+def past_result(past: PastDecision, rules: Rules, models: EntityModels) -> PastResult:
     """Return a decision that was made, with its explanation and the position of its event."""
-    result = check_result(past.event, past.before, past.decision, past.at, rules)
-    return PastResult(
-        **result.model_dump(),
+    result = check_result(past.event, past.before, past.decision, past.at, rules, models)
+    return models.of(PastResult)(
+        **{name: getattr(result, name) for name in CheckResult.model_fields},
         partition=past.at.partition,
         offset=past.at.offset,
         processed_at=past.clock.text or None,

@@ -1,4 +1,4 @@
-"""Reads a product's last event from the source topic if no decision on it is in memory."""
+"""Reads the last event of a row from the source topic if no decision on it is in memory."""
 
 import asyncio
 import dataclasses
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.event import Event
 from dedup.core.fingerprint import scheme_of
+from dedup.core.keys import Id
 from dedup.core.read import read_event
 from dedup.core.row import row_event_id
 from dedup.core.state import State
@@ -19,6 +20,7 @@ from dedup.observability.decision_log import PastDecision
 from dedup.settings import Settings
 from dedup.streaming.processor import Deduplicator
 from dedup.web.decision_results import past_result
+from dedup.web.entity_models import EntityModels
 from dedup.web.models import PastResult
 
 FOUND_WITHIN_S: Final = 1.2
@@ -45,25 +47,26 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
 
 
 def result_from_record(
-    record: Any, product_id: int, state: State, deduplicator: Deduplicator
+    record: Any, row_id: Id, state: State, deduplicator: Deduplicator, models: EntityModels
 ) -> PastResult | None:
-    """Return the decision on the last event applied to a state; None if it is another product's.
+    """Return the decision on the last event applied to a state; None if it is of another id.
 
     The state before the event is lost. An event that emitted nothing left the content unchanged,
     so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
     """
     event = read_event(record.key, record.value)
-    if not isinstance(event, Event) or event.product_id != product_id:
+    if not isinstance(event, Event) or event.product_id != row_id:
         return None
     at = Position(state.partition, state.offset)
     before = replace(state, offset=state.offset - 1)
     rules = _rules_then(state, deduplicator.rules)
     decision = decide(event, before, at, _UNKNOWN, rules)
-    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules)
+    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules, models)
     if record.timestamp * 1000 > state.emitted_at:
         return result  # it arrived after the last emission
     if state.row is None:
-        why = "The last event that was applied deleted the product, or repeated its deletion."
+        name = models.wording.words["name"]
+        why = f"The last event that was applied deleted the {name}, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
     if row_event_id(state.row) == event.event_id:
         why = (
