@@ -11,7 +11,8 @@ from typing import Protocol
 import msgspec
 
 from dedup.core.dead_letter import Reason
-from dedup.core.decide import Outcome, ProcessingTime
+from dedup.core.keys import Id
+from dedup.core.ruling import Outcome, ProcessingTime
 from dedup.core.state import State
 
 
@@ -64,8 +65,9 @@ class BatchResult:
 
     Records, the states before and the clock are all that the pure decision depends on beside the
     rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
-    `before` and `after` cover every product that a key of the batch names; `states` are those of
-    `after` that the batch changed. `emitted` names the product of each of `output.states`.
+    `named` has the id that each key of the batch names, None for one that names none. `before` and
+    `after` cover these ids; `states` are those of `after` that the batch changed. `emitted` has the
+    id of each of `output.states`.
     `rejected` has the offset of the newest dead letter of each reason.
 
     `seconds` is the processing time of the batch, `oldest_age_s` the time since the timestamp of
@@ -75,11 +77,12 @@ class BatchResult:
     partition: int
     records: Sequence[SourceRecord]
     clock: ProcessingTime
-    before: Mapping[int, State]
-    after: Mapping[int, State]
-    states: Mapping[int, State]
+    named: Mapping[bytes | None, Id | None]
+    before: Mapping[Id, State]
+    after: Mapping[Id, State]
+    states: Mapping[Id, State]
     output: Output
-    emitted: Sequence[int]
+    emitted: Sequence[Id]
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]
     rejected: Mapping[Reason, int]

@@ -22,7 +22,7 @@ from dedup.core.keys import Id, Keys
 from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.payload import completed
 from dedup.core.records import rebuilt_state
-from dedup.core.rows import Row, Rows, Unknown
+from dedup.core.rows import Row, Rows, Unknown, row_fields
 from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import time_text
@@ -63,6 +63,8 @@ class Codec:
     ) -> None:
         keep = unknown_fields == "pass"
         self.entity: Final = entity
+        self.unknown_fields: Final[UnknownFields] = unknown_fields
+        self.unknown_actions: Final[UnknownActions] = unknown_actions
         self.content: Final = _chosen(entity, content, keep_unknown=keep)
         self.prefix: Final = scheme_prefix(self.content)
         self.keys: Final = Keys(entity)
@@ -99,7 +101,8 @@ class Codec:
     def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.
 
-        A null value with a key of the entity is a delete. It carries no event time of its own.
+        A null value with a key of the entity is a delete. It carries no event time of its own. An
+        event with an unknown action is read: `refused` tells whether it is a dead letter.
         """
         name = self.entity.id
         if key is None:
@@ -120,7 +123,11 @@ class Codec:
                 Reason.KEY_MISMATCH,
                 f"The record's key is {_shown(key)}, but its {name} is {event.id}.",
             )
-        return event.refusal or event
+        return event
+
+    def refused(self, event: NormalEvent) -> DeadLetter | None:
+        """Return the dead letter of an event that was read, if its action is refused."""
+        return event.refusal if self.unknown_actions == "dead_letter" else None
 
     def whole(self, event: NormalEvent, known_row: bytes | None) -> Whole | DeadLetter:
         """Complete an event: over the known row, or over the defaults without one.
@@ -173,6 +180,21 @@ class Codec:
         """Read a row in any accepted form; None when it is none of this entity."""
         return self._rows.read(row)
 
+    def readable_row(self, row: bytes) -> dict[str, Any] | None:
+        """Return the fields of a row as they stand there; None when it is none of this entity.
+
+        Of fields that are not ours, those with a plain value are returned.
+        """
+        fields = row_fields(row)
+        if not fields or self.read_row(row) is None:
+            return None
+        ours = {field.name for field in self.entity.fields}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name in ours or not isinstance(value, (dict, list))
+        }
+
     def state_from_record(
         self, value: bytes | None, headers: Iterable[Header], timestamp_ms: int
     ) -> State | None:
@@ -200,6 +222,21 @@ class Codec:
         if state.row is None or state.fingerprint.startswith(self.prefix):
             return None
         return self.row_fingerprint(state.row)
+
+    def event_id(self, event: NormalEvent) -> str | None:
+        """Return the id of an event, where its envelope has one."""
+        return self._provenance(event, "last_event_id")
+
+    def action(self, event: NormalEvent) -> str | None:
+        """Return the action of an event; None where its envelope has none."""
+        return self._provenance(event, "last_action")
+
+    def _provenance(self, event: NormalEvent, name: str) -> str | None:
+        names = self.entity.provenance
+        if name not in names or not event.provenance:
+            return None
+        found: str | None = event.provenance[names.index(name)]
+        return found
 
     def _read_null_value(self, key: bytes) -> NormalEvent | DeadLetter:
         row_id = self.keys.read(key)

@@ -96,7 +96,9 @@ def facts_of(
     if recognised is not None:
         return RecognisedFacts(codec, recognised)
     event = codec.read(key, value)
-    return event if isinstance(event, DeadLetter) else ReadFacts(codec, event)
+    if isinstance(event, DeadLetter):
+        return event
+    return codec.refused(event) or ReadFacts(codec, event)
 
 
 def decide_on(

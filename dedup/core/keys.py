@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 import msgspec
 from pydantic import TypeAdapter
 
-from dedup.core.entity import Entity, KeyForm
+from dedup.core.entity import Debezium, Entity, KeyForm, Wrapped
 
 Id = int | str
 OutputForm = Literal["json", "plain"]
@@ -33,13 +33,13 @@ class Keys:
     def names(self, key: bytes, row_id: Id) -> bool:
         """Tell whether the key of an event names this id."""
         if self._one_text:
-            return key == (b"%d" % row_id if isinstance(row_id, int) else row_id.encode())
+            return key == self.of_events(row_id)
         return self.read(key) == row_id
 
     def read(self, key: bytes) -> Id | None:
         """Read the id of an event's key; None when it is none."""
         if self._form == "text":
-            return self._of_text(key)
+            return self.from_text(key)
         try:
             found = _decode(key)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
@@ -49,6 +49,12 @@ class Keys:
         if isinstance(found, dict):
             found = found.get(self._name) if len(found) == 1 else None
         return self._valid(found)
+
+    def of_events(self, row_id: Id) -> bytes | None:
+        """Return the one key of all events of an id; None where keys of several forms name it."""
+        if not self._one_text:
+            return None
+        return b"%d" % row_id if isinstance(row_id, int) else row_id.encode()
 
     def write(self, row_id: Id, form: OutputForm) -> bytes:
         """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""
@@ -62,16 +68,17 @@ class Keys:
         if not key:
             return None
         if not self._is_integer and not key.startswith(_BRACE):
-            return self._of_text(key)
+            return self.from_text(key)
         try:
             found = _decode(key)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            return None if self._is_integer else self._of_text(key)
+            return None if self._is_integer else self.from_text(key)
         if isinstance(found, dict):
             found = found.get(self._name)
         return self._valid(found)
 
-    def _of_text(self, key: bytes) -> Id | None:
+    def from_text(self, key: bytes) -> Id | None:
+        """Read an id from its text; None when it is none."""
         if self._is_integer:
             return self._valid(int(key)) if _INTEGER_KEY(key) else None
         try:
@@ -87,3 +94,18 @@ class Keys:
         except ValueError:  # pydantic's ValidationError is one
             return None
         return read if self._field.kind.name == "uuid" or read == found else None
+
+
+def key_named_in(entity: Entity, event: bytes) -> bytes:
+    """Return the record key that an event should have; empty when it names no id."""
+    try:
+        members = _decode(event)
+        if isinstance(entity.envelope, Wrapped):
+            members = members[entity.envelope.payload]
+        elif isinstance(entity.envelope, Debezium):
+            members = members["payload"] if members.keys() == {"schema", "payload"} else members
+            members = members["after"] or members["before"]
+        found = members[entity.id]
+        return _encode(found) if entity.key_form == "json" else str(found).encode()
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return b""

@@ -179,7 +179,7 @@ class WrappedReader:
         )
 
     def _refusal(self, action: str | None) -> DeadLetter | None:
-        if not self._known or action in self._known:
+        if not self._envelope.actions or action in self._envelope.actions:
             return None
         known = ", ".join(self._envelope.actions)
         shown = str(action)[:_LONGEST_SHOWN]

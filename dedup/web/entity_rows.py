@@ -17,7 +17,7 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
 from dedup.core.keys import Id
-from dedup.core.row import row_fields
+from dedup.core.rows import row_fields
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
@@ -119,7 +119,7 @@ class EntityRows:
             complete=ended or len(found) == PAGE,
             previous_before=previous,
             next_after=following,
-            total=self._table.data.products,
+            total=self._table.data.rows,
             searched=list(self._table.data.open_partitions),
             unanswered=[],
         )
@@ -193,7 +193,7 @@ class EntityRows:
             partition=partition,
             row=None if state is None else _row(state),
             fingerprint=state.fingerprint.hex() if state is not None and live else None,
-            fingerprint_fields=list(rules.scheme.fields),
+            fingerprint_fields=list(rules.codec.content),
             newest_event_time=state and instant(state.event_time),
             emitted_at=state and instant(state.emitted_at),
             source_offset=None if state is None or state.offset < 0 else state.offset,
@@ -209,9 +209,10 @@ class EntityRows:
 
     def _past_decisions(self, row_id: Id, partitions: list[int]) -> list[PastDecision]:
         """Return the decisions in memory, oldest first, and keep the next ones in memory."""
-        log, decide = self._app.observers.decision_log, self._app.deduplicator.decide
+        log, deduplicator = self._app.observers.decision_log, self._app.deduplicator
         log.follow(row_id)
-        found = [each for p in partitions for each in log.decisions(p, row_id, decide)]
+        codec, decide = deduplicator.rules.codec, deduplicator.decide
+        found = [each for p in partitions for each in log.decisions(p, row_id, codec, decide)]
         return sorted(found, key=lambda each: each.clock.now_us)
 
     def _place(self, known: Known) -> Place:

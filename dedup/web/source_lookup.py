@@ -8,12 +8,12 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
+from dedup.core.codec import Codec
+from dedup.core.codecs import codec_for, with_content_of
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event
-from dedup.core.fingerprint import scheme_of
 from dedup.core.keys import Id
-from dedup.core.read import read_event
-from dedup.core.row import row_event_id
+from dedup.core.normal_event import NormalEvent
+from dedup.core.rows import row_event_id
 from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
 from dedup.observability.decision_log import PastDecision
@@ -54,12 +54,12 @@ def result_from_record(
     The state before the event is lost. An event that emitted nothing left the content unchanged,
     so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
     """
-    event = read_event(record.key, record.value)
-    if not isinstance(event, Event) or event.product_id != row_id:
-        return None
     at = Position(state.partition, state.offset)
     before = replace(state, offset=state.offset - 1)
     rules = _rules_then(state, deduplicator.rules)
+    event = rules.codec.read(record.key, record.value)
+    if not isinstance(event, NormalEvent) or event.id != row_id:
+        return None
     decision = decide(event, before, at, _UNKNOWN, rules)
     result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules, models)
     if record.timestamp * 1000 > state.emitted_at:
@@ -68,7 +68,7 @@ def result_from_record(
         name = models.wording.words["name"]
         why = f"The last event that was applied deleted the {name}, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
-    if row_event_id(state.row) == event.event_id:
+    if _wrote(event, state.row, rules.codec):
         why = (
             "This event wrote the row, or repeats the event that wrote it. The state before it is "
             "no longer known."
@@ -78,12 +78,21 @@ def result_from_record(
     return result
 
 
+def _wrote(event: NormalEvent, row: bytes, codec: Codec) -> bool:
+    """Tell whether a row is of this event, by its id, or by its time where events have no id."""
+    if "last_event_id" in codec.entity.provenance:
+        return row_event_id(row) == codec.event_id(event)
+    read = codec.read_row(row)
+    return read is not None and read.time == event.time
+
+
 def _rules_then(state: State, rules: Rules) -> Rules:
     """Return the rules with which the decision on a state's last event can be recomputed.
 
     The state's fingerprint names the content fields of that time. The event was applied, so under
     any order it was neither stale nor a dead letter.
     """
-    scheme = scheme_of(state.fingerprint) or rules.scheme
-    applied = dataclasses.replace(rules, scheme=scheme, order="arrival", refresh_after_us=None)
-    return dataclasses.replace(applied, unknown_actions="update", largest_row_bytes=None)
+    codec = with_content_of(rules.codec, state.fingerprint) or rules.codec
+    codec = codec_for(codec.entity, codec.content, codec.unknown_fields, "update")
+    applied = dataclasses.replace(rules, codec=codec, order="arrival", refresh_after_us=None)
+    return dataclasses.replace(applied, largest_row_bytes=None)
