@@ -6,7 +6,7 @@ from dedup.core.explain import explain, instant
 from dedup.core.normal_event import NormalEvent
 from dedup.core.state import State
 from dedup.observability.decision_log import PastDecision
-from dedup.web.entity_models import EntityModels
+from dedup.web.entity_models import models_of
 from dedup.web.models import CheckResult, Comparison, PastResult
 
 
@@ -16,12 +16,11 @@ def check_result(
     decision: Decision,
     at: Position,
     rules: Rules,
-    models: EntityModels,
 ) -> CheckResult:
     """Return a decision with its explanation."""
     explanation = explain(event, state, decision, at, rules)
     known = event if isinstance(event, NormalEvent) else None
-    codec = rules.codec
+    codec, models = rules.codec, models_of(rules.codec.entity)
     return models.of(CheckResult)(
         outcome=decision.outcome,
         why=explanation.why,
@@ -34,10 +33,10 @@ def check_result(
     )
 
 
-def past_result(past: PastDecision, rules: Rules, models: EntityModels) -> PastResult:
+def past_result(past: PastDecision, rules: Rules) -> PastResult:
     """Return a decision that was made, with its explanation and the position of its event."""
-    result = check_result(past.event, past.before, past.decision, past.at, rules, models)
-    return models.of(PastResult)(
+    result = check_result(past.event, past.before, past.decision, past.at, rules)
+    return models_of(rules.codec.entity).of(PastResult)(
         **{name: getattr(result, name) for name in CheckResult.model_fields},
         partition=past.at.partition,
         offset=past.at.offset,

@@ -4,7 +4,7 @@ A model whose words, types or members depend on the entity is replaced by a subc
 are filled in: for products `EntityLine.id` is `ProductLine.product_id` in JSON and in its schema.
 """
 
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from types import UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -44,6 +44,12 @@ class Wording:
 def capitalised(text: str) -> str:
     """Return a text with its first letter as a capital one."""
     return text[:1].upper() + text[1:]
+
+
+@lru_cache
+def models_of(entity: Entity) -> "EntityModels":
+    """Return the models of an entity, which are built once."""
+    return EntityModels(entity)
 
 
 class EntityModels:

@@ -24,8 +24,8 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.decision_results import past_result
-from dedup.web.entity_models import EntityModels
-from dedup.web.entity_view import EntityView
+from dedup.web.entity_models import models_of
+from dedup.web.entity_view import view_of
 from dedup.web.ids import successor
 from dedup.web.models import EntityDetail, EntityLine, EntityList, PastResult, Place
 from dedup.web.partition_router import PartitionRouter
@@ -62,14 +62,12 @@ class _Scanned(NamedTuple):
 class EntityRows:
     """The rows in this worker's partitions."""
 
-    def __init__(
-        self, app: DedupApp, table: StateTable, router: PartitionRouter, models: EntityModels
-    ) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, router: PartitionRouter) -> None:
         self._app = app
         self._table = table
         self._router = router
-        self._models = models
-        self._view = EntityView(models.entity)
+        self._models = models_of(app.settings.entity)
+        self._view = view_of(app.settings.entity)
         self._looked_up: dict[Id, tuple[State, PastResult | None]] = {}
 
     async def page(
@@ -177,9 +175,7 @@ class EntityRows:
         found = self.find(row_id)
         state = found[0].state if found else None
         past = [] if brief else self._past_decisions(row_id, searched)
-        decisions = [
-            past_result(each, rules, self._models) for each in reversed(past[-DECISIONS_SHOWN:])
-        ]
+        decisions = [past_result(each, rules) for each in reversed(past[-DECISIONS_SHOWN:])]
         note = None
         if not past and state is not None and not brief:
             decisions, note = await self._last_applied(row_id, state)
@@ -245,7 +241,7 @@ class EntityRows:
         record = await read_source_record(self._app.settings, state.partition, state.offset)
         if record is None:
             return None
-        result = result_from_record(record, row_id, state, self._app.deduplicator, self._models)
+        result = result_from_record(record, row_id, state, self._app.deduplicator)
         if len(self._looked_up) >= LOOKED_UP_KEPT:
             self._looked_up.clear()
         self._looked_up[row_id] = (state, result)

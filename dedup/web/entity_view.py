@@ -1,7 +1,7 @@
 """How pages show an entity: its words, its addresses, and the columns of its rows."""
 
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from dedup.core.entity import Entity
@@ -26,6 +26,12 @@ class Column(NamedTuple):
     label: str
     kind: str
     align: Alignment = "left"
+
+
+@lru_cache
+def view_of(entity: Entity) -> "EntityView":
+    """Return how pages show an entity."""
+    return EntityView(entity)
 
 
 class EntityView:

@@ -12,6 +12,7 @@ from dedup.core.times import microseconds, time_text
 from dedup.streaming.application import DedupApp
 from dedup.streaming.processor import wall_clock
 from dedup.web.decision_results import check_result
+from dedup.web.entity_models import models_of
 from dedup.web.entity_rows import EntityRows
 from dedup.web.group_queries import GroupQueries
 from dedup.web.models import CheckResult
@@ -29,7 +30,7 @@ class EventChecks:
     ) -> None:
         self._app = app
         self._rows = rows
-        self._models = group.models
+        self._models = models_of(app.settings.entity)
         self._router = router
         self._group = group
 
@@ -73,9 +74,7 @@ class EventChecks:
         clock = ProcessingTime(microseconds(now), time_text(now))
         at = Position(partition, NEXT_OFFSET)
         rules = self._app.deduplicator.rules
-        return check_result(
-            event, state, decide(event, state, at, clock, rules), at, rules, self._models
-        )
+        return check_result(event, state, decide(event, state, at, clock, rules), at, rules)
 
     async def _ask(self, owner: str, value: bytes, key: bytes | None) -> CheckResult:
         query = {} if key is None else {"key": key.decode()}

@@ -12,9 +12,10 @@ from typing import Any, Final
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.keys import Id
-from dedup.web.entity_models import EntityModels
+from dedup.streaming.application import DedupApp
+from dedup.web.entity_models import models_of
 from dedup.web.entity_rows import SCANNED_FOR_S, EntityRows, inspect_command
-from dedup.web.entity_view import EntityView, shown_id
+from dedup.web.entity_view import shown_id, view_of
 from dedup.web.merge_answers import merge_details, merge_lists, merge_overviews
 from dedup.web.models import (
     EntityDetail,
@@ -37,14 +38,10 @@ class GroupQueries:
     """Answers queries for the whole group."""
 
     def __init__(
-        self,
-        router: PartitionRouter,
-        rows: EntityRows,
-        overviews: Overviews,
-        models: EntityModels,
+        self, app: DedupApp, router: PartitionRouter, rows: EntityRows, overviews: Overviews
     ) -> None:
-        self.models = models
-        self._view = EntityView(models.entity)
+        self._models = models_of(app.settings.entity)
+        self._view = view_of(app.settings.entity)
         self._router = router
         self._rows = rows
         self._overviews = overviews
@@ -59,10 +56,10 @@ class GroupQueries:
         """
         ask = Ask(f"/api{self._view.page(row_id)}", {"brief": "1"} if brief else {})
         mine = self._rows.row(row_id, brief=brief)
-        answers, unanswered = await self._all(self.models.of(EntityDetail), ask, mine)
+        answers, unanswered = await self._all(self._models.of(EntityDetail), ask, mine)
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._router.not_covered(covered, unanswered)
-        found = merge_details(answers, unanswered, self.models.of(Place)) if answers else None
+        found = merge_details(answers, unanswered, self._models.of(Place)) if answers else None
         if found is not None and (found.known or not unanswered):
             return found
         raise HTTPServiceUnavailable(
@@ -79,7 +76,7 @@ class GroupQueries:
         query["search"] = search
         mine = self._rows.page(after=after, before=before, search=search, within_s=SCANNED_FOR_S)
         answers, unanswered = await self._all(
-            self.models.of(EntityList), Ask(f"/api{self._view.path}", query), mine
+            self._models.of(EntityList), Ask(f"/api{self._view.path}", query), mine
         )
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._router.not_covered(covered, unanswered)
@@ -122,7 +119,7 @@ class GroupQueries:
         async with self._asking:
             if monotonic() - self._asked_at >= ASKED_EVERY_S:
                 self._others = await self._router.ask_others(
-                    self.models.of(Overview), Ask("/api/overview")
+                    self._models.of(Overview), Ask("/api/overview")
                 )
                 self._asked_at = monotonic()
         mine = self._overviews.overview()
@@ -134,7 +131,7 @@ class GroupQueries:
         return mine.model_copy(
             update={
                 "group": merge_overviews(
-                    self.models.of(Group), list(answers.values()), [*missing, *idle]
+                    self._models.of(Group), list(answers.values()), [*missing, *idle]
                 ),
                 "workers": [
                     self._with_figures(worker, answers.get(worker.url)) for worker in mine.workers
@@ -145,7 +142,7 @@ class GroupQueries:
     def _with_figures(self, worker: Worker, answer: Overview | None) -> Worker:
         if answer is None:
             return worker
-        figures = self.models.of(Figures)(
+        figures = self._models.of(Figures)(
             **{name: getattr(answer, name) for name in Figures.model_fields}
         )
         return worker.model_copy(

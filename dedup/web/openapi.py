@@ -10,8 +10,8 @@ from pydantic.json_schema import models_json_schema
 from dedup import __version__
 from dedup.core.entity import Entity
 from dedup.entities.product import PRODUCT
-from dedup.web.entity_models import EntityModels
-from dedup.web.entity_view import EntityView
+from dedup.web.entity_models import EntityModels, models_of
+from dedup.web.entity_view import EntityView, view_of
 from dedup.web.event_models import EventDescription
 from dedup.web.models import (
     CheckResult,
@@ -91,7 +91,7 @@ def endpoints(models: EntityModels) -> tuple[Endpoint, ...]:
             of(Overview),
             (_LOCAL,),
         ),
-        *_of_rows(models, EntityView(models.entity)),
+        *_of_rows(models, view_of(models.entity)),
         Endpoint(
             "post",
             "/api/check",
@@ -155,7 +155,7 @@ def _path_parameter(view: EntityView) -> dict[str, Any]:
 @lru_cache
 def document(entity: Entity = PRODUCT) -> dict[str, Any]:
     """Return the OpenAPI document of an entity."""
-    models = EntityModels(entity)
+    models = models_of(entity)
     described = endpoints(models)
     served = {endpoint.answer for endpoint in described} | {Error}
     ordered = sorted(served, key=lambda model: model.__name__)
@@ -166,7 +166,7 @@ def document(entity: Entity = PRODUCT) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": EntityView(entity).brand,
+            "title": view_of(entity).brand,
             "version": __version__,
             "description": models.wording.fill(
                 "The {names} that the workers know, and the decisions on their events."

@@ -15,7 +15,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
-from dedup.web.entity_models import EntityModels
+from dedup.web.entity_models import models_of
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.partition_router import PartitionRouter
 
@@ -30,13 +30,11 @@ _PACKAGES: Final = ("faust-streaming", "aiokafka", "rocksdict", "pydantic")
 class Overviews:
     """Reads the state of the app."""
 
-    def __init__(
-        self, app: DedupApp, table: StateTable, router: PartitionRouter, models: EntityModels
-    ) -> None:
+    def __init__(self, app: DedupApp, table: StateTable, router: PartitionRouter) -> None:
         self._app = app
         self._table = table
         self._router = router
-        self._models = models
+        self._models = models_of(app.settings.entity)
         self._since = time_text(wall_clock())
 
     def overview(self) -> Overview:

@@ -26,9 +26,8 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.web.addresses import Addresses, Links
 from dedup.web.dead_letters import read_dead_letters
-from dedup.web.entity_models import EntityModels
 from dedup.web.entity_rows import SCANNED_FOR_S, EntityRows
-from dedup.web.entity_view import EntityView
+from dedup.web.entity_view import view_of
 from dedup.web.event_check import EventChecks
 from dedup.web.event_description import describe_event
 from dedup.web.group_queries import GroupQueries
@@ -56,11 +55,10 @@ class Pages:
         self._settings = settings
         self._addresses = Addresses(settings)
         self._router = PartitionRouter(app, settings)
-        models = EntityModels(settings.entity)
-        self._view = EntityView(settings.entity)
-        self._rows = EntityRows(app, table, self._router, models)
-        self._overviews = Overviews(app, table, self._router, models)
-        self._group = GroupQueries(self._router, self._rows, self._overviews, models)
+        self._view = view_of(settings.entity)
+        self._rows = EntityRows(app, table, self._router)
+        self._overviews = Overviews(app, table, self._router)
+        self._group = GroupQueries(app, self._router, self._rows, self._overviews)
         self._checks = EventChecks(app, self._rows, self._router, self._group)
         self._event = describe_event(settings.entity, settings.DEDUP_CONTENT_FIELDS)
         self._shown_everywhere = {

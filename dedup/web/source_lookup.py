@@ -20,7 +20,6 @@ from dedup.observability.decision_log import PastDecision
 from dedup.settings import Settings
 from dedup.streaming.processor import Deduplicator
 from dedup.web.decision_results import past_result
-from dedup.web.entity_models import EntityModels
 from dedup.web.models import PastResult
 
 FOUND_WITHIN_S: Final = 1.2
@@ -47,7 +46,7 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
 
 
 def result_from_record(
-    record: Any, row_id: Id, state: State, deduplicator: Deduplicator, models: EntityModels
+    record: Any, row_id: Id, state: State, deduplicator: Deduplicator
 ) -> PastResult | None:
     """Return the decision on the last event applied to a state; None if it is of another id.
 
@@ -61,11 +60,11 @@ def result_from_record(
     if not isinstance(event, NormalEvent) or event.id != row_id:
         return None
     decision = decide(event, before, at, _UNKNOWN, rules)
-    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules, models)
+    result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules)
     if record.timestamp * 1000 > state.emitted_at:
         return result  # it arrived after the last emission
     if state.row is None:
-        name = models.wording.words["name"]
+        name = rules.codec.entity.name.replace("_", " ")
         why = f"The last event that was applied deleted the {name}, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
     if _wrote(event, state.row, rules.codec):

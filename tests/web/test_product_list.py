@@ -7,17 +7,18 @@ from random import Random
 import pytest
 from aiohttp.web import HTTPServiceUnavailable
 
-from dedup.core.fingerprint import FingerprintScheme
+from dedup.core.fingerprint import scheme_prefix
+from dedup.core.keys import Id
 from dedup.core.state import NO_FINGERPRINT, State
+from dedup.entities.product import PRODUCT
 from dedup.settings import load_settings
 from dedup.state.store import PartitionStore
 from dedup.state.table import StateTable
-from dedup.streaming.application import TABLE_NAME
 from dedup.streaming.table_manager import StateTableManager
 from dedup.streaming.wiring import build_app
-from dedup.web.models import ProductList
+from dedup.web.entity_rows import PAGE, SCANNED_PER_PAGE, EntityRows
+from dedup.web.models import EntityList
 from dedup.web.partition_router import PartitionRouter
-from dedup.web.products import PAGE, SCANNED_PER_PAGE, Products
 from tests.support.topic_facts import topic_facts
 
 MANY = 30_000
@@ -25,7 +26,7 @@ MANY = 30_000
 
 def state(product_id: int, name: str | None) -> State:
     row = None if name is None else f'{{"product_id":{product_id},"product_name":"{name}"}}'
-    fingerprint = NO_FINGERPRINT if row is None else FingerprintScheme().prefix + bytes(16)
+    fingerprint = NO_FINGERPRINT if row is None else scheme_prefix(PRODUCT.content) + bytes(16)
     return State(fingerprint, 0, 0, 0, 0, 0, None if row is None else row.encode())
 
 
@@ -36,19 +37,19 @@ class Shelf:
         app = build_app(load_settings({"DEDUP_DATA_DIR": str(directory)}))
         app.assemble(topic_facts())
         self.app = app
-        table = app.tables[TABLE_NAME]
+        table = app.table
         assert isinstance(table, StateTable)
         self.table = table
         tables = app.tables
         assert isinstance(tables, StateTableManager)
         tables.recovery.completed.set()
-        self.products = Products(app, table, PartitionRouter(app, app.settings))
+        self.products = EntityRows(app, table, PartitionRouter(app, app.settings))
         self.living: list[int] = []
 
     def fill(self, names: dict[int, str | None], random: Random) -> None:
         for partition in (0, 2, 3):
             self.table.data.partition(partition)
-        parts: dict[int, dict[int, State]] = {0: {}, 2: {}, 3: {}}
+        parts: dict[int, dict[Id, State]] = {0: {}, 2: {}, 3: {}}
         for product_id, name in names.items():
             parts[random.choice((0, 2, 3))][product_id] = state(product_id, name)
         for partition, states in parts.items():
@@ -63,8 +64,8 @@ async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
     await made.table.data.on_stop()
 
 
-def ids(page: ProductList) -> list[int]:
-    return [line.product_id for line in page.products]
+def ids(page: EntityList) -> list[int]:
+    return [int(line.id) for line in page.rows]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,7 +86,7 @@ async def test_walking_on_and_back_shows_every_product_once(
     assert page.previous_before is None
     while True:
         forward += ids(page)
-        assert len(page.products) <= PAGE
+        assert len(page.rows) <= PAGE
         if page.next_after is None:
             break
         page = await shelf.products.page(after=page.next_after, search=search)
@@ -109,7 +110,7 @@ async def test_a_page_costs_what_it_shows_and_a_search_is_bounded(
 
     def counted(
         self: PartitionStore, product_id: int, *, backwards: bool = False
-    ) -> Iterator[tuple[int, bytes | None]]:
+    ) -> Iterator[tuple[Id, bytes | None]]:
         nonlocal looked_at
         for each in scan(self, product_id, backwards=backwards):
             looked_at += 1
@@ -121,7 +122,7 @@ async def test_a_page_costs_what_it_shows_and_a_search_is_bounded(
     assert looked_at <= 2 * (PAGE + 3)
     looked_at = 0
     nothing = await shelf.products.page(search="no such name")
-    assert (nothing.products, nothing.complete) == ([], False)
+    assert (nothing.rows, nothing.complete) == ([], False)
     assert nothing.scanned == SCANNED_PER_PAGE == nothing.next_after
     assert looked_at <= 1.1 * SCANNED_PER_PAGE
     rest = await shelf.products.page(search="no such name", after=nothing.next_after or 0)
@@ -135,7 +136,7 @@ async def test_nothing_is_shown_while_the_states_are_recovered(shelf: Shelf) -> 
     with pytest.raises(HTTPServiceUnavailable):
         await shelf.products.page()
     with pytest.raises(HTTPServiceUnavailable):
-        await shelf.products.product(1)
+        await shelf.products.row(1)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -148,7 +149,7 @@ async def test_a_product_in_two_partitions_of_a_worker_is_one_line(
         shelf.table.write(partition, {50: state(50, "twice")}, next_offset=10**6, now_us=0)
     page = await (shelf.products.page(before=99) if backwards else shelf.products.page())
     assert ids(page) == list(range(10, 60) if backwards else range(1, 51))
-    (line,) = [line for line in page.products if line.product_id == 50]
+    (line,) = [line for line in page.rows if line.id == 50]
     assert sorted(line.partitions) == [0, 2, 3]
     assert [each.partition for each in shelf.products.find(50)] == [0, 2, 3]
 
@@ -157,10 +158,10 @@ async def test_a_product_in_two_partitions_of_a_worker_is_one_line(
 async def test_a_row_that_can_t_be_read_is_shown_without_fields(shelf: Shelf, row: bytes) -> None:
     """Another program may have written it, with headers like ours, to the output topic."""
     shelf.fill({2: "Lamp"}, Random(1))
-    prefix = FingerprintScheme().prefix
+    prefix = scheme_prefix(PRODUCT.content)
     shelf.table.write(
         0, {1: State(prefix + bytes(16), 0, 0, 0, 0, 0, row)}, next_offset=9, now_us=0
     )
-    assert (await shelf.products.product(1, brief=True)).row == {}
+    assert (await shelf.products.row(1, brief=True)).row == {}
     found = await shelf.products.page()
-    assert [(line.product_id, line.row == {}) for line in found.products] == [(1, True), (2, False)]
+    assert [(line.id, line.row == {}) for line in found.rows] == [(1, True), (2, False)]
