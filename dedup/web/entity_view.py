@@ -79,11 +79,13 @@ class EntityView:
     @cached_property
     def search_label(self) -> str:
         """The label of the search."""
-        named = ", ".join(self.label(name) for name in self.searched if name != self.id)
-        article = "an" if named[:1] in tuple("aeio") else "a"
+        names = [self.label(name) for name in self.searched]
+        if not names:
+            return "An id"
         if self.id in self.searched:
-            return f"Part of an id, {named}" if named else "Part of an id"
-        return f"Part of {article} {named}, or an id" if named else "An id"
+            return f"Part of the {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+        article = "an" if names[0][0] in "aeio" else "a"
+        return f"Part of {article} {', '.join(names)}, or an id"
 
     @cached_property
     def search_description(self) -> str:

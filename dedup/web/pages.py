@@ -75,7 +75,7 @@ class Pages:
         get("/", self.overview)
         get("/api/overview", self.overview)
         get("/live", self.live_overview)
-        rows, row = self._view.path, f"{self._view.path}/{{id}}"
+        rows, row = self._view.path, f"{self._view.path}/{{id:[^/]+}}"
         get(rows, self.rows)
         get(f"/api{rows}", self.rows)
         get(row, self.row)

@@ -31,7 +31,7 @@ OBSERVED: Final[Mapping[Outcome, str]] = {
 """The meanings in a dry run, which emits nothing."""
 
 _BYTES_STEP: Final = 1024
-_LONGEST_CELL: Final = 80
+_LONGEST_CELL: Final = 40
 _NULL: Final = Markup('<span class="none">null</span>')
 _TEXT: Final = Markup("<bdi>{}</bdi>")  # so a text from right to left moves nothing beside it
 
