@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
-from dedup.core.facts import ReadFacts, decide_on
+from dedup.core.facts import decide_on, facts_of_read
 from dedup.core.normal_event import NormalEvent
 from dedup.core.ruling import (
     DAY_US,
@@ -48,7 +48,4 @@ def decide(
     rules: Rules,
 ) -> Decision:
     """Decide on an event that the rules' codec read, given what is known of its row."""
-    if not isinstance(event, DeadLetter):
-        event = rules.codec.refused(event) or event
-    facts = event if isinstance(event, DeadLetter) else ReadFacts(rules.codec, event)
-    return decide_on(facts, state, at, clock, rules)
+    return decide_on(facts_of_read(rules.codec, event), state, at, clock, rules)

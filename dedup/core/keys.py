@@ -7,6 +7,7 @@ import msgspec
 from pydantic import TypeAdapter
 
 from dedup.core.entity import Debezium, Entity, KeyForm, Wrapped
+from dedup.core.kinds import MAX_INT64
 
 Id = int | str
 OutputForm = Literal["json", "plain"]
@@ -27,6 +28,10 @@ class Keys:
         self._is_integer: Final = self._field.kind.name == "integer"
         self._one_text: Final = self._form == "text" and self._field.kind.name != "uuid"
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
+        limits = self._field.annotation.limits
+        self._least: Final = -(2**63) if limits.ge is None else limits.ge
+        self._most: Final = MAX_INT64 if limits.le is None else limits.le
+        self._needs_pydantic: Final = not self._is_integer or limits.opaque
         as_in_rows = self._field.marked(None)
         self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
 
@@ -80,7 +85,12 @@ class Keys:
     def from_text(self, key: bytes) -> Id | None:
         """Read an id from its text; None when it is none."""
         if self._is_integer:
-            return self._valid(int(key)) if _INTEGER_KEY(key) else None
+            if not _INTEGER_KEY(key):
+                return None
+            row_id = int(key)
+            if self._needs_pydantic:
+                return self._valid(row_id)
+            return row_id if self._least <= row_id <= self._most else None
         try:
             return self._valid(key.decode())
         except UnicodeDecodeError:

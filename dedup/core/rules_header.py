@@ -27,7 +27,7 @@ _DEFAULT: Final = EventRules()
 _CACHED: Final = 256
 
 
-class _Recorded(msgspec.Struct, omit_defaults=True):
+class _Recorded(msgspec.Struct):
     """The fields of the header; see `Rules` and `Codec`."""
 
     order: Literal["event_time", "arrival"] = _DEFAULT.order
@@ -38,18 +38,20 @@ class _Recorded(msgspec.Struct, omit_defaults=True):
     fields: list[str] | None = None
 
 
+_SAID: Final = _Recorded()
+
+
 def rules_headers(rules: Rules) -> list[Header]:
     """Return the header for the rules; none for the default ones."""
     codec = rules.codec
-    recorded = msgspec.json.encode(
-        _Recorded(
-            **{name: getattr(rules, name) for name in _RECORDED},
-            unknown_actions=codec.unknown_actions,
-            unknown_fields=codec.unknown_fields,
-            fields=None if codec.content == codec.entity.content else list(codec.content),
-        )
+    said = _Recorded(
+        **{name: getattr(rules, name) for name in _RECORDED},
+        unknown_actions=codec.unknown_actions,
+        unknown_fields=codec.unknown_fields,
+        fields=None if codec.content == codec.entity.content else list(codec.content),
     )
-    return [(RULES_HEADER, recorded)] if recorded != b"{}" else []
+    recorded = {n: v for n, v in msgspec.structs.asdict(said).items() if v != getattr(_SAID, n)}
+    return [(RULES_HEADER, msgspec.json.encode(recorded))] if recorded else []
 
 
 def rules_of_record(headers: Iterable[Header], entity: Entity) -> Rules:

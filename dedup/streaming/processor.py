@@ -24,11 +24,11 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
+from dedup.core.batch import decide_batch
 from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRecord
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
-from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.facts import decide_on, facts_of
-from dedup.core.keys import Id, OutputForm
+from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
+from dedup.core.keys import OutputForm
 from dedup.core.normal_event import NormalEvent
 from dedup.core.records import output_headers
 from dedup.core.rules_header import rules_headers
@@ -172,40 +172,25 @@ class Deduplicator:
 
     def _decide(self, batch: RecordBatch, clock: ProcessingTime) -> BatchResult:
         """Decide on every record of a batch against the known states."""
-        rules, key_format, made_by = self._rules, self._format.keys, self._rules_headers
-        codec, partition = rules.codec, batch.tp.partition
-        read_key, write_key = codec.keys.read, codec.keys.write
+        codec, partition = self._rules.codec, batch.tp.partition
+        read_key = codec.keys.read
         keys = {record.key for record in batch.records}
         named = {key: None if key is None else read_key(key) for key in keys}
         known = self._table.read(partition, [i for i in named.values() if i is not None])
-        before, states = known.copy(), dict[Id, State]()
-        output, emitted = self._empty_output(batch, clock), list[Id]()
-        outcomes, reasons = Counter[Outcome](), Counter[Reason]()
-        rejected, offset_regressions = dict[Reason, int](), 0
-        # Each event is read and decided on before the next is read: it is still in the CPU's cache.
-        for record in batch.records:
-            facts = facts_of(codec, record.key, record.value, clock.text)
-            row_id = None if isinstance(facts, DeadLetter) else facts.id
-            at = Position(partition, record.offset)
-            known_state = None if row_id is None else known.get(row_id)
-            decision = decide_on(facts, known_state, at, clock, rules)
-            outcome, state = decision.outcome, decision.state
-            outcomes[outcome] += 1
-            if decision.dead_letter is not None:
-                reason = decision.dead_letter.reason
-                reasons[reason] += 1
-                rejected[reason] = record.offset
-                self._add_dead_letter(output, batch.tp, record, decision.dead_letter)
-            if state is not None and row_id is not None:
-                known[row_id] = states[row_id] = state
-                if outcome in EMITTING:
-                    headers = output_headers(state) + made_by
-                    output.states.append(
-                        OutputRecord(write_key(row_id, key_format), state.row, headers)
-                    )
-                    emitted.append(row_id)
-            if decision.offset_regression:
-                offset_regressions += 1
+        before = known.copy()
+        decided = decide_batch(batch.records, known, partition, clock, self._rules)
+        output = self._empty_output(batch, clock)
+        write_key, key_format, made_by = codec.keys.write, self._format.keys, self._rules_headers
+        output.states += [
+            OutputRecord(write_key(row_id, key_format), state.row, output_headers(state) + made_by)
+            for row_id, state in decided.emissions
+        ]
+        reasons, rejected = Counter[Reason](), dict[Reason, int]()
+        by_offset = {r.offset: r for r in batch.records} if decided.rejected else {}
+        for offset, letter in decided.rejected:
+            reasons[letter.reason] += 1
+            rejected[letter.reason] = offset
+            self._add_dead_letter(output, batch.tp, by_offset[offset], letter)
         return BatchResult(
             partition,
             batch.records,
@@ -213,13 +198,13 @@ class Deduplicator:
             named,
             before,
             known,
-            states,
+            decided.states,
             output,
-            emitted,
-            outcomes,
+            [emission.row_id for emission in decided.emissions],
+            decided.outcomes,
             reasons,
             rejected,
-            offset_regressions,
+            decided.offset_regressions,
         )
 
     def _empty_output(self, batch: RecordBatch, clock: ProcessingTime) -> Output:
