@@ -119,6 +119,10 @@ class Metrics:
             "dry_run",
             "1 in a dry run: what is counted as emitted or as dead letters is not written.",
         )
+        self.mostly_dead_letters = self._gauge(
+            "mostly_dead_letters",
+            "1 while most of the events that were read last are dead letters; else 0.",
+        )
         self.brokers_answered = self._gauge(
             "brokers_answered_timestamp_seconds",
             "Unix time at which the brokers last answered; the lag is as of then.",
