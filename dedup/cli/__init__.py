@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "dlq": "dedup.cli.dlq",
     "sink": "dedup.cli.sink",
     "parity": "dedup.cli.parity",
+    "flink-sql": "dedup.cli.flink_sql",
     "entity": "dedup.cli.entity",
     "config": "dedup.cli.config",
 }
@@ -73,7 +74,7 @@ class _LazyGroup(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(import_module(module), cmd_name)
+        command: click.Command = getattr(import_module(module), cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
