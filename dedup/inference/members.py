@@ -1,6 +1,7 @@
 """The members of an event beside its row: its time, its id, its action; and the time of a row."""
 
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from dedup.core.annotations import EpochUnit
