@@ -18,7 +18,8 @@ $(UV): requirements/uv.txt
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/%.installed: requirements/%.txt pyproject.toml | $(UV)
+COMPILED := hatch_build.py dedup/core/_recogniser.pyx dedup/core/_json_bytes.pxi
+.venv/%.installed: requirements/%.txt pyproject.toml $(COMPILED) | $(UV)
 	@echo "Setting up: Python packages ($*)"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@$(UV) pip install --quiet --require-hashes -r requirements/$*.txt

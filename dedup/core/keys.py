@@ -1,7 +1,7 @@
 """Record keys: the id that a key names, and the key of a row."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -36,7 +36,13 @@ class Keys:
         self._name: Final = entity.id
         self._form: Final[KeyForm] = entity.key_form
         self._is_integer: Final = self._field.kind.name == "integer"
-        self._one_text: Final = self._form == "text" and self._field.kind.name != "uuid"
+        self._text_of: Final[Callable[[Any], bytes] | None] = (
+            None
+            if self._form == "json" or self._field.kind.name == "uuid"
+            else b"%d".__mod__
+            if self._is_integer
+            else str.encode
+        )
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
         limits = self._field.annotation.limits
         self._least: Final = -(2**63) if limits.ge is None else limits.ge
@@ -45,10 +51,15 @@ class Keys:
         as_in_rows = self._field.marked(None)
         self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
 
+    @property
+    def are_text(self) -> bool:
+        """Tell whether the key of an event is the text of its id, in one form only."""
+        return self._text_of is not None
+
     def names(self, key: bytes, row_id: Id) -> bool:
         """Tell whether the key of an event names this id."""
-        if self._one_text:
-            return key == self.of_events(row_id)
+        if self._text_of is not None:
+            return key == self._text_of(row_id)
         return self.read(key) == row_id
 
     def read(self, key: bytes) -> Id | None:
@@ -83,9 +94,7 @@ class Keys:
 
     def of_events(self, row_id: Id) -> bytes | None:
         """Return the one key of all events of an id; None where keys of several forms name it."""
-        if not self._one_text:
-            return None
-        return b"%d" % row_id if isinstance(row_id, int) else row_id.encode()
+        return None if self._text_of is None else self._text_of(row_id)
 
     def write(self, row_id: Id, form: OutputForm) -> bytes:
         """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""
@@ -142,6 +151,8 @@ def key_named_in(entity: Entity, event: bytes) -> bytes:
             members = members["payload"] if members.keys() == {"schema", "payload"} else members
             members = members["after"] or members["before"]
         found = members[entity.id]
+        if isinstance(found, bool) or not isinstance(found, int | str):
+            return b""
         return _encode(found) if entity.key_form == "json" else str(found).encode()
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return b""

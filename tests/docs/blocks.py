@@ -68,6 +68,7 @@ ELSEWHERE: Final = {
     r"(minikube|kubectl) .*": "no cluster; `make test-deploy` checks what is applied",
     r"TOKEN=\$\(kubectl .*": "no cluster",
     r"dedup dlq (show|replay) \d.*": "the positions are those of the reader's own dead letters",
+    r"(DEDUP_ENTITY=\S+ )?dedup (entity|worker).*": "the topic is the reader's own",
     r"dedup entity check .*": "it exits with 3, since some of the orders are invalid",
     r"curl -H .*": "the token comes from the cluster",
     r"\.uv/bin/uv tool run pip-audit .*": "asks a database of vulnerabilities outside of PyPI",
