@@ -1,11 +1,10 @@
 """The worker's rules, for the worker and for every command that explains its decisions."""
 
-from functools import lru_cache
 from typing import Final
 
 from dedup.core.codec import Codec
+from dedup.core.codecs import codec_for
 from dedup.core.decide import DAY_US, Rules
-from dedup.core.fingerprint import FingerprintScheme
 from dedup.kafka.topics import STATE_MAX_BYTES, TopicFacts
 from dedup.settings import Settings
 
@@ -13,10 +12,9 @@ BESIDE_THE_ROW_BYTES: Final = 512
 """What a record batch holds besides the row: its header, the key and the headers, rounded up."""
 
 
-@lru_cache
 def codec_of(settings: Settings) -> Codec:
     """Return the codec of the entity that these settings name."""
-    return Codec(
+    return codec_for(
         settings.entity,
         settings.DEDUP_CONTENT_FIELDS,
         settings.DEDUP_UNKNOWN_FIELDS,
@@ -33,10 +31,9 @@ def rules_of(settings: Settings, topics: TopicFacts | None = None) -> Rules:
     refresh_after = settings.DEDUP_REFRESH_AFTER
     batch_bytes = STATE_MAX_BYTES if topics is None else topics.states_batch_bytes
     return Rules(
-        scheme=FingerprintScheme(settings.DEDUP_CONTENT_FIELDS),
+        codec=codec_of(settings),
         order=settings.DEDUP_ORDER,
         refresh_after_us=None if refresh_after is None else int(refresh_after * 1_000_000),
         deleted_marker_us=DAY_US if topics is None else topics.delete_retention_ms * 1000,
-        unknown_actions=settings.DEDUP_UNKNOWN_ACTION,
         largest_row_bytes=batch_bytes - BESIDE_THE_ROW_BYTES,
     )

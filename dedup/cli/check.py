@@ -20,6 +20,7 @@ Examples:
   dedup check events.jsonl
   dedup check --summary events.jsonl
   jq -c . one-event.json | dedup check -
+  dedup check --key AB-1 one-event.json
   dedup check events.jsonl --json | jq -r 'select(.outcome == "duplicate") | .why'
 
 \b
@@ -33,16 +34,17 @@ Exit codes:
 
 @click.command(epilog=_EPILOG)
 @click.argument("file", type=click.File("rb"))
+@click.option("--key", help="The record key of every event.  [default: the id in the event]")
 @click.option("--summary", "summary_only", is_flag=True, help="Print only the counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object for each event.")
-def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
+def check(file: BinaryIO, key: str | None, summary_only: bool, as_json: bool) -> None:
     """Print the decision on each event in FILE.
 
     FILE (- for stdin) has one JSON event on each line. The worker's rules decide, with the DEDUP_*
-    settings of the environment and no known products. The key of an event is its product_id,
-    its offset the line number. No broker is needed: limits that depend on the topics are those
-    of topics that the worker creates: a deletion is remembered for 24 hours, and a row may have
-    2 MiB.
+    settings of the environment and no known rows. The key of an event is the id in it, unless
+    --key names one; its offset is the line number. No broker is needed: limits that depend on the
+    topics are those of topics that the worker creates: a deletion is remembered for 24 hours, and a
+    row may have 2 MiB.
     """
     from dedup.inspection.decided_events import decision_json
     from dedup.inspection.event_file import decide_lines, summary
@@ -54,7 +56,7 @@ def check(file: BinaryIO, summary_only: bool, as_json: bool) -> None:
     rules = rules_of(load_settings(os.environ))
     outcomes: Counter[str] = Counter()
     out = console()
-    for decided in decide_lines(file, rules):
+    for decided in decide_lines(file, rules, None if key is None else os.fsencode(key)):
         outcomes[decided.decision.outcome] += 1
         if summary_only:
             continue

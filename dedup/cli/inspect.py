@@ -1,4 +1,4 @@
-"""`dedup inspect`: everything the topics have about one product."""
+"""`dedup inspect`: everything the topics have about one row."""
 
 import json
 from typing import Final
@@ -15,14 +15,14 @@ Examples:
 \b
 Exit codes:
   0    done
-  1    it failed, or nothing is known of the product; stderr says which
+  1    it failed, or nothing is known of the id; stderr says which
   2    wrong usage
   130  stopped by Ctrl-C
 """
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("product_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("row_id", metavar="ID")
 @click.option(
     "--events",
     "limit",
@@ -35,22 +35,23 @@ Exit codes:
     "--partition", type=click.IntRange(min=0), help="Read only this partition.  [default: all]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
-def inspect(product_id: int, limit: int, partition: int | None, as_json: bool) -> None:
-    """Print the row, records and events of PRODUCT_ID.
+def inspect(row_id: str, limit: int, partition: int | None, as_json: bool) -> None:
+    """Print the row, records and events of ID, such as a product_id.
 
-    The product is found whichever partition its producer chose; --partition reads only one, which
+    The row is found whichever partition its producer chose; --partition reads only one, which
     is faster. The decision on an event is taken from the topics if they show it: the record it led
     to, or its dead letter. Otherwise it is recomputed with the rules that the records around it
     were made with. Events that retention has removed are missing; the output says when there may be
     any.
     """
-    from dedup.inspection.product import inspect_product
-    from dedup.inspection.product_json import product_json
+    from dedup.inspection.row import inspect_row
+    from dedup.inspection.row_json import inspection_json
     from dedup.terminal.command import run
-    from dedup.terminal.product import show_product
+    from dedup.terminal.ids import id_of
+    from dedup.terminal.row import show_row
 
-    product = run(lambda settings: inspect_product(settings, product_id, partition))
+    found = run(lambda settings: inspect_row(settings, id_of(settings, row_id), partition))
     if as_json:
-        click.echo(json.dumps(product_json(product, limit)))
+        click.echo(json.dumps(inspection_json(found, limit)))
     else:
-        show_product(product, limit)
+        show_row(found, limit)

@@ -8,7 +8,7 @@ import click
 _EPILOG: Final = """\b
 Examples:
   dedup stats
-  dedup stats --products 1000
+  dedup stats --rows 1000
   dedup stats --json | jq .deduplication_stats.duplicate_percentage
 
 \b
@@ -22,6 +22,7 @@ Exit codes:
 
 @click.command(epilog=_EPILOG)
 @click.option(
+    "--rows",
     "--products",
     "limit",
     type=click.IntRange(min=0),
@@ -35,7 +36,7 @@ def stats(limit: int, as_json: bool) -> None:
 
     All of KAFKA_PRODUCT_TOPIC is read and the decisions are recomputed, which takes a while for a
     large topic; the worker's page and metrics count as it works. A duplicate is an event whose
-    content was known already; other statistics count every event but one of each product.
+    content was known already; other statistics count every event but one of each id.
     """
     from dedup.inspection.statistics import statistics
     from dedup.terminal.command import run

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from dedup.core.keys import Id
     from dedup.settings import Settings
 
 _OUTCOMES: Final = (
@@ -25,7 +26,7 @@ _OUTCOMES: Final = (
 _EPILOG: Final = """\b
 Examples:
   dedup tail
-  dedup tail --product 42
+  dedup tail --id 42
   dedup tail --outcome stale --outcome dead_letter
   dedup tail --from-beginning --until-end --json > decisions.jsonl
   dedup tail --rows                records of src_products: key, tab, row
@@ -40,7 +41,7 @@ Exit codes:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--product", type=click.IntRange(min=1), help="Print only this product_id.")
+@click.option("--id", "--product", "row_id", help="Print only this id, such as a product_id.")
 @click.option(
     "--outcome", multiple=True, type=click.Choice(_OUTCOMES), help="Print only this outcome."
 )
@@ -50,7 +51,7 @@ Exit codes:
 @click.option("--until-end", is_flag=True, help="Stop at the current end of the topic.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object on each line.")
 def tail(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
-    product: int | None,
+    row_id: str | None,
     outcome: tuple[str, ...],
     rows: bool,
     limit: int | None,
@@ -71,16 +72,18 @@ def tail(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
     """
     from dedup.terminal.command import run
     from dedup.terminal.console import console
+    from dedup.terminal.ids import id_of
 
     if rows and outcome:
         raise click.UsageError("--outcome selects decisions; --rows prints none.")
 
     async def follow(settings: "Settings") -> None:
+        wanted = None if row_id is None else id_of(settings, row_id)
         span = {"from_beginning": from_beginning, "until_end": until_end}
         lines = (
-            _rows(settings, product, span, as_json=as_json)
+            _rows(settings, wanted, span, as_json=as_json)
             if rows
-            else _decisions(settings, product, outcome, span, as_json=as_json)
+            else _decisions(settings, wanted, outcome, span, as_json=as_json)
         )
         out = console()
         printed = 0
@@ -99,7 +102,7 @@ def tail(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
 
 async def _decisions(
     settings: "Settings",
-    product: int | None,
+    wanted: "Id | None",
     outcome: Collection[str],
     span: dict[str, bool],
     *,
@@ -118,7 +121,7 @@ async def _decisions(
     )
     async with aclosing(found):
         async for decided in found:
-            if product not in (None, decided.product_id):
+            if wanted not in (None, decided.row_id):
                 continue
             if outcome and decided.decision.outcome not in outcome:
                 continue
@@ -126,17 +129,17 @@ async def _decisions(
 
 
 async def _rows(
-    settings: "Settings", product: int | None, span: dict[str, bool], *, as_json: bool
+    settings: "Settings", wanted: "Id | None", span: dict[str, bool], *, as_json: bool
 ) -> AsyncGenerator["str | Text", None]:
     """Return a line for each selected record of the output topic."""
-    from dedup.core.row import read_output_key
     from dedup.inspection.rows import row_json, row_line, rows
+    from dedup.rules import codec_of
 
-    topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
+    topic, read_key = settings.KAFKA_SRC_PRODUCTS_TOPIC, codec_of(settings).keys.read_output
     found = rows(settings, **span, ready=lambda: _ready(topic))
     async with aclosing(found):
         async for record in found:
-            if product in (None, read_output_key(record.key)):
+            if wanted in (None, read_key(record.key)):
                 yield json.dumps(row_json(record)) if as_json else row_line(record)
 
 

@@ -6,12 +6,13 @@ its `states`, and once both are durable every observer receives the result as a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from dedup.core.dead_letter import Reason
-from dedup.core.decide import Outcome, ProcessingTime
+from dedup.core.keys import Id
+from dedup.core.ruling import Outcome, ProcessingTime
 from dedup.core.state import State
 
 
@@ -58,15 +59,22 @@ class Output:
     dead_letters: list[OutputRecord] = field(default_factory=list)
 
 
+class Rejection(NamedTuple):
+    """A dead letter of a batch: the offset of its event, and what is wrong with it."""
+
+    offset: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """A batch, the states before and after it, and what was decided.
 
     Records, the states before and the clock are all that the pure decision depends on beside the
     rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
-    `before` and `after` cover every product that a key of the batch names; `states` are those of
-    `after` that the batch changed. `emitted` names the product of each of `output.states`.
-    `rejected` has the offset of the newest dead letter of each reason.
+    `named` has the id that each key of the batch names, None for one that names none. `before` and
+    `after` cover these ids; `states` are those of `after` that the batch changed. `emitted` has the
+    id of each of `output.states`, `rejected` the newest dead letter of each reason.
 
     `seconds` is the processing time of the batch, `oldest_age_s` the time since the timestamp of
     its oldest event, None where that can't be true; both up to durability.
@@ -75,14 +83,15 @@ class BatchResult:
     partition: int
     records: Sequence[SourceRecord]
     clock: ProcessingTime
-    before: Mapping[int, State]
-    after: Mapping[int, State]
-    states: Mapping[int, State]
+    named: Mapping[bytes | None, Id | None]
+    before: Mapping[Id, State]
+    after: Mapping[Id, State]
+    states: Mapping[Id, State]
     output: Output
-    emitted: Sequence[int]
+    emitted: Sequence[Id]
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]
-    rejected: Mapping[Reason, int]
+    rejected: Mapping[Reason, Rejection]
     offset_regressions: int = 0
     seconds: float = 0.0
     oldest_age_s: float | None = None

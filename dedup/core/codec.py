@@ -7,7 +7,7 @@ refuses and says why. Property tests hold the two together.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,18 +15,24 @@ import msgspec
 from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
+from dedup.core.encodings import foreign_encoding
 from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
+from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
-from dedup.core.keys import Id, Keys
+from dedup.core.keys import Keys
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.payload import completed, values_of
-from dedup.core.recogniser import IS_COMPILED, Recognise
-from dedup.core.recogniser import compiled as compiled_recogniser
+from dedup.core.payload import completed
+from dedup.core.recogniser import (
+    IS_COMPILED,
+    Recognise,
+    compiled_recogniser,
+    pure_recogniser,
+)
 from dedup.core.records import rebuilt_state
-from dedup.core.rows import Row, Rows, Unknown
+from dedup.core.rows import Row, Rows, Unknown, row_fields
 from dedup.core.state import State
-from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.strict_json import read_json
 from dedup.core.times import time_text
 from dedup.core.validators import validated
 from dedup.core.wrapped import WrappedReader
@@ -67,6 +73,8 @@ class Codec:
     ) -> None:
         keep = unknown_fields == "pass"
         self.entity: Final = entity
+        self.unknown_fields: Final[UnknownFields] = unknown_fields
+        self.unknown_actions: Final[UnknownActions] = unknown_actions
         self.content: Final = _chosen(entity, content, keep_unknown=keep)
         self.prefix: Final = scheme_prefix(self.content)
         self.keys: Final = Keys(entity)
@@ -79,53 +87,25 @@ class Codec:
         self._unknown_content: Final = [name for name in self.content if name not in names]
         known = [names.index(name) for name in self.content if name in names]
         self._values_of: Final = _several(known)
-        pure, layout = self._recogniser(), self._reader.layout
-        self.recogniser: Final[Literal["compiled", "pure"]] = (
-            "compiled" if compiled and IS_COMPILED and layout is not None else "pure"
-        )
-        self.recognise: Final[Recognise] = (
-            pure
-            if self.recogniser == "pure" or layout is None or not self.is_fast
-            else compiled_recogniser(entity, self.content, layout, self.keys, pure)
-        )
+        use_compiled = compiled and IS_COMPILED and self._reader.layout is not None
+        self.recogniser: Final[Literal["compiled", "pure"]] = "compiled" if use_compiled else "pure"
+        self.recognise: Final[Recognise] = self._recogniser()
         """Returns id, event time, canonical content and row of an event that needs no judging."""
 
     def _recogniser(self) -> Recognise:
-        """Return `recognise`, as a closure: its names are found faster than attributes."""
         if not self.is_fast:
             return lambda _key, _value, _processing_time: None
-        recognise_value, names, written = (
-            self._reader.recognise,
-            self.keys.names,
-            self._rows.written,
-        )
-        content_of, id_of = values_of(self.content), attrgetter(self.entity.id)
-
-        def recognise(
-            key: bytes | None, value: bytes | None, processing_time: str
-        ) -> tuple[Id, int, bytes, bytes] | None:
-            if key is None or value is None:
-                return None
-            try:
-                read = recognise_value(value) if is_plain_text(value) else None
-            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-                return None
-            if read is None:
-                return None
-            row, time = read
-            row_id = id_of(row)
-            if not names(key, row_id):
-                return None
-            canonical = _encode(content_of(row))  # times of the content as they are
-            row.processing_time = processing_time
-            return row_id, time, canonical, written(row)
-
-        return recognise
+        reader, layout = self._reader, self._reader.layout
+        pure = pure_recogniser(self.entity, self.content, reader, self.keys, self._rows)
+        if layout is None or self.recogniser == "pure":
+            return pure
+        return compiled_recogniser(self.entity, self.content, layout, self.keys, pure)
 
     def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.
 
-        A null value with a key of the entity is a delete. It carries no event time of its own.
+        A null value with a key of the entity is a delete. It carries no event time of its own. An
+        event with an unknown action is read: `refused` tells whether it is a dead letter.
         """
         name = self.entity.id
         if key is None:
@@ -137,16 +117,22 @@ class Codec:
         try:
             document = read_json(value)
         except ValueError as error:
-            return DeadLetter(Reason.INVALID_JSON, f"The value is not JSON in UTF-8: {error}")
+            said = f"The value is not JSON in UTF-8: {error}"
+            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
         event = self._reader.read(document, self.keys.read(key))
         if isinstance(event, DeadLetter):
             return event
         if not self.keys.names(key, event.id):
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The record's key is {_shown(key)}, but its {name} is {event.id}.",
+                f"The record's key is {_shown(key)}, but its {name} is {event.id}."
+                f"{self.keys.hint(key, event.id)}",
             )
-        return event.refusal or event
+        return event
+
+    def refused(self, event: NormalEvent) -> DeadLetter | None:
+        """Return the dead letter of an event that was read, if its action is refused."""
+        return event.refusal if self.unknown_actions == "dead_letter" else None
 
     def whole(self, event: NormalEvent, known_row: bytes | None) -> Whole | DeadLetter:
         """Complete an event: over the known row, or over the defaults without one.
@@ -199,6 +185,21 @@ class Codec:
         """Read a row in any accepted form; None when it is none of this entity."""
         return self._rows.read(row)
 
+    def readable_row(self, row: bytes) -> dict[str, Any] | None:
+        """Return the fields of a row as they stand there; None when it is none of this entity.
+
+        Of fields that are not ours, those with a plain value are returned.
+        """
+        fields = row_fields(row)
+        if not fields or self.read_row(row) is None:
+            return None
+        ours = {field.name for field in self.entity.fields}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name in ours or not isinstance(value, (dict, list))
+        }
+
     def state_from_record(
         self, value: bytes | None, headers: Iterable[Header], timestamp_ms: int
     ) -> State | None:
@@ -227,12 +228,28 @@ class Codec:
             return None
         return self.row_fingerprint(state.row)
 
+    def event_id(self, event: NormalEvent) -> str | None:
+        """Return the id of an event, where its envelope has one."""
+        return self._provenance(event, "last_event_id")
+
+    def action(self, event: NormalEvent) -> str | None:
+        """Return the action of an event; None where its envelope has none."""
+        return self._provenance(event, "last_action")
+
+    def _provenance(self, event: NormalEvent, name: str) -> str | None:
+        names = self.entity.provenance
+        if name not in names or not event.provenance:
+            return None
+        found: str | None = event.provenance[names.index(name)]
+        return found
+
     def _read_null_value(self, key: bytes) -> NormalEvent | DeadLetter:
         row_id = self.keys.read(key)
         if row_id is None:
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The value is null and the key {_shown(key)} is no {self.entity.id}.",
+                f"The value is null and the key {_shown(key)} is no {self.entity.id}."
+                f"{self.keys.hint(key, None)}",
             )
         unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
         return NormalEvent(row_id, EventKind.DELETE, None, (), (row_id, *unset))

@@ -16,7 +16,7 @@ from dedup.core.annotations import JsonText
 from dedup.core.connect_schema import fields_by_schema
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity
-from dedup.core.faults import description, invalid
+from dedup.core.faults import description, invalid, refused
 from dedup.core.fields import EntityField
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
@@ -208,7 +208,7 @@ class _Rows:
         try:
             read = self._model.model.model_validate(kept)
         except ValidationError as error:
-            return invalid(description(error, "after"))
+            return refused(error, event, self._entity, within="after")
         values = list(self._model.values(read))
         lacks = []
         for index, field in enumerate(self.fields):

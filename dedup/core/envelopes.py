@@ -12,12 +12,11 @@ from pydantic import ValidationError
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity, Flat
-from dedup.core.faults import description, invalid
+from dedup.core.faults import refused
 from dedup.core.keys import Id
 from dedup.core.layout import Layout
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.shapes import foreign_shape
 from dedup.core.times import microseconds, time_text, written_time
 
 
@@ -73,7 +72,7 @@ class FlatReader:
         try:
             read = self._model.model.model_validate(document)
         except ValidationError as error:
-            return invalid(description(error), foreign_shape(document, self._entity))
+            return refused(error, document, self._entity)
         extra = self._model.unknown_fields(read, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra

@@ -8,11 +8,10 @@ from dedup.core.annotations import listed
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Rules
-from dedup.core.event import CONTENT_FIELDS, EPOCH, Event, NormalProduct, time_text
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.row import read_product
 from dedup.core.ruling import Decision, EventRules, Outcome, Position
 from dedup.core.state import State
+from dedup.core.times import EPOCH, time_text
 
 Value = str | int | None
 
@@ -46,31 +45,18 @@ class _Seen(NamedTuple):
 
 
 def explain(
-    event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
-) -> Explanation:
-    """Explain a decision on an event, given the known state of its product."""
-    if decision.dead_letter is not None:
-        return Explanation(decision.dead_letter.message, ())
-    if isinstance(event, DeadLetter):
-        raise TypeError(event)
-    seen = _Seen("product", event.event_time, event.action == "deleted")
-    comparisons = _compare(event, state, rules)
-    return _explained(seen, state, decision, at, comparisons, rules)
-
-
-def explain_on(
-    codec: Codec,
     event: NormalEvent | DeadLetter,
     state: State | None,
     decision: Decision,
     at: Position,
-    rules: EventRules,
+    rules: Rules,
 ) -> Explanation:
-    """Explain a decision on an event of any entity, given the known state of its row."""
+    """Explain a decision on an event, given the known state of its row."""
     if decision.dead_letter is not None:
         return Explanation(decision.dead_letter.message, ())
     if isinstance(event, DeadLetter):
         raise TypeError(event)
+    codec = rules.codec
     seen = _Seen(codec.entity.name, event.time, event.kind is EventKind.DELETE)
     comparisons = () if seen.deletes else _compare_values(codec, event, state)
     return _explained(seen, state, decision, at, comparisons, rules)
@@ -96,17 +82,6 @@ def instant(us: int) -> str | None:
         return time_text(EPOCH + timedelta(microseconds=us))
     except OverflowError:  # NO_EVENT_TIME too
         return None
-
-
-def _compare(event: Event, state: State | None, rules: Rules) -> tuple[Comparison, ...]:
-    if event.action == "deleted":
-        return ()
-    known = None if state is None or state.row is None else read_product(state.row)
-    before = None if known is None else known.given()
-    given = event.product.given()
-    if event.action == "created" or known is None:
-        given = NormalProduct.default(event.product_id).given() | given
-    return _comparisons(CONTENT_FIELDS, before, (before or {}) | given, rules.scheme.fields)
 
 
 def _compare_values(

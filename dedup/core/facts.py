@@ -95,8 +95,14 @@ def facts_of(
     recognised = codec.recognise(key, value, processing_time)
     if recognised is not None:
         return RecognisedFacts(codec, recognised)
-    event = codec.read(key, value)
-    return event if isinstance(event, DeadLetter) else ReadFacts(codec, event)
+    return facts_of_read(codec, codec.read(key, value))
+
+
+def facts_of_read(codec: Codec, event: NormalEvent | DeadLetter) -> EntityFacts | DeadLetter:
+    """Return what the rules see of an event that the codec read, or of none."""
+    if isinstance(event, DeadLetter):
+        return event
+    return codec.refused(event) or ReadFacts(codec, event)
 
 
 def decide_on(

@@ -38,7 +38,7 @@ class NormalEvent(msgspec.Struct, frozen=True, gc=False):
     lacks: tuple[str, ...] = ()
     extra: dict[str, msgspec.Raw] = {}
     refusal: DeadLetter | None = None
-    """Why the rules refuse it, once its key is found to be right."""
+    """The dead letter that it is where unknown actions are refused."""
 
 
 Recognised = tuple[Any, int]

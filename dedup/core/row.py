@@ -5,14 +5,12 @@ are text in UTC. Rows written by a Flink job are read too: numbers as decimals (
 with a space and without a zone (then UTC).
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import BeforeValidator
 
-from dedup.core.dead_letter import Header
 from dedup.core.event import (
     STATE_FIELDS,
     Event,
@@ -21,11 +19,9 @@ from dedup.core.event import (
     Product,
     StockQuantity,
     UtcTime,
-    microseconds,
     normal_product,
     time_text,
 )
-from dedup.core.fingerprint import FingerprintScheme
 from dedup.core.plain import is_plain, is_plain_price
 from dedup.core.records import (
     EVENT_TIME_HEADER,
@@ -33,9 +29,7 @@ from dedup.core.records import (
     LAST_TIMESTAMP_MS,
     SOURCE_HEADER,
     output_headers,
-    rebuilt_state,
 )
-from dedup.core.state import State
 from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import whole_second
 
@@ -54,7 +48,6 @@ __all__ = [
     "readable_row",
     "row_event_id",
     "row_fields",
-    "state_from_record",
 ]
 
 ROW_FIELDS: Final = (
@@ -216,30 +209,6 @@ def read_output_key(key: bytes | None) -> int | None:
     if isinstance(document, int) and not isinstance(document, bool) and 0 < document < 2**63:
         return document
     return None
-
-
-def state_from_record(
-    value: bytes | None,
-    headers: Iterable[Header],
-    timestamp_ms: int,
-    scheme: FingerprintScheme,
-) -> State | None:
-    """Rebuild a state from a record of `src_products`; None when the row can't be read.
-
-    A record without our headers, as a Flink job writes it, gets the fingerprint of its row and the
-    event time the row names, and no source: nothing is ever taken for a replay of it.
-    """
-    return rebuilt_state(value, headers, timestamp_ms, lambda row: _facts(row, scheme))
-
-
-def _facts(row: bytes, scheme: FingerprintScheme) -> tuple[bytes, int | None] | None:
-    """Return the fingerprint and the event time of a row; None when it can't be read."""
-    read = _read_foreign(row)
-    if read is None:
-        return None
-    last = read.last_event_timestamp
-    time = None if last is None else microseconds(last)
-    return scheme.fingerprint(normal_product(read)), time
 
 
 def _read_foreign(row: bytes) -> _ForeignRow | None:

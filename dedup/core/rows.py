@@ -15,6 +15,7 @@ from dedup.core.strict_json import is_plain_text, read_json
 from dedup.core.times import in_utc, microseconds, plain_time, read_plain_instant, written_time
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 Unknown = Mapping[str, msgspec.Raw]
 """Fields that the model does not name, as canonical JSON."""
@@ -130,3 +131,18 @@ def _writer(times: Sequence[str]) -> Callable[[Any], bytes]:
 def _plain_type(fields: Any) -> Any:
     time: Any = ("last_event_timestamp", str | None)
     return msgspec.defstruct("PlainRow", [time], bases=(fields,), gc=False, kw_only=True)
+
+
+def row_fields(row: bytes) -> dict[str, Any]:
+    """Return the fields of a row; none when another program wrote what is not a JSON object."""
+    try:
+        document = _decode(row)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def row_event_id(row: bytes) -> str | None:
+    """Return the id of the event that a row names as its last; None when it names none."""
+    found = row_fields(row).get("last_event_id")
+    return found if isinstance(found, str) else None

@@ -7,9 +7,7 @@ turned into an integer - and so do many digits: 1.000...0 with a million of them
 
 import json
 from decimal import Decimal
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 LARGEST_EXPONENT: Final = 40
 """Beyond the largest number any field takes (2^63), and small enough to compute with."""
@@ -59,12 +57,3 @@ def is_plain_text(value: bytes) -> bool:
         value.decode()
     # An int is found much faster than bytes.
     return not (_BACKSLASH in value and b"\\u0000" in value)
-
-
-def key_named_in(event: bytes) -> bytes:
-    """Return the record key that an event should have; empty when it names no product."""
-    try:
-        document: Any = msgspec.json.decode(event)
-        return str(document["product"]["product_id"]).encode()
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-        return b""

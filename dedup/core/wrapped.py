@@ -19,13 +19,12 @@ from pydantic import (
 from dedup.core.annotations import EpochUnit, listed
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity, Wrapped
-from dedup.core.faults import description, invalid
+from dedup.core.faults import invalid, refused
 from dedup.core.fields import carried_field
 from dedup.core.keys import Id
 from dedup.core.layout import Layout
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.shapes import foreign_shape
 from dedup.core.times import (
     from_microseconds,
     in_utc,
@@ -155,7 +154,7 @@ class WrappedReader:
         try:
             event: Any = self._event_model.model_validate(document)
         except ValidationError as error:
-            return invalid(description(error), foreign_shape(document, self._entity))
+            return refused(error, document, self._entity)
         action = event.action if self._has_action else None
         values = self._model.values(event.payload)
         lacks = self._lacking(values)
@@ -194,7 +193,7 @@ class WrappedReader:
         )
 
     def _refusal(self, action: str | None) -> DeadLetter | None:
-        if not self._known or action in self._known:
+        if not self._envelope.actions or action in self._envelope.actions:
             return None
         known = ", ".join(self._envelope.actions)
         shown = str(action)[:_LONGEST_SHOWN]

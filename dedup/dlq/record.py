@@ -13,9 +13,9 @@ from dedup.core.dead_letter import (
     AnyHeader,
     Header,
 )
-from dedup.core.decide import Position
-from dedup.core.event import EPOCH
 from dedup.core.printable import printable
+from dedup.core.ruling import Position
+from dedup.core.times import EPOCH
 
 _MAX_DIGITS: Final = 18
 _ADDED: Final = ("__streams.errors.", "dedup.errors.")

@@ -3,11 +3,11 @@
 from collections import Counter
 from zlib import crc32
 
-from dedup.core.read import read_key
-from dedup.core.row import read_output_key
+from dedup.core.keys import Id
 from dedup.dlq.record import DeadLetterRecord
 from dedup.kafka.partitioning import partition_of_key
 from dedup.kafka.topic_reader import ReadError, open_topic
+from dedup.rules import codec_of
 from dedup.settings import Settings
 
 _CLEAR_SHARE = 0.9
@@ -29,6 +29,7 @@ class TargetPartitions:
 
     def __init__(self, settings: Settings, partitions: int) -> None:
         self._settings = settings
+        self._codec = codec_of(settings)
         self._partitions = partitions
         self._found: dict[bytes, int | None] = {}
 
@@ -50,25 +51,26 @@ class TargetPartitions:
 
     async def _known_partition(self, key: bytes) -> int | None:
         if key not in self._found:
-            product_id = read_key(key)
-            state = None if product_id is None else await self._partition_of_state(product_id)
+            row_id = self._codec.keys.read(key)
+            state = None if row_id is None else await self._partition_of_state(row_id)
             self._found[key] = await self._partition_of_events(key) if state is None else state
         return self._found[key]
 
-    async def _partition_of_state(self, product_id: int) -> int | None:
-        """Return the partition of a product's row, or of its tombstone if it has no row."""
+    async def _partition_of_state(self, row_id: Id) -> int | None:
+        """Return the partition of an id's row, or of its tombstone if it has no row."""
         topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
         newest: dict[int, tuple[bool, int]] = {}
         async with open_topic(self._settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as states:
             async for partition, records in states.read():
                 for record in records:
-                    if read_output_key(record.key) == product_id:
+                    if self._codec.keys.read_output(record.key) == row_id:
                         newest[partition] = (record.value is not None, record.timestamp)
         rows = [partition for partition, (is_row, _) in newest.items() if is_row]
         if len(rows) > 1:
             raise ReadError(
-                f"The product {product_id} has rows in the partitions {sorted(rows)} of {topic}: "
-                "its producers partition differently, see `dedup verify`. Nothing is re-submitted."
+                f"The {self._codec.entity.name} {row_id} has rows in the partitions {sorted(rows)} "
+                f"of {topic}: its producers partition differently, see `dedup verify`. Nothing is "
+                "re-submitted."
             )
         return max(newest, key=newest.__getitem__, default=None)
 

@@ -20,10 +20,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
+from dedup.core.codec import Codec
+from dedup.core.codecs import with_content_of
 from dedup.core.decide import Outcome, ProcessingTime, Rules, decide
 from dedup.core.explain import instant
-from dedup.core.fingerprint import VERSION, scheme_of
-from dedup.core.row import read_product
+from dedup.core.fingerprint import VERSION
+from dedup.core.keys import Id
 from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.inspection.decided_events import DecidedEvent, decide_records
@@ -37,7 +39,7 @@ from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
 
-_PRODUCTS_AT_ONCE: Final = 1_000
+_ROWS_AT_ONCE: Final = 1_000
 _NAMED: Final = 20
 """Faults of each check that are reported as text; the others are only counted."""
 
@@ -95,7 +97,8 @@ async def audit(settings: Settings) -> Audit:
     except TopicError as error:
         result.settings.fault(str(error))
     source = settings.KAFKA_PRODUCT_TOPIC
-    with states_on_disk() as replayed, states_on_disk() as emitted:
+    entity = settings.entity
+    with states_on_disk(entity) as replayed, states_on_disk(entity) as emitted:
         check_records = _RecordAudit(result, rules).check
         async with (
             open_recorded_output(settings, rules, emitted, on_records=check_records) as output,
@@ -104,7 +107,7 @@ async def audit(settings: Settings) -> Audit:
             result.notes = output.notes
             result.cut = [partition for partition, span in events.spans.items() if span.start > 0]
             spans = _done(output.committed, events.spans)
-            _check_partitions(emitted, output.index, len(events.spans), result)
+            _check_partitions(emitted, output.index, len(events.spans), rules.codec, result)
             async for partition, batch in events.read(spans):
                 for decided in decide_records(batch, partition, replayed, output.resolver):
                     _check_emission(decided, rules, result)
@@ -130,25 +133,26 @@ class _RecordAudit:
     def check(self, records: Sequence[StateRecord]) -> None:
         """Check records of one partition, in order."""
         records_check, neighbours = self._result.records, self._result.neighbours
-        for partition, record, product_id, state, before in records:
+        name = self._rules.codec.entity.name
+        for partition, record, row_id, state, before in records:
             records_check.looked_at += 1
             position = f"{record.topic} {partition}:{record.offset}"
-            if product_id is None or state is None:
-                records_check.fault(f"{position} is not a product row.")
+            if row_id is None or state is None:
+                records_check.fault(f"{position} is not a {name} row.")
                 continue
-            for fault in _faults(state, product_id, partition):
+            rules = _rules_used(record, state, self._rules)
+            for fault in _faults(state, f"{name} {row_id}", row_id, partition, rules.codec):
                 records_check.fault(f"{position}: {fault}")
             neighbours.looked_at += 1
             if before is None:
                 continue
-            rules = _rules_used(record, state, self._rules)
             if _went_back(before, state):
                 neighbours.fault(
-                    f"{position}: product {product_id} has the record of event {state.partition}:"
+                    f"{position}: {name} {row_id} has the record of event {state.partition}:"
                     f"{state.offset} after that of event {before.partition}:{before.offset}."
                 )
             elif _equal_neighbours(before, state, rules):
-                neighbours.fault(f"{position}: product {product_id} is the same as before.")
+                neighbours.fault(f"{position}: {name} {row_id} is the same as before.")
 
 
 def _rules_used(record: Any, state: State, rules: Rules) -> Rules:
@@ -158,26 +162,26 @@ def _rules_used(record: Any, state: State, rules: Rules) -> Rules:
     """
     if state.partition == UNKNOWN_SOURCE:
         return rules
-    used = rules_of_record(record.headers)
+    used = rules_of_record(record.headers, rules.codec.entity)
     return used if used.refresh_after_us else replace(used, refresh_after_us=rules.refresh_after_us)
 
 
-def _faults(state: State, product_id: int, partition: int) -> Iterator[str]:
+def _faults(state: State, which: str, row_id: Id, partition: int, codec: Codec) -> Iterator[str]:
+    """Return the faults of a record; `which` names its row, `codec` made it by its headers."""
     if state.partition not in (UNKNOWN_SOURCE, partition):
-        yield f"the event of product {product_id} came from partition {state.partition}."
+        yield f"the event of {which} came from partition {state.partition}."
     if state.row is None:
         return
-    product = read_product(state.row)
-    scheme = scheme_of(state.fingerprint)
-    if product is None:
-        yield f"the row of product {product_id} can't be read."
-    elif product.product_id != product_id:
-        yield f"the key is that of product {product_id}, the row that of {product.product_id}."
-    elif scheme is None:
+    row, made_by = codec.read_row(state.row), with_content_of(codec, state.fingerprint)
+    if row is None:
+        yield f"the row of {which} can't be read."
+    elif row.values[0] != row_id:
+        yield f"the key is that of {which}, the row that of {row.values[0]}."
+    elif made_by is None:
         if state.fingerprint[0] == VERSION:
-            yield f"the fingerprint of product {product_id} names no content fields."
-    elif scheme.fingerprint(product) != state.fingerprint:
-        yield f"the fingerprint in the headers is not that of product {product_id}'s row."
+            yield f"the fingerprint of {which} names no content fields."
+    elif made_by.row_fingerprint(state.row) != state.fingerprint:
+        yield f"the fingerprint in the headers is not that of {which}'s row."
 
 
 def _went_back(before: State, state: State) -> bool:
@@ -196,26 +200,28 @@ def _equal_neighbours(before: State, state: State, rules: Rules) -> bool:
     return state.row is None or not refreshed
 
 
-def _content(state: State | None, rules: Rules) -> Any:
+def _content(state: State | None, rules: Rules) -> bytes | None:
     """Return the fingerprint by which these rules compare a state; None without a row."""
-    product = None if state is None or state.row is None else read_product(state.row)
-    return None if product is None else rules.scheme.fingerprint(product)
+    row = None if state is None else state.row
+    return None if row is None else rules.codec.row_fingerprint(row)
 
 
 def _check_partitions(
-    emitted: StatesOnDisk, index: OutputIndex, partitions: int, result: Audit
+    emitted: StatesOnDisk, index: OutputIndex, partitions: int, codec: Codec, result: Audit
 ) -> None:
-    """Find products that have rows in several partitions."""
+    """Find ids that have rows in several partitions."""
     for partition in emitted.partitions:
         with_row = (i for i, state in emitted.items(partition) if state.row is not None)
-        while some := list(islice(with_row, _PRODUCTS_AT_ONCE)):
-            for product_id, other in index.in_other_partitions(partition, some).items():
+        while some := list(islice(with_row, _ROWS_AT_ONCE)):
+            for row_id, other in index.in_other_partitions(partition, some).items():
+                key = codec.keys.of_events(row_id)
                 first, second = (
-                    f"{p} ({how_placed(product_id, p, partitions)})" for p in (other, partition)
+                    f"{p} ({how_placed(key, p, partitions)})" for p in (other, partition)
                 )
                 result.records.fault(
-                    f"Product {product_id} has rows in the partitions {first} and {second}: its "
-                    "producers partition differently. Let all use the same partitioner."
+                    f"{codec.entity.name.capitalize()} {row_id} has rows in the partitions {first} "
+                    f"and {second}: its producers partition differently. Let all use the same "
+                    "partitioner."
                 )
 
 
@@ -226,26 +232,28 @@ def _check_emission(decided: DecidedEvent, rules: Rules, result: Audit) -> None:
         return
     state = emission.state
     clock = ProcessingTime(state.emitted_at, instant(state.emitted_at) or "")
-    candidates = [emission.rules, replace(rules, largest_row_bytes=None)]
-    decisions = [decide(decided.event, decided.before, decided.at, clock, r) for r in candidates]
-    if any(d.state is not None and _same_product(d.state, state) for d in decisions):
-        return
-    if any(d.outcome in (Outcome.STALE, Outcome.REPLAYED) for d in decisions):
-        return  # the worker may have lost the times of duplicates; `_went_back` finds the rest
+    for rules_then in (emission.rules, replace(rules, largest_row_bytes=None)):
+        decision = decide(decided.event, decided.before, decided.at, clock, rules_then)
+        if decision.state is not None and _same_row(decision.state, state, rules.codec):
+            return
+        if decision.outcome in (Outcome.STALE, Outcome.REPLAYED):
+            return  # the worker may have lost the times of duplicates; `_went_back` finds the rest
     at = f"{decided.at.partition}:{decided.at.offset}"
-    result.rows.fault(f"Product {emission.product_id}: the record of event {at} is not its row.")
+    which = f"{rules.codec.entity.name.capitalize()} {emission.row_id}"
+    result.rows.fault(f"{which}: the record of event {at} is not its row.")
 
 
-def _same_product(one: State, other: State) -> bool:
-    """Return whether two states have the same product in their rows, or no row."""
+def _same_row(one: State, other: State, codec: Codec) -> bool:
+    """Return whether two states have the same fields of the entity in their rows, or no row."""
     if one.row is None or other.row is None:
         return one.row is other.row
-    return read_product(one.row) == read_product(other.row)
+    first, second = codec.read_row(one.row), codec.read_row(other.row)
+    return first is not None and second is not None and first.values == second.values
 
 
-def _with_scheme_of(row: State, rules: Rules) -> Rules:
-    scheme = scheme_of(row.fingerprint)
-    return rules if scheme is None else replace(rules, scheme=scheme)
+def _with_content_of(row: State, rules: Rules) -> Rules:
+    codec = with_content_of(rules.codec, row.fingerprint)
+    return rules if codec is None else replace(rules, codec=codec)
 
 
 def _compare_rows(
@@ -256,12 +264,12 @@ def _compare_rows(
     rules: Rules,
     result: Audit,
 ) -> None:
-    """Compare the row of each product with the result of its events."""
+    """Compare each row with the result of its events."""
 
-    def compare(product_id: int, row: State | None, replay: State | None) -> None:
+    def compare(row_id: Id, row: State | None, replay: State | None) -> None:
         check = result.rows
         check.looked_at += 1
-        used = rules if row is None or row.row is None else _with_scheme_of(row, rules)
+        used = rules if row is None or row.row is None else _with_content_of(row, rules)
         if _content(row, used) == _content(replay, used):
             return
         emitted_since = row is not None and row.offset >= span.stop
@@ -270,10 +278,11 @@ def _compare_rows(
             return
         has = "has no row" if row is None or row.row is None else "has another row"
         expected = "none" if replay is None or replay.row is None else f"event {replay.offset}"
-        check.fault(f"Product {product_id} {has} than its events lead to: {expected}.")
+        which = f"{rules.codec.entity.name.capitalize()} {row_id}"
+        check.fault(f"{which} {has} than its events lead to: {expected}.")
 
-    for product_id, row in emitted.items(partition):
-        compare(product_id, row, replayed.read(partition, [product_id]).get(product_id))
-    for product_id, replay in replayed.items(partition):
-        if replay.row is not None and not emitted.read(partition, [product_id]):
-            compare(product_id, None, replay)
+    for row_id, row in emitted.items(partition):
+        compare(row_id, row, replayed.read(partition, [row_id]).get(row_id))
+    for row_id, replay in replayed.items(partition):
+        if replay.row is not None and not emitted.read(partition, [row_id]):
+            compare(row_id, None, replay)

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
-from dedup.core.event import Event
-from dedup.core.explain import Explanation, explain
-from dedup.core.read import read_event
+from dedup.core.explain import Explanation, explain, instant
+from dedup.core.keys import Id
+from dedup.core.normal_event import NormalEvent
 from dedup.core.state import State
 from dedup.inspection.output_index import Emission
 from dedup.inspection.resolver import DecisionResolver
@@ -21,7 +21,7 @@ class DecidedEvent(NamedTuple):
     """
 
     record: Any
-    event: Event | DeadLetter
+    event: NormalEvent | DeadLetter
     before: State | None
     decision: Decision
     at: Position
@@ -29,9 +29,9 @@ class DecidedEvent(NamedTuple):
     emission: Emission | None
 
     @property
-    def product_id(self) -> int | None:
-        """The product; None if the event can't be read."""
-        return self.event.product_id if isinstance(self.event, Event) else None
+    def row_id(self) -> Id | None:
+        """The id of the event's row; None if the event can't be read."""
+        return self.event.id if isinstance(self.event, NormalEvent) else None
 
     def explain(self) -> Explanation:
         """Explain the decision."""
@@ -44,16 +44,17 @@ def decide_records(
     """Return the decisions on records of a partition, in order, and store the new states."""
     if not records:
         return
-    events = [read_event(record.key, record.value) for record in records]
-    ids = {event.product_id for event in events if isinstance(event, Event)}
+    read = resolver.rules.codec.read
+    events = [read(record.key, record.value) for record in records]
+    ids = {event.id for event in events if isinstance(event, NormalEvent)}
     known = states.read(partition, list(ids))
     emissions = resolver.emissions(partition, records[0].offset, records[-1].offset)
     for event, record in zip(events, records, strict=True):
-        before = known.get(event.product_id) if isinstance(event, Event) else None
+        before = known.get(event.id) if isinstance(event, NormalEvent) else None
         at = Position(partition, record.offset)
         decision, rules, emission = resolver.resolve(event, before, at, record, emissions)
-        if decision.state is not None and isinstance(event, Event):
-            known[event.product_id] = decision.state
+        if decision.state is not None and isinstance(event, NormalEvent):
+            known[event.id] = decision.state
         yield DecidedEvent(record, event, before, decision, at, rules, emission)
     states.write(partition, known)
 
@@ -61,7 +62,8 @@ def decide_records(
 def decision_json(decided: DecidedEvent) -> dict[str, Any]:
     """Return a decided event as the commands print it with `--json`."""
     explanation = decided.explain()
-    event = decided.event if isinstance(decided.event, Event) else None
+    event = decided.event if isinstance(decided.event, NormalEvent) else None
+    codec = decided.rules.codec
     letter = decided.decision.dead_letter
     return {
         "partition": decided.at.partition,
@@ -70,9 +72,9 @@ def decision_json(decided: DecidedEvent) -> dict[str, Any]:
         "reason": letter and letter.reason,
         "why": explanation.why,
         "emits": decided.decision.outcome in EMITTING,
-        "product_id": event and event.product_id,
-        "event_id": event and event.event_id,
-        "action": event and event.action,
-        "event_time": event and event.timestamp,
+        codec.entity.id: event and event.id,
+        "event_id": event and codec.event_id(event),
+        "action": event and codec.action(event),
+        "event_time": event and event.time and instant(event.time),
         "comparisons": [comparison._asdict() for comparison in explanation.comparisons],
     }

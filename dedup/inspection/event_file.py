@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from dedup.core.decide import Rules
-from dedup.core.strict_json import key_named_in
+from dedup.core.keys import key_named_in
 from dedup.inspection.decided_events import DecidedEvent, decide_records
 from dedup.inspection.resolver import DecisionResolver
 from dedup.inspection.states import StatesInMemory
@@ -23,15 +23,25 @@ class _Line(NamedTuple):
     value: bytes
 
 
-def decide_lines(lines: Iterable[bytes], rules: Rules) -> Iterator[DecidedEvent]:
-    """Return the decisions on all lines that are not empty, in order, with no known states."""
+def decide_lines(
+    lines: Iterable[bytes], rules: Rules, key: bytes | None = None
+) -> Iterator[DecidedEvent]:
+    """Return the decisions on all lines that are not empty, in order, with no known states.
+
+    `key` is the record key of all of them; None: each has the id in the event.
+    """
     states = StatesInMemory()
     now_ms = time.time_ns() // 1_000_000
     resolver = DecisionResolver(rules)
     for number, text in enumerate(lines, start=1):
         value = text.strip()
         if value:
-            line = _Line(number, now_ms, key_named_in(value), value)
+            line = _Line(
+                number,
+                now_ms,
+                key_named_in(rules.codec.entity, value) if key is None else key,
+                value,
+            )
             yield from decide_records([line], _PARTITION, states, resolver)
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
+from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import Position, Rules
-from dedup.core.event import Event
-from dedup.core.row import row_event_id
+from dedup.core.entity import Entity
+from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent
+from dedup.core.rows import row_event_id
 from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.dlq.record import DeadLetterRecord
@@ -25,11 +28,11 @@ from dedup.inspection.states import StateRecord
 
 _TABLES: Final = """
 create table emission (
-    partition integer, source integer, offset integer, product_id integer, fingerprint blob,
+    partition integer, source integer, offset integer, row_id, fingerprint blob,
     event_time integer, emitted_at integer, value blob, rules integer,
     primary key (partition, source)
 ) without rowid;
-create table product (product_id integer primary key, partition integer) without rowid;
+create table row (row_id primary key, partition integer) without rowid;
 create table dead_letter (
     partition integer, source integer, reason text, message text, digest blob,
     primary key (partition, source)
@@ -38,25 +41,25 @@ pragma journal_mode = off;
 pragma synchronous = off;
 """
 _COLUMNS: Final = (
-    "source, offset, product_id, fingerprint, event_time, emitted_at, value, rules, partition"
+    "source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, partition"
 )
 
 
 class Emission(NamedTuple):
-    """A record of `src_products`: its offset, product, state, and the rules that made it."""
+    """A record of `src_products`: its offset, id, state, and the rules that made it."""
 
     offset: int
-    product_id: int
+    row_id: Id
     state: State
     rules: Rules
 
-    def is_of(self, event: Event) -> bool:
+    def is_of(self, event: NormalEvent, codec: Codec) -> bool:
         """Return whether this event can have led to it: offsets of a recreated topic repeat."""
-        if event.product_id != self.product_id:
+        if event.id != self.row_id:
             return False
         if self.state.row is None:
-            return event.action == "deleted"
-        return row_event_id(self.state.row) == event.event_id
+            return event.kind is EventKind.DELETE
+        return row_event_id(self.state.row) == codec.event_id(event)
 
 
 class EmissionRange:
@@ -84,7 +87,8 @@ class EmissionRange:
 class OutputIndex:
     """Emissions and dead letters by source position. `output_index_on_disk` creates one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, entity: Entity) -> None:
+        self._entity = entity
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(_TABLES)
         self._numbers: dict[Rules, int] = {}
@@ -97,10 +101,10 @@ class OutputIndex:
         self.dead_letters_complete = False
         """Whether the dead-letter topic still has the first record of every partition."""
 
-    def add_emissions(self, records: Sequence[StateRecord], rows_of: int | None = None) -> None:
-        """Index records of `src_products`; `rows_of` limits the stored rows to one product."""
+    def add_emissions(self, records: Sequence[StateRecord], rows_of: Id | None = None) -> None:
+        """Index records of `src_products`; `rows_of` limits the stored rows to those of one id."""
         rows = []
-        for partition, record, product_id, state, _ in records:
+        for partition, record, row_id, state, _ in records:
             if state is None:
                 continue
             if state.partition == UNKNOWN_SOURCE:
@@ -108,13 +112,11 @@ class OutputIndex:
                 continue
             if state.partition != partition:
                 continue
-            rules = self._number(rules_of_record(record.headers))
-            value = (
-                b"" if rows_of not in (None, product_id) and state.row is not None else state.row
-            )
+            rules = self._number(rules_of_record(record.headers, self._entity))
+            value = b"" if rows_of not in (None, row_id) and state.row is not None else state.row
             rows.append(
                 (
-                    *(partition, state.offset, record.offset, product_id, state.fingerprint),
+                    *(partition, state.offset, record.offset, row_id, state.fingerprint),
                     *(state.event_time, state.emitted_at, value, rules),
                 )
             )
@@ -136,16 +138,16 @@ class OutputIndex:
         ]
         self._add("insert or ignore into dead_letter values (?, ?, ?, ?, ?)", rows)
 
-    def in_other_partitions(self, partition: int, product_ids: Sequence[int]) -> dict[int, int]:
-        """Return the products that an earlier call named with another partition, and that one."""
+    def in_other_partitions(self, partition: int, ids: Sequence[Id]) -> dict[Id, int]:
+        """Return the ids that an earlier call named with another partition, and that one."""
         found = {}
-        for product_id in product_ids:
-            query = "select partition from product where product_id = ?"
-            row = self._db.execute(query, (product_id,)).fetchone()
+        for row_id in ids:
+            query = "select partition from row where row_id = ?"
+            row = self._db.execute(query, (row_id,)).fetchone()
             if row is not None and row[0] != partition:
-                found[product_id] = int(row[0])
-        rows = [(product_id, partition) for product_id in product_ids]
-        self._add("insert or ignore into product values (?, ?)", rows)
+                found[row_id] = int(row[0])
+        rows = [(row_id, partition) for row_id in ids]
+        self._add("insert or ignore into row values (?, ?)", rows)
         return found
 
     def _number(self, rules: Rules) -> int:
@@ -166,10 +168,10 @@ class OutputIndex:
         after = self._select("partition = ? and source > ?", partition, last, limit=1)
         return EmissionRange([*before, *among, *after])
 
-    def emitted_later(self, at: Position, product_id: int) -> bool:
-        """Return whether a later event of the product has an emission on the topic."""
-        query = "select 1 from emission where partition = ? and source > ? and product_id = ?"
-        row = self._db.execute(query, (at.partition, at.offset, product_id)).fetchone()
+    def emitted_later(self, at: Position, row_id: Id) -> bool:
+        """Return whether a later event of the id has an emission on the topic."""
+        query = "select 1 from emission where partition = ? and source > ? and row_id = ?"
+        row = self._db.execute(query, (at.partition, at.offset, row_id)).fetchone()
         return row is not None
 
     def dead_letter(
@@ -190,9 +192,9 @@ class OutputIndex:
         return [self._emission(row) for row in self._db.execute(query, (*values, limit))]
 
     def _emission(self, row: Sequence[Any]) -> Emission:
-        source, offset, product_id, fingerprint, event_time, emitted_at, value, rules, here = row
+        source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, here = row
         state = State(fingerprint, event_time, here, source, emitted_at, 0, value)
-        return Emission(offset, product_id, state, self.rules[rules])
+        return Emission(offset, row_id, state, self.rules[rules])
 
     def close(self) -> None:
         """Close the database."""
@@ -204,10 +206,10 @@ def _digest(key: bytes | None, value: bytes | None) -> bytes:
 
 
 @contextmanager
-def output_index_on_disk() -> Iterator[OutputIndex]:
+def output_index_on_disk(entity: Entity) -> Iterator[OutputIndex]:
     """Create an index in a temporary directory, which is removed after the block."""
     with TemporaryDirectory(prefix="dedup-") as directory:
-        index = OutputIndex(Path(directory) / "index.sqlite")
+        index = OutputIndex(Path(directory) / "index.sqlite", entity)
         try:
             yield index
         finally:

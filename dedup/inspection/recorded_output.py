@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dedup.core.decide import Rules
+from dedup.core.keys import Id
 from dedup.core.rules_header import rules_of_record
 from dedup.core.state import UNKNOWN_SOURCE
 from dedup.dlq.record import DeadLetterRecord
@@ -40,16 +41,16 @@ async def open_recorded_output(
     states: States,
     *,
     on_records: Callable[[Sequence[StateRecord]], None] = lambda _: None,
-    rows_of: int | None = None,
+    rows_of: Id | None = None,
     partition: int | None = None,
 ) -> AsyncIterator[RecordedOutput]:
     """Read the worker's output; `on_records` is called with the records of `src_products`.
 
-    `rows_of` limits the stored rows to those of one product, `partition` the reading to one
+    `rows_of` limits the stored rows to those of one id, `partition` the reading to one
     partition. Raises ReadError.
     """
     source = settings.KAFKA_PRODUCT_TOPIC
-    with output_index_on_disk() as index:
+    with output_index_on_disk(settings.entity) as index:
         async with open_topic(settings, source, "KAFKA_PRODUCT_TOPIC") as events:
             # Before the records are read: those then include the output of all committed events.
             committed = await committed_offsets(settings, len(events.spans))
@@ -57,7 +58,7 @@ async def open_recorded_output(
         topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
         async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
             spans = {p: s for p, s in output.spans.items() if partition in (None, p)}
-            async for records in read_states(output, states, rules.scheme, spans):
+            async for records in read_states(output, states, rules.codec, spans):
                 index.add_emissions(records, rows_of)
                 newest |= {r.partition: r for r in records if r.state is not None}
                 on_records(records)
@@ -92,16 +93,17 @@ def setting_differences(
     if not ours:
         return []
     last = max(ours, key=lambda read: read.state.emitted_at if read.state else 0)
-    made = rules_of_record(last.record.headers)
+    made = rules_of_record(last.record.headers, settings.entity)
     key_format = "json" if (last.record.key or b"").startswith(b"{") else "plain"
     pairs = {
         "DEDUP_ORDER": (rules.order, made.order),
         "DEDUP_REFRESH_AFTER": (_seconds(rules), _seconds(made)),
-        "DEDUP_UNKNOWN_ACTION": (rules.unknown_actions, made.unknown_actions),
+        "DEDUP_UNKNOWN_ACTION": (rules.codec.unknown_actions, made.codec.unknown_actions),
+        "DEDUP_UNKNOWN_FIELDS": (rules.codec.unknown_fields, made.codec.unknown_fields),
         "DEDUP_OUTPUT_KEY_FORMAT": (settings.DEDUP_OUTPUT_KEY_FORMAT, key_format),
     }
     if last.state is not None and last.state.row is not None:
-        fields = ",".join(rules.scheme.fields), ",".join(made.scheme.fields)
+        fields = ",".join(rules.codec.content), ",".join(made.codec.content)
         pairs = {"DEDUP_CONTENT_FIELDS": fields, **pairs}
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     return [

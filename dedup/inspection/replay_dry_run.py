@@ -5,8 +5,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from dedup.core.decide import Rules
-from dedup.core.read import read_key
-from dedup.core.row import read_output_key
+from dedup.core.keys import Id
 from dedup.dlq.correction import Correction
 from dedup.dlq.replay import Resubmission
 from dedup.dlq.selection import Found, Selection, positions_to_skip, resubmissions
@@ -46,11 +45,12 @@ async def dry_run(
     skipped = await positions_to_skip(settings, selection, found)
     rules = rules_of(settings, await check_topics(settings))
     resolver = DecisionResolver(rules)
-    products = {
-        (event.partition, read_key(event.key))
+    keys = rules.codec.keys
+    rows = {
+        (event.partition, None if event.key is None else keys.read(event.key))
         async for event in resubmissions(settings, selection, found, correction, skipped)
     }
-    states = await _known_states(settings, products, rules)
+    states = await _known_states(settings, rows, rules)
     source = settings.KAFKA_PRODUCT_TOPIC
     async with open_topic(settings, source, "KAFKA_PRODUCT_TOPIC") as topic:
         ends = {partition: span.stop for partition, span in topic.spans.items()}
@@ -64,20 +64,20 @@ async def dry_run(
 
 
 async def _known_states(
-    settings: Settings, products: Collection[tuple[int, int | None]], rules: Rules
+    settings: Settings, rows: Collection[tuple[int, Id | None]], rules: Rules
 ) -> StatesInMemory:
-    """Return the states of products, given by partition and product_id."""
+    """Return the states of rows, given by partition and id."""
     states = StatesInMemory()
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
-        spans = {p: output.spans[p] for p in {partition for partition, _ in products}}
+        spans = {p: output.spans[p] for p in {partition for partition, _ in rows}}
         async for partition, records in output.read(spans):
             for record in records:
-                product_id = read_output_key(record.key)
-                if product_id is None or (partition, product_id) not in products:
+                row_id = rules.codec.keys.read_output(record.key)
+                if row_id is None or (partition, row_id) not in rows:
                     continue
-                known = states.read(partition, [product_id]).get(product_id)
-                found = state_of_record(record, rules.scheme, known)
+                known = states.read(partition, [row_id]).get(row_id)
+                found = state_of_record(record, rules.codec, known)
                 if found is not None:
                     states.write(partition, dict([found]))
     return states

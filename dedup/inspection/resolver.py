@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event
 from dedup.core.explain import instant
-from dedup.core.row import LAST_TIMESTAMP_MS, read_product
+from dedup.core.normal_event import NormalEvent
+from dedup.core.records import LAST_TIMESTAMP_MS
 from dedup.core.state import State
 from dedup.inspection.output_index import Emission, EmissionRange, OutputIndex
 
@@ -59,7 +59,7 @@ class DecisionResolver:
 
     def resolve(
         self,
-        event: Event | DeadLetter,
+        event: NormalEvent | DeadLetter,
         before: State | None,
         at: Position,
         record: Any,
@@ -70,7 +70,11 @@ class DecisionResolver:
         if index is None:
             return self._decide_now(event, before, at)
         emission = emissions.of(at.offset)
-        if emission is not None and isinstance(event, Event) and emission.is_of(event):
+        if (
+            emission is not None
+            and isinstance(event, NormalEvent)
+            and emission.is_of(event, self.rules.codec)
+        ):
             decision = _decision_of_emission(emission, before, at)
             return ResolvedDecision(decision, emission.rules, emission)
         dead_letter = index.dead_letter(at, record.key, record.value)
@@ -90,7 +94,7 @@ class DecisionResolver:
         return first
 
     def _decide_now(
-        self, event: Event | DeadLetter, before: State | None, at: Position
+        self, event: NormalEvent | DeadLetter, before: State | None, at: Position
     ) -> ResolvedDecision:
         now_us = _now_us()
         clock = ProcessingTime(now_us, instant(now_us) or "")
@@ -121,13 +125,13 @@ class DecisionResolver:
     def _is_possible(
         self,
         decision: Decision,
-        event: Event | DeadLetter,
+        event: NormalEvent | DeadLetter,
         at: Position,
         emissions: EmissionRange,
     ) -> bool:
         """Return whether the worker may have decided so although no record shows it."""
         index = self._index
-        if index is None or not isinstance(event, Event):
+        if index is None or not isinstance(event, NormalEvent):
             return True
         letter = decision.dead_letter
         if letter is not None:
@@ -140,7 +144,7 @@ class DecisionResolver:
             return False
         if decision.outcome is Outcome.TOMBSTONE:  # compaction removes it after delete.retention.ms
             return True
-        return index.emitted_later(at, event.product_id)
+        return index.emitted_later(at, event.id)
 
 
 def _may_have_compacted_between(before: Emission | None, after: Emission) -> bool:
@@ -158,10 +162,9 @@ def _decision_of_emission(emission: Emission, before: State | None, at: Position
     if state.row is None:
         outcome = Outcome.TOMBSTONE
     else:
-        scheme = emission.rules.scheme
-        known = None if before is None or before.row is None else read_product(before.row)
-        row = read_product(state.row)
-        same = known and row and scheme.fingerprint(known) == scheme.fingerprint(row)
+        compute = emission.rules.codec.row_fingerprint
+        known = None if before is None or before.row is None else compute(before.row)
+        same = known is not None and known == compute(state.row)
         outcome = Outcome.REFRESH if same else Outcome.CHANGE
     regression = (
         before is not None and before.partition == at.partition and at.offset <= before.offset

@@ -6,8 +6,9 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import Any
 
+from dedup.core.codec import Codec
 from dedup.core.decide import EMITTING, Outcome
-from dedup.core.row import readable_row
+from dedup.core.entity import Entity
 from dedup.inspection.decided_events import decide_records
 from dedup.inspection.recorded_output import open_recorded_output
 from dedup.inspection.resolver import DecisionResolver
@@ -23,23 +24,25 @@ class Statistics:
     """The events on `products` by outcome, and the rows on `src_products`.
 
     `complete`: `products` still has its first event in every partition. `rows` are the first rows
-    by partition and product_id. `notes`: how the settings differ from those of the newest record.
+    by partition and id. `notes`: how the settings differ from those of the newest record.
     """
 
+    entity: Entity
     outcomes: Counter[Outcome]
-    unique_products: int
+    unique_rows: int
     complete: bool
-    current_products: int
+    current_rows: int
     rows: list[dict[str, Any]]
     notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `dedup stats --json` prints."""
+        plural = self.entity.plural
         total, duplicates = self.outcomes.total(), self.outcomes[Outcome.DUPLICATE]
         return {
             "deduplication_stats": {
                 "total_events": total,
-                "unique_products": self.unique_products,
+                f"unique_{plural}": self.unique_rows,
                 "duplicates": duplicates,
                 "duplicate_percentage": round(100 * duplicates / total, 2) if total else 0.0,
                 "outcomes": {outcome.value: self.outcomes[outcome] for outcome in Outcome},
@@ -48,9 +51,9 @@ class Statistics:
             "raw_versus_deduplicated": {
                 "raw_events": total,
                 "deduplicated": sum(self.outcomes[outcome] for outcome in EMITTING),
-                "current_products": self.current_products,
+                f"current_{plural}": self.current_rows,
             },
-            "current_product_state": self.rows,
+            f"current_{self.entity.name}_state": self.rows,
             "notes": self.notes,
         }
 
@@ -58,18 +61,19 @@ class Statistics:
 async def statistics(settings: Settings, limit: int) -> Statistics:
     """Read the topics as they are now. Raises ReadError and TopicError."""
     rules = rules_of(settings, await check_topics(settings))
-    with states_on_disk() as decided, states_on_disk() as current:
+    entity = settings.entity
+    with states_on_disk(entity) as decided, states_on_disk(entity) as current:
         async with open_recorded_output(settings, rules, current) as output:
             outcomes, complete = await _count(settings, decided, output.resolver)
         ids = merge(*((i for i, _ in decided.items(p)) for p in decided.partitions))
         unique = sum(1 for _ in groupby(ids))
-        products = sum(
+        number = sum(
             state.row is not None
             for partition in current.partitions
             for _, state in current.items(partition)
         )
-        rows = _first_rows(current, limit)
-        return Statistics(outcomes, unique, complete, products, rows, output.notes)
+        rows = _first_rows(current, rules.codec, limit)
+        return Statistics(entity, outcomes, unique, complete, number, rows, output.notes)
 
 
 async def _count(
@@ -83,9 +87,9 @@ async def _count(
         return outcomes, all(span.start == 0 for span in events.spans.values())
 
 
-def _first_rows(states: StatesOnDisk, limit: int) -> list[dict[str, Any]]:
+def _first_rows(states: StatesOnDisk, codec: Codec, limit: int) -> list[dict[str, Any]]:
     rows = (
-        readable_row(state.row)
+        codec.readable_row(state.row)
         for partition in states.partitions
         for _, state in states.items(partition)
         if state.row is not None

@@ -33,12 +33,12 @@ async def decisions(
     rules = rules_of(settings, await check_topics(settings))
     topic = settings.KAFKA_PRODUCT_TOPIC
     async with AsyncExitStack() as stack:
-        states = stack.enter_context(states_on_disk())
+        states = stack.enter_context(states_on_disk(settings.entity))
         events = await stack.enter_async_context(open_topic(settings, topic, "KAFKA_PRODUCT_TOPIC"))
         starts = {partition: span.start for partition, span in events.spans.items()}
         shown_from = starts
         if from_beginning:
-            emitted = stack.enter_context(states_on_disk())
+            emitted = stack.enter_context(states_on_disk(settings.entity))
             output = await stack.enter_async_context(open_recorded_output(settings, rules, emitted))
             resolver, notes = output.resolver, output.notes
         else:
@@ -70,4 +70,4 @@ async def _load_known_states(
     positions = await ends_of_states(settings)
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
-        return positions, await load_states(output, states, rules.scheme)
+        return positions, await load_states(output, states, rules.codec)

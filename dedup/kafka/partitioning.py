@@ -1,7 +1,7 @@
 """The partition that clients choose by a record's key, unless a producer chooses it itself.
 
 Kafka's own clients hash keys by murmur2; those on librdkafka (confluent-kafka for Python, Go and
-.NET, node-rdkafka) by CRC32 by default. So this is a guess: only the topics show where a product
+.NET, node-rdkafka) by CRC32 by default. So this is a guess: only the topics show where a key
 is.
 """
 
@@ -20,9 +20,10 @@ def partition_of_key(key: bytes, partitions: int) -> int:
     return key_hash(key) % partitions
 
 
-def how_placed(product_id: int, partition: int, partitions: int) -> str:
-    """Return which clients put a product's events into a partition, in words."""
-    key = b"%d" % product_id
+def how_placed(key: bytes | None, partition: int, partitions: int) -> str:
+    """Return which clients put events with a key into a partition, in words; None: any key."""
+    if key is None:
+        return "its events have keys of several forms"
     by = {
         "Kafka's own clients (murmur2)": partition_of_key(key, partitions),
         "librdkafka's (CRC32)": crc32(key) % partitions,

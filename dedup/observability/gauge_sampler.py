@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from dedup.core.batch_result import BatchResult
+from dedup.core.keys import Id
 from dedup.core.state import State
 from dedup.observability.lag import Lag, LagReader
 from dedup.observability.metrics import Metrics
@@ -29,7 +30,7 @@ COUNTED_AT_ONCE: Final = 2_000
 
 
 class Gauges(Service):
-    """Measures lag, commits, the number of products and the size of the state."""
+    """Measures lag, commits, the number of rows and the size of the state."""
 
     def __init__(
         self,
@@ -61,9 +62,9 @@ class Gauges(Service):
         return now - self._answered_at if waiting or not self._answered else 0.0
 
     def note(self, result: BatchResult) -> None:
-        """Add the change of a batch to the number of products."""
+        """Add the change of a batch to the number of rows."""
         change = _living(result.after) - _living(result.before)
-        self._table.data.partition(result.partition).add_products(change)
+        self._table.data.partition(result.partition).add_rows(change)
 
     @Service.task
     async def _measure_periodically(self) -> None:
@@ -78,7 +79,7 @@ class Gauges(Service):
         owned = self._table.data.open_partitions
         self._metrics.forget_partitions_but(owned)
         if not self._in_recovery():
-            await self._count_products()
+            await self._count_rows()
         self._measure_state()
         await self._measure_lag(owned)
 
@@ -86,20 +87,20 @@ class Gauges(Service):
         """Disconnect, once no measurement is running."""
         await self._reader.close()
 
-    async def _count_products(self) -> None:
+    async def _count_rows(self) -> None:
         data = self._table.data
         for partition in data.open_partitions:
             while (
                 not self._in_recovery()
                 and partition in data.open_partitions
-                and data.partition(partition).products is None
+                and data.partition(partition).rows is None
             ):
                 data.partition(partition).count_some(COUNTED_AT_ONCE)
                 await asyncio.sleep(0)
 
     def _measure_state(self) -> None:
         metrics, data = self._metrics, self._table.data
-        metrics.products.set(nan if data.products is None else data.products)
+        metrics.rows.set(nan if data.rows is None else data.rows)
         try:
             for partition in data.open_partitions:
                 metrics.state_bytes.labels(partition).set(data.partition(partition).size_bytes())
@@ -134,5 +135,5 @@ class Gauges(Service):
         self.lags = found
 
 
-def _living(states: Mapping[int, State]) -> int:
+def _living(states: Mapping[Id, State]) -> int:
     return len(states) - [state.row for state in states.values()].count(None)

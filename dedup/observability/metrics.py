@@ -3,9 +3,8 @@
 Everything is counted once per batch or every few seconds, never per event.
 """
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from decimal import Decimal
+from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 from math import nan
 from typing import Any, Final
@@ -21,10 +20,12 @@ from prometheus_client import (
 
 from dedup import __version__
 from dedup.core.batch_result import BatchResult
+from dedup.core.codec import Codec
 from dedup.core.dead_letter import Reason
-from dedup.core.decide import Outcome
-from dedup.core.event import CONTENT_FIELDS, NormalProduct
-from dedup.core.row import row_fields
+from dedup.core.keys import Id
+from dedup.core.rows import row_fields
+from dedup.core.ruling import Outcome
+from dedup.core.state import UNKNOWN_SOURCE
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of no use here
 
@@ -36,21 +37,20 @@ The count of a larger batch is extrapolated: to compare all would cost a fifth o
 
 _BATCH_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _END_TO_END_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600)
-_DEFAULTS: Final = NormalProduct.default(1).given()
-_PRICES: Final = frozenset(("price", "discount"))
 _SOURCE: Final = ("topic", "partition")
 
 
 class Metrics:
     """The metrics of one app, on a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
         self.registry = CollectorRegistry()
         self._events = self._counter("events", "Events by outcome.", "outcome")
         self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
         self._field_changes = self._counter(
             "field_changes",
-            "Content fields that changed in emitted changes of known products; exact in batches "
+            "Content fields that changed in emitted changes of known rows; exact in batches "
             f"of up to {COMPARED_PER_BATCH} emissions, extrapolated from as many in larger ones.",
             "field",
         )
@@ -100,12 +100,13 @@ class Metrics:
             "worker's first read of it.",
             *_SOURCE,
         )
-        self.products = self._gauge(
-            "products",
-            "Products that are known and not deleted, in this worker's partitions; NaN until they "
-            "are counted.",
+        plural = codec.entity.plural
+        self.rows = self._gauge(
+            plural,
+            f"{plural.capitalize()} that are known and not deleted, in this worker's partitions; "
+            "NaN until they are counted.",
         )
-        self.products.set(nan)
+        self.rows.set(nan)
         self.state_bytes = self._gauge(
             "state_bytes",
             "Size of the state: RocksDB's table files and write buffers.",
@@ -125,6 +126,10 @@ class Metrics:
             "dry_run",
             "1 in a dry run: what is counted as emitted or as dead letters is not written.",
         )
+        self.mostly_dead_letters = self._gauge(
+            "mostly_dead_letters",
+            "1 while most of the events that were read last are dead letters; else 0.",
+        )
         self.brokers_answered = self._gauge(
             "brokers_answered_timestamp_seconds",
             "Unix time at which the brokers last answered; the lag is as of then.",
@@ -136,7 +141,7 @@ class Metrics:
             self._events.labels(outcome)
         for reason in Reason:
             self._dead_letters.labels(reason)
-        for field in CONTENT_FIELDS:
+        for field in {**dict.fromkeys(codec.entity.content), **dict.fromkeys(codec.content)}:
             self._field_changes.labels(field)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
@@ -157,7 +162,7 @@ class Metrics:
             self._end_to_end_seconds.observe(result.oldest_age_s)
         emitted = len(result.emitted)
         compared = min(emitted, COMPARED_PER_BATCH)
-        for field, number in _field_changes(result, compared).items():
+        for field, number in _field_changes(self._codec, result, compared).items():
             if number:
                 self._field_changes.labels(field).inc(number * emitted / compared)
 
@@ -189,34 +194,33 @@ class Metrics:
                     gauge.remove(*sample.labels.values())
 
 
-def _field_changes(result: BatchResult, compared: int) -> dict[str, int]:
+def _field_changes(codec: Codec, result: BatchResult, compared: int) -> dict[str, int]:
     """Count the fields in which the first emissions differ from the states they replaced."""
-    changes = dict.fromkeys(CONTENT_FIELDS, 0)
-    rows: dict[int, bytes | None] = {}
+    changes: dict[str, int] = {}
+    rows: dict[Id, bytes | None] = {}
     emissions = zip(result.emitted, result.output.states, strict=True)
-    for product_id, record in islice(emissions, compared):
-        known = result.before.get(product_id)
-        old = rows.get(product_id, None if known is None else known.row)
-        new = rows[product_id] = record.value
+    for row_id, record in islice(emissions, compared):
+        known = result.before.get(row_id)
+        is_ours = row_id in rows or known is None or known.partition != UNKNOWN_SOURCE
+        old = rows.get(row_id, None if known is None else known.row)
+        new = rows[row_id] = record.value
         if old is not None and new is not None:
-            for field in changed_fields(row_fields(old), row_fields(new)):
-                changes[field] += 1
+            for field in changed_fields(codec, old, new, is_ours=is_ours):
+                changes[field] = changes.get(field, 0) + 1
     return changes
 
 
-def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return the content fields in which two rows differ; the first may be written by others."""
-    return [
-        field
-        for field in CONTENT_FIELDS
-        if old.get(field) != new.get(field) and _normal(field, old.get(field)) != new.get(field)
-    ]
+def changed_fields(codec: Codec, old: bytes, new: bytes, *, is_ours: bool) -> list[str]:
+    """Return the content fields in which two rows differ; another program may have written `old`.
+
+    A row of ours is compared as it stands there, any other in normal form.
+    """
+    read = row_fields if is_ours else partial(_normal, codec)
+    before, after = read(old), read(new)
+    content = codec.entity.content if codec.unknown_fields == "drop" else codec.content
+    return [field for field in content if before.get(field) != after.get(field)]
 
 
-def _normal(field: str, value: Any) -> Any:
-    if value is None:
-        return _DEFAULTS.get(field)
-    if field in _PRICES:
-        with suppress(ArithmeticError):  # another program's row: counting stops no worker
-            return f"{Decimal(str(value)):.2f}"
-    return value
+def _normal(codec: Codec, row: bytes) -> dict[str, Any]:
+    read = codec.read_row(row)
+    return {} if read is None else dict(codec.shown(read.values, read.extra))

@@ -17,7 +17,6 @@ from typing import IO, Final
 
 from mode import get_logger
 
-from dedup.core.row import output_key
 from dedup.kafka.partitioning import key_hash, partition_of_key
 from dedup.state.store_errors import StoreError
 
@@ -35,6 +34,8 @@ class Origin:
     source: str
     states: str
     partitions: int
+    entity: str = "product"
+    """The name of the entity; directories of versions that knew products alone do not name it."""
 
 
 class DataDirectory:
@@ -113,33 +114,32 @@ class DataDirectory:
         draft.replace(self.path / ORIGIN_NAME)
 
 
-ENOUGH_PRODUCTS: Final = 20
-"""As many products are not in the partitions of a smaller number of them by chance."""
+ENOUGH_KEYS: Final = 20
+"""As many keys are not in the partitions of a smaller number of them by chance."""
 
 
-def partitions_before(product_ids: Sequence[int], partition: int, partitions: int) -> int | None:
-    """Return the number of partitions the topic had when these products came to a partition.
+def partitions_before(keys: Sequence[bytes], partition: int, partitions: int) -> int | None:
+    """Return the number of partitions the topic had when events with these keys came to one.
 
-    None when it is the number of today, when they are too few to decide, and when the producers do
-    not choose partitions as Kafka's own do. One is never returned: producers may have reasons to
+    None when it is the number of today, when the keys are too few to decide, and when the producers
+    do not choose partitions as Kafka's own do. One is never returned: producers may have reasons to
     write everything to the first partition.
     """
-    hashes = [key_hash(b"%d" % i) for i in product_ids]
-    if len(hashes) < ENOUGH_PRODUCTS or all(h % partitions == partition for h in hashes):
+    hashes = [key_hash(key) for key in keys]
+    if len(hashes) < ENOUGH_KEYS or all(h % partitions == partition for h in hashes):
         return None
     fewer = range(partitions - 1, 1, -1)
     return next((n for n in fewer if all(h % n == partition for h in hashes)), None)
 
 
-def placed_by_json_key(product_ids: Sequence[int], partition: int, partitions: int) -> bool:
-    """Return whether these products are where Kafka's partitioner puts their JSON keys.
+def placed_by_json_key(keys: Sequence[bytes], partition: int, partitions: int) -> bool:
+    """Return whether rows with these JSON keys are where Kafka's partitioner puts them.
 
     A Flink job puts its rows there when it does not know the partitions of the events. False for
-    too few products to decide, and for one partition, where it makes no difference.
+    too few keys to decide, and for one partition, where it makes no difference.
     """
-    if len(product_ids) < ENOUGH_PRODUCTS or partitions == 1:
+    if len(keys) < ENOUGH_KEYS or partitions == 1:
         return False
-    keys = (output_key(product_id, "json") for product_id in product_ids)
     return all(partition_of_key(key, partitions) == partition for key in keys)
 
 
@@ -147,9 +147,9 @@ def misplaced(states: str) -> str:
     """Return what to do about rows that are not in the partitions of their events."""
     return (
         f"The rows of {states} are partitioned by the hash of their JSON keys, as a Flink job "
-        "writes them, and not as the events of their products: every product would be on the topic "
-        "twice. Set KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names, and the products are "
-        "read from their events; or see docs/flink.md."
+        "writes them, and not as their events: every row would be on the topic twice. Set "
+        "KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names, and the rows are made from the "
+        "events; or see docs/flink.md."
     )
 
 
@@ -157,7 +157,7 @@ def grown(source: str, before: int, now: int) -> str:
     """Return what to do about a source topic that has more partitions than before."""
     return (
         f"{source} has {now} partitions, and the known states are those of {before}. When a topic "
-        "grows, Kafka moves products to other partitions, away from their states. Copy the "
+        "grows, Kafka moves keys to other partitions, away from their states. Copy the "
         "events into a new topic that has all the partitions it will need, and set "
         "KAFKA_PRODUCT_TOPIC, KAFKA_SRC_PRODUCTS_TOPIC and DEDUP_APP_ID to new names."
     )

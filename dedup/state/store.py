@@ -1,7 +1,7 @@
-"""The states of a worker's products in RocksDB: one database per partition.
+"""The states of a worker's rows in RocksDB: one database per partition.
 
-Keys are the product_id as 8 bytes big-endian, so iteration goes by product_id; values are
-`dedup.core.state` bytes. Keys that begin with 0xff are about the partition itself, those with 0xfe
+Keys are the ids as `RowKeys` writes them, so iteration goes by id; values are `dedup.core.state`
+bytes. Keys that begin with 0xff are about the partition itself, those with 0xfe
 are the deletion markers by the time after which they may be removed.
 
 Guarantees: `write` is atomic, so states and the changelog offset they correspond to never
@@ -13,7 +13,7 @@ directory; opening it again raises DamagedError, whether RocksDB would notice or
 
 Memory is bounded: for all partitions together by one block cache and one budget of write buffers,
 for each by the states it keeps in memory (`RECENT_STATES`). Those are the ones written last:
-products with frequent events need no read of RocksDB.
+rows with frequent events need no read of RocksDB.
 """
 
 import shutil
@@ -31,19 +31,19 @@ from rocksdict import (
     WriteBatch,
 )
 
+from dedup.core.keys import Id
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
 from dedup.state.memory import Memory, options
+from dedup.state.row_keys import FIRST_OTHER_KEY, RowKeys
 from dedup.state.store_errors import DamagedError, StoreError, explain
 
 RECENT_STATES: Final = 8_192
 """States of a partition that are kept in memory: some 7 MiB."""
 
-_PRODUCT_KEY: Final = struct.Struct(">Q")
-_EXPIRY_KEY: Final = struct.Struct(">BqQ")
+_EXPIRY_HEAD: Final = struct.Struct(">Bq")
 _EXPIRY_PREFIX: Final = 0xFE
 _OFFSET_KEY: Final = b"\xffoffset"
 _OFFSET: Final = struct.Struct(">qq")
-_FIRST_OTHER_KEY: Final = b"\x80"
 
 _TABLE_END: Final = (0x88E241B785F4CFF7).to_bytes(8, "little")  # RocksDB's block-based tables
 _AWAY: Final = ".away"
@@ -65,9 +65,10 @@ class PartitionStore:
     be trusted any more.
     """
 
-    def __init__(self, path: Path, memory: Memory) -> None:
+    def __init__(self, path: Path, memory: Memory, keys: RowKeys) -> None:
         self.path = path
-        self._recent: OrderedDict[int, State] = OrderedDict()
+        self._keys = keys
+        self._recent: OrderedDict[Id, State] = OrderedDict()
         self._counted = 0
         self._to_count: Iterator[tuple[bytes, bytes]] | None = None
         self._all_counted = False
@@ -111,42 +112,44 @@ class PartitionStore:
         with self._explained():
             self._db.close()
 
-    def read(self, product_ids: Sequence[int]) -> dict[int, State]:
-        """Return the states of those products that are known."""
+    def read(self, ids: Sequence[Id]) -> dict[Id, State]:
+        """Return the states of those ids that are known."""
         recent = self._recent
-        states = {i: recent[i] for i in product_ids if i in recent}
-        others = [i for i in product_ids if i not in states]
+        states = {i: recent[i] for i in ids if i in recent}
+        others = [i for i in ids if i not in states]
         if others:
             with self._explained():
                 found = cast(
-                    "list[bytes | None]", self._db.get([_PRODUCT_KEY.pack(i) for i in others])
+                    "list[bytes | None]", self._db.get([self._keys.write(i) for i in others])
                 )
-                for product_id, data in zip(others, found, strict=True):
+                for row_id, data in zip(others, found, strict=True):
                     if data is not None:
-                        states[product_id] = decode_state(data)
+                        states[row_id] = decode_state(data)
         return states
 
-    def write(self, states: Mapping[int, State], *, next_offset: int | None, now_us: int) -> None:
+    def write(self, states: Mapping[Id, State], *, next_offset: int | None, now_us: int) -> None:
         """Write states, and the changelog offset after them, in one atomic step.
 
         `next_offset` None leaves the offset as it is: nothing was emitted.
         """
         batch = WriteBatch(raw_mode=True)
-        for product_id, state in states.items():
-            batch.put(_PRODUCT_KEY.pack(product_id), encode_state(state))
+        write_key = self._keys.write
+        for row_id, state in states.items():
+            key = write_key(row_id)
+            batch.put(key, encode_state(state))
             if state.row is None:
-                batch.put(_EXPIRY_KEY.pack(_EXPIRY_PREFIX, state.emitted_at, product_id), b"")
+                batch.put(_EXPIRY_HEAD.pack(_EXPIRY_PREFIX, state.emitted_at) + key, b"")
         if next_offset is not None:
             batch.put(_OFFSET_KEY, _OFFSET.pack(next_offset, now_us))
         with self._explained():
             self._db.write(batch)
         self._keep_recent(states)
 
-    def _keep_recent(self, states: Mapping[int, State]) -> None:
+    def _keep_recent(self, states: Mapping[Id, State]) -> None:
         recent = self._recent
-        for product_id, state in states.items():
-            recent[product_id] = state
-            recent.move_to_end(product_id)
+        for row_id, state in states.items():
+            recent[row_id] = state
+            recent.move_to_end(row_id)
         while len(recent) > RECENT_STATES:
             recent.popitem(last=False)
 
@@ -157,20 +160,22 @@ class PartitionStore:
             return None if data is None else Progress(*_OFFSET.unpack(data))
 
     def forget_deleted(self, before_us: int) -> int:
-        """Remove the deletion markers set before a time. Returns how many."""
+        """Remove the deletion markers set before a time. Return how many."""
         batch = WriteBatch(raw_mode=True)
         forgotten = 0
         for key in cast("Iterator[bytes]", self._db.keys(from_key=bytes([_EXPIRY_PREFIX]))):
             if key[0] != _EXPIRY_PREFIX:
                 break
-            _, deleted_at, product_id = _EXPIRY_KEY.unpack(key)
+            _, deleted_at = _EXPIRY_HEAD.unpack_from(key)
             if deleted_at >= before_us:
                 break
             batch.delete(key)
-            state = self.read([product_id]).get(product_id)
+            row_key = key[_EXPIRY_HEAD.size :]
+            row_id = self._keys.read(row_key)
+            state = self.read([row_id]).get(row_id)
             if state is not None and state.row is None and state.emitted_at == deleted_at:
-                batch.delete(_PRODUCT_KEY.pack(product_id))
-                self._recent.pop(product_id, None)
+                batch.delete(row_key)
+                self._recent.pop(row_id, None)
                 forgotten += 1
         if not batch.is_empty():
             with self._explained():
@@ -178,12 +183,12 @@ class PartitionStore:
         return forgotten
 
     @property
-    def products(self) -> int | None:
-        """How many products are known and not deleted; None until `count_some` has seen all."""
+    def rows(self) -> int | None:
+        """How many rows are known and not deleted; None until `count_some` has seen all."""
         return self._counted if self._all_counted else None
 
     def recount(self) -> None:
-        """Discard the count: what is written next is not added by `add_products`."""
+        """Discard the count: what is written next is not added by `add_rows`."""
         self._counted, self._to_count, self._all_counted = 0, None, False
 
     def count_some(self, limit: int) -> None:
@@ -194,7 +199,7 @@ class PartitionStore:
             self._to_count = cast("Iterator[tuple[bytes, bytes]]", self._db.items())
         seen = 0
         for key, data in islice(self._to_count, limit):
-            if key >= _FIRST_OTHER_KEY:
+            if key >= FIRST_OTHER_KEY:
                 break
             self._counted += not marks_deleted(data)
             seen += 1
@@ -202,8 +207,8 @@ class PartitionStore:
             return
         self._to_count, self._all_counted = None, True
 
-    def add_products(self, number: int) -> None:
-        """Add the change of a write to the number of products."""
+    def add_rows(self, number: int) -> None:
+        """Add the change of a write to the number of rows."""
         if self._all_counted or self._to_count is not None:
             self._counted += number
 
@@ -213,31 +218,29 @@ class PartitionStore:
         with self._explained():
             return sum(int(self._db.property_int_value(name) or 0) for name in names)
 
-    def scan(
-        self, product_id: int, *, backwards: bool = False
-    ) -> Iterator[tuple[int, bytes | None]]:
-        """Return ids and rows by product_id, from an id on or from it back; None for deleted ones.
+    def scan(self, row_id: Id, *, backwards: bool = False) -> Iterator[tuple[Id, bytes | None]]:
+        """Return ids and rows by id, from an id on or from it back; None for deleted ones.
 
         Use it up at once: an iterator that is kept keeps a closed database open.
         """
-        start = _PRODUCT_KEY.pack(product_id)
+        start = self._keys.write(row_id)
         found = self._db.items(backwards=backwards, from_key=start)
         for key, data in cast("Iterator[tuple[bytes, bytes]]", found):
-            if key >= _FIRST_OTHER_KEY:
+            if key >= FIRST_OTHER_KEY:
                 return
-            yield _PRODUCT_KEY.unpack(key)[0], decode_state(data).row
+            yield self._keys.read(key), decode_state(data).row
 
-    def items(self, from_product_id: int = 0) -> Iterator[tuple[int, State]]:
-        """Return the states by product_id, deleted ones included, from an id on."""
-        found = self._db.items(from_key=_PRODUCT_KEY.pack(from_product_id))
+    def items(self) -> Iterator[tuple[Id, State]]:
+        """Return the states by id, deleted ones included."""
+        found = self._db.items(from_key=self._keys.first)
         for key, data in cast("Iterator[tuple[bytes, bytes]]", found):
-            if key >= _FIRST_OTHER_KEY:
+            if key >= FIRST_OTHER_KEY:
                 return
             with self._explained():
                 state = decode_state(data)
-            yield _PRODUCT_KEY.unpack(key)[0], state
+            yield self._keys.read(key), state
         # RocksDB's iterator ends at a damaged block as it ends at the last key; but the last keys
-        # are never products once the changelog is followed.
+        # are never those of states once the changelog is followed.
         if self.progress() is not None:
             with self._explained():
                 raise DamagedError(self.path, "it can't be read to its end")

@@ -14,8 +14,11 @@ from faust.stores.base import Store
 from faust.tables.table import Table
 from mode import get_logger
 
+from dedup.core.entity import Entity
+from dedup.core.keys import Id
 from dedup.core.state import State
 from dedup.state.memory import Memory
+from dedup.state.row_keys import RowKeys
 from dedup.state.store import PartitionStore, destroy
 from dedup.state.store_errors import DamagedError, StoreError
 
@@ -27,15 +30,18 @@ _NO_CHANGELOG_EVENTS: Final = "dedup.streaming.recovery applies the changelog, i
 _NO_BACKUP: Final = "the changelog topic is the backup of the state table"
 
 
-class StateStore(Store[int, State]):
+class StateStore(Store[Id, State]):
     """The partitions of the table that this worker owns.
 
     Faust calls `on_stop`, and `reset_state` for `faust reset`. `apply_changelog_batch` and the two
     of backups are abstract in Faust and called by nobody here.
     """
 
-    def __init__(self, *args: Any, directory: Callable[[], Path], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, directory: Callable[[], Path], keys: RowKeys, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._keys = keys
         self._directory = directory
         self._memory = Memory()
         self._partitions: dict[int, PartitionStore] = {}
@@ -45,7 +51,7 @@ class StateStore(Store[int, State]):
         store = self._partitions.get(partition)
         if store is None:
             store = self._partitions[partition] = PartitionStore(
-                self._path(partition), self._memory
+                self._path(partition), self._memory, self._keys
             )
         return store
 
@@ -94,9 +100,9 @@ class StateStore(Store[int, State]):
         return sorted(self._partitions)
 
     @property
-    def products(self) -> int | None:
-        """Products that are known and not deleted; None until all partitions are counted."""
-        counts = [store.products for store in self._partitions.values()]
+    def rows(self) -> int | None:
+        """Rows that are known and not deleted; None until all partitions are counted."""
+        counts = [store.rows for store in self._partitions.values()]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
@@ -123,10 +129,14 @@ class StateStore(Store[int, State]):
             destroy(self._path(partition))
 
 
-class StateTable(Table[int, State]):
-    """What is known of every product this worker owns."""
+class StateTable(Table[Id, State]):
+    """What is known of every row this worker owns."""
 
     data: StateStore
+
+    def __init__(self, *args: Any, entity: Entity, **kwargs: Any) -> None:
+        self.row_keys = RowKeys(entity)
+        super().__init__(*args, **kwargs)
 
     def _new_store(self) -> StateStore:
         return StateStore(
@@ -134,12 +144,13 @@ class StateTable(Table[int, State]):
             self.app,
             self,
             table_name=self.name,
+            keys=self.row_keys,
             directory=lambda: Path(self.app.conf.tabledir),
         )
 
-    def read(self, partition: int, product_ids: Sequence[int]) -> dict[int, State]:
-        """Return the states of those products of a partition that are known."""
-        return self.data.partition(partition).read(product_ids)
+    def read(self, partition: int, ids: Sequence[Id]) -> dict[Id, State]:
+        """Return the states of those ids of a partition that are known."""
+        return self.data.partition(partition).read(ids)
 
     def changelog_offset(self, partition: int) -> int:
         """Return the changelog offset up to which a partition's states are known."""
@@ -149,7 +160,7 @@ class StateTable(Table[int, State]):
     def write(
         self,
         partition: int,
-        states: Mapping[int, State],
+        states: Mapping[Id, State],
         *,
         next_offset: int | None,
         now_us: int,
@@ -171,13 +182,13 @@ class StateTable(Table[int, State]):
         store.write(states, next_offset=next_offset, now_us=now_us)
 
     def forget_deleted(self, partition: int, before_us: int) -> None:
-        """Remove the deletion markers of products of a partition deleted before a time."""
+        """Remove the deletion markers of a partition that were set before a time."""
         self.data.partition(partition).forget_deleted(before_us)
 
-    def on_key_set(self, key: int, value: State) -> None:
+    def on_key_set(self, key: Id, value: State) -> None:
         """Refuse: Faust calls it before it sets an item, and would send that to the changelog."""
         raise TypeError(_READ_ONLY)
 
-    def on_key_del(self, key: int) -> None:
+    def on_key_del(self, key: Id) -> None:
         """Refuse, as `on_key_set`."""
         raise TypeError(_READ_ONLY)

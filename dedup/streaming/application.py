@@ -28,6 +28,7 @@ from dedup.observability.metrics import Metrics
 from dedup.observability.observers import Observers
 from dedup.observability.rates import History
 from dedup.observability.rejected import Rejected
+from dedup.rules import codec_of
 from dedup.settings import Settings, redacted
 from dedup.state.data_directory import DataDirectory, Origin
 from dedup.state.store_errors import StoreError
@@ -40,7 +41,6 @@ from dedup.streaming.output import FencedError
 from dedup.streaming.parts import Parts
 from dedup.streaming.processor import Deduplicator
 
-TABLE_NAME: Final = "products"
 FINISH_WITHIN_S: Final = 10.0
 """How long the batches in progress may take when the worker is asked to stop."""
 
@@ -81,14 +81,14 @@ class DedupApp(faust.App):
         self._build_parts = build_parts
         self._web_of = new_web
         self.table = _state_table(self, settings)
-        self.metrics = metrics = Metrics()
+        self.metrics = metrics = Metrics(codec_of(settings))
         metrics.dry_run.set(settings.DEDUP_DRY_RUN)
         self.observers = Observers(
             metrics,
             Gauges(settings, metrics, self.table, in_recovery=lambda: self.in_recovery),
             DecisionLog(),
             History(),
-            Rejected(dry_run=settings.DEDUP_DRY_RUN),
+            Rejected(metrics, dry_run=settings.DEDUP_DRY_RUN),
         )
         self.membership = Membership(self)
         self.foreign = ForeignRecords(settings, metrics)
@@ -115,7 +115,8 @@ class DedupApp(faust.App):
         facts, settings = await self._look_at_topics(), self.settings
         if self.data_directory is not None:
             source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
-            origin = Origin(facts.cluster_id, source, states, facts.partitions)
+            name = settings.entity.name
+            origin = Origin(facts.cluster_id, source, states, facts.partitions, name)
             self.data_directory.belong_to(origin)
         for warning in facts.warnings:
             logger.warning("%s", warning)
@@ -270,7 +271,13 @@ def _state_table(app: DedupApp, settings: Settings) -> StateTable:
         acks=False,
         allow_empty=True,
     )
-    table = StateTable(app, name=TABLE_NAME, changelog_topic=changelog, help="Known states.")
+    table = StateTable(
+        app,
+        entity=settings.entity,
+        name=settings.entity.plural,
+        changelog_topic=changelog,
+        help="Known states.",
+    )
     app.tables.add(table)
     return table
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.core.batch_result import Output
-from dedup.core.row import SOURCE_HEADER
+from dedup.core.records import SOURCE_HEADER
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.topic_reader import read_to

@@ -24,14 +24,16 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
-from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRecord
+from dedup.core.batch import decide_batch
+from dedup.core.batch_result import BatchResult, Output, OutputRecord, Rejection, SourceRecord
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
-from dedup.core.decide import EMITTING, Decision, Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event, microseconds, time_text
-from dedup.core.read import read_key, read_value
-from dedup.core.row import KeyFormat, output_headers, output_key
+from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
+from dedup.core.keys import OutputForm
+from dedup.core.normal_event import NormalEvent
+from dedup.core.records import output_headers
 from dedup.core.rules_header import rules_headers
 from dedup.core.state import State
+from dedup.core.times import microseconds, time_text
 from dedup.observability.ages import believable_age
 from dedup.state.table import StateTable
 from dedup.streaming.output import FencedError, Publisher
@@ -40,11 +42,8 @@ from dedup.streaming.rereading import WrittenDeadLetters
 
 logger = get_logger(__name__)
 
-_NO_PRODUCT: Final = 0
-"""Stands for the product of a record that can't be read; products begin at 1."""
-
 FORGET_EVERY_US: Final = 60_000_000
-"""How often the deletion markers of products deleted long ago are removed from the disk."""
+"""How often the deletion markers of rows deleted long ago are removed from the disk."""
 
 
 def wall_clock() -> datetime:
@@ -71,7 +70,7 @@ class Callbacks:
 class OutputFormat:
     """How records are written: the form of keys, and the size beyond which a dead letter is cut."""
 
-    keys: KeyFormat = "json"
+    keys: OutputForm = "json"
     dead_letter_bytes: int = sys.maxsize
 
 
@@ -173,51 +172,39 @@ class Deduplicator:
 
     def _decide(self, batch: RecordBatch, clock: ProcessingTime) -> BatchResult:
         """Decide on every record of a batch against the known states."""
-        rules, key_format, made_by = self._rules, self._format.keys, self._rules_headers
-        partition = batch.tp.partition
-        named = {key: read_key(key) for key in {record.key for record in batch.records}}
+        codec, partition = self._rules.codec, batch.tp.partition
+        read_key = codec.keys.read
+        keys = {record.key for record in batch.records}
+        named = {key: None if key is None else read_key(key) for key in keys}
         known = self._table.read(partition, [i for i in named.values() if i is not None])
-        before, states = known.copy(), dict[int, State]()
-        output, emitted = self._empty_output(batch, clock), list[int]()
-        outcomes, reasons = Counter[Outcome](), Counter[Reason]()
-        rejected, offset_regressions = dict[Reason, int](), 0
-        # Each event is read and decided on before the next is read: it is still in the CPU's cache.
-        for record in batch.records:
-            key = record.key
-            event = read_value(key, named[key], record.value)
-            product_id = event.product_id if isinstance(event, Event) else _NO_PRODUCT
-            at = Position(partition, record.offset)
-            decision = decide(event, known.get(product_id), at, clock, rules)
-            outcome, state = decision.outcome, decision.state
-            outcomes[outcome] += 1
-            if decision.dead_letter is not None:
-                reason = decision.dead_letter.reason
-                reasons[reason] += 1
-                rejected[reason] = record.offset
-                self._add_dead_letter(output, batch.tp, record, decision.dead_letter)
-            if state is not None:
-                known[product_id] = states[product_id] = state
-                if outcome in EMITTING:
-                    headers = output_headers(state) + made_by
-                    output.states.append(
-                        OutputRecord(output_key(product_id, key_format), state.row, headers)
-                    )
-                    emitted.append(product_id)
-            if decision.offset_regression:
-                offset_regressions += 1
+        before = known.copy()
+        decided = decide_batch(batch.records, known, partition, clock, self._rules)
+        output = self._empty_output(batch, clock)
+        write_key, key_format, made_by = codec.keys.write, self._format.keys, self._rules_headers
+        output.states += [
+            OutputRecord(write_key(row_id, key_format), state.row, output_headers(state) + made_by)
+            for row_id, state in decided.emissions
+        ]
+        reasons, rejected = Counter[Reason](), dict[Reason, Rejection]()
+        by_offset = {r.offset: r for r in batch.records} if decided.rejected else {}
+        for offset, letter in decided.rejected:
+            reasons[letter.reason] += 1
+            rejected[letter.reason] = Rejection(offset, letter.message)
+            self._add_dead_letter(output, batch.tp, by_offset[offset], letter)
         return BatchResult(
             partition,
             batch.records,
             clock,
+            named,
             before,
             known,
-            states,
+            decided.states,
             output,
-            emitted,
-            outcomes,
+            [emission.row_id for emission in decided.emissions],
+            decided.outcomes,
             reasons,
             rejected,
-            offset_regressions,
+            decided.offset_regressions,
         )
 
     def _empty_output(self, batch: RecordBatch, clock: ProcessingTime) -> Output:
@@ -247,7 +234,11 @@ class Deduplicator:
             output.dead_letters.append(letter)
 
     def decide(
-        self, event: Event | DeadLetter, state: State | None, at: Position, clock: ProcessingTime
+        self,
+        event: NormalEvent | DeadLetter,
+        state: State | None,
+        at: Position,
+        clock: ProcessingTime,
     ) -> Decision:
         """Decide on one event as this worker does; changes nothing."""
         return decide(event, state, at, clock, self._rules)

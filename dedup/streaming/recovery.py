@@ -24,9 +24,9 @@ from mode import get_logger
 
 from dedup.core.decide import Rules
 from dedup.core.errors import ExplainedError
-from dedup.core.event import microseconds
-from dedup.core.row import read_output_key, state_from_record
+from dedup.core.keys import Id
 from dedup.core.state import NO_EVENT_TIME, State, with_known_time
+from dedup.core.times import microseconds
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.topics import missing_topics
@@ -103,7 +103,7 @@ class ChangelogReader:
         return {p: progress.next_offset for p, progress in found.items() if progress is not None}
 
     def knows_any(self, partitions: Collection[int]) -> bool:
-        """Return whether anything is known of a product of these partitions, which are restored."""
+        """Return whether anything is known of these partitions, which are restored."""
         stores = map(self._table.data.partition, partitions)
         return any(True for store in stores for _ in islice(store.items(), 1))
 
@@ -136,21 +136,22 @@ class ChangelogReader:
             await consumer.stop()
 
     def _refuse_misplaced(self, partitions: Sequence[int]) -> None:
-        """Raise StoreError if the states are not those of the products whose events are here.
+        """Raise StoreError if the states are not those of the events here.
 
         Either the topics had fewer partitions - the data directory records the number; this is for
         one that was lost -, or a Flink job placed its rows by their own keys.
         """
-        number = self._topic_partitions
+        number, keys = self._topic_partitions, self._rules.codec.keys
         for partition in partitions:
             states = islice(self._table.data.partition(partition).items(), SAMPLE)
-            product_ids = [product_id for product_id, _ in states]
-            before = partitions_before(product_ids, partition, number)
+            ids = [row_id for row_id, _ in states]
+            of_events = [key for i in ids if (key := keys.of_events(i)) is not None]
+            before = partitions_before(of_events, partition, number)
             if before is not None:
                 raise StoreError(
                     grown(self._settings.KAFKA_PRODUCT_TOPIC, before, self._topic_partitions)
                 )
-            if placed_by_json_key(product_ids, partition, number):
+            if placed_by_json_key([keys.write(i, "json") for i in ids], partition, number):
                 raise StoreError(misplaced(self._settings.KAFKA_SRC_PRODUCTS_TOPIC))
 
     def _start(self, tp: TopicPartition, first: int, end: int) -> int:
@@ -220,23 +221,24 @@ class ChangelogReader:
         next_offset: int,
     ) -> None:
         """Write a run of changelog records and the offset after them in one atomic step."""
-        store, scheme = self._table.data.partition(partition), self._rules.scheme
-        states: dict[int, State] = {}
+        store, codec = self._table.data.partition(partition), self._rules.codec
+        states: dict[Id, State] = {}
         for record in records:
-            product_id = read_output_key(record.key)
-            state = state_from_record(record.value, record.headers, record.timestamp, scheme)
-            if product_id is None or state is None:
+            row_id = codec.keys.read_output(record.key)
+            state = codec.state_from_record(record.value, record.headers, record.timestamp)
+            if row_id is None or state is None:
                 logger.warning(
-                    "%s-%s offset %s is not a product row; it is ignored.",
+                    "%s-%s offset %s is not a %s row; it is ignored.",
                     record.topic,
                     partition,
                     record.offset,
+                    codec.entity.name,
                 )
                 continue
             if state.event_time == NO_EVENT_TIME:
-                known = states.get(product_id) or store.read([product_id]).get(product_id)
+                known = states.get(row_id) or store.read([row_id]).get(row_id)
                 state = with_known_time(state, known)
-            states[product_id] = state
+            states[row_id] = state
         now_us = microseconds(self._now())
         store.recount()
         store.write(states, next_offset=next_offset, now_us=now_us)

@@ -6,7 +6,7 @@ from typing import Final
 from rich.text import Text
 
 from dedup.core.decide import Outcome
-from dedup.core.event import Event
+from dedup.core.normal_event import NormalEvent
 from dedup.core.printable import harmless
 from dedup.inspection.decided_events import DecidedEvent
 
@@ -23,16 +23,18 @@ _OUTCOME_WIDTH: Final = max(map(len, Outcome))
 
 
 def decision_line(decided: DecidedEvent, *, position: str | None = None) -> Text:
-    """Return a line: position, product, outcome, action, and the differences or the reason."""
+    """Return a line: position, id, outcome, action, and the differences or the reason."""
     outcome = decided.decision.outcome
     event = decided.event
-    product = harmless(event.product_id) if isinstance(event, Event) else "?"
-    action = harmless(event.action) if isinstance(event, Event) else "-"
+    row_id, action = "?", "-"
+    if isinstance(event, NormalEvent):
+        row_id = harmless(event.id)
+        action = harmless(decided.rules.codec.action(event) or event.kind)
     if position is None:
         position = f"{decided.at.partition}:{decided.at.offset}"
     return Text.assemble(
         (f"{position:>10}  ", "dim"),
-        (f"{product:>7}  ", "bold"),
+        (f"{row_id:>7}  ", "bold"),
         (f"{outcome:<{_OUTCOME_WIDTH}}  ", _COLOURS[outcome]),
         f"{action:<13}  ",
         _differences_or_reason(decided),
@@ -40,7 +42,7 @@ def decision_line(decided: DecidedEvent, *, position: str | None = None) -> Text
 
 
 def _differences_or_reason(decided: DecidedEvent) -> str:
-    """Return the fields that differ for a change of a known product, else the reason."""
+    """Return the fields that differ for a change of a known row, else the reason."""
     explanation = decided.explain()
     known = decided.before is not None and decided.before.row is not None
     if decided.decision.outcome is Outcome.CHANGE and known:

@@ -2,27 +2,32 @@
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import EMITTING, Decision, Position, Rules
-from dedup.core.event import Event
-from dedup.core.explain import explain
+from dedup.core.explain import explain, instant
+from dedup.core.normal_event import NormalEvent
 from dedup.core.state import State
 from dedup.observability.decision_log import PastDecision
 from dedup.web.models import CheckResult, Comparison, PastResult
 
 
 def check_result(
-    event: Event | DeadLetter, state: State | None, decision: Decision, at: Position, rules: Rules
+    event: NormalEvent | DeadLetter,
+    state: State | None,
+    decision: Decision,
+    at: Position,
+    rules: Rules,
 ) -> CheckResult:
     """Return a decision with its explanation."""
     explanation = explain(event, state, decision, at, rules)
-    known = event if isinstance(event, Event) else None
+    known = event if isinstance(event, NormalEvent) else None
+    codec = rules.codec
     return CheckResult(
         outcome=decision.outcome,
         why=explanation.why,
         emits=decision.outcome in EMITTING,
-        product_id=known and known.product_id,
-        event_id=known and known.event_id,
-        action=known and known.action,
-        event_time=known and known.timestamp,
+        product_id=None if known is None else int(known.id),
+        event_id=known and codec.event_id(known),
+        action=known and codec.action(known),
+        event_time=None if known is None or known.time is None else instant(known.time),
         comparisons=[Comparison(**each._asdict()) for each in explanation.comparisons],
     )
 

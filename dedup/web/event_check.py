@@ -6,9 +6,9 @@ from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Position, ProcessingTime, decide
-from dedup.core.event import Event, microseconds, time_text
-from dedup.core.read import read_event
-from dedup.core.strict_json import key_named_in
+from dedup.core.keys import key_named_in
+from dedup.core.normal_event import NormalEvent
+from dedup.core.times import microseconds, time_text
 from dedup.streaming.application import DedupApp
 from dedup.streaming.processor import wall_clock
 from dedup.web.decision_results import check_result
@@ -38,11 +38,16 @@ class EventChecks:
         Without a key, the event's product_id is the key. Raises HTTPServiceUnavailable if the
         product may be owned by a worker that does not answer.
         """
-        record_key = key_named_in(value) if key is None else key.encode("utf-8", "surrogateescape")
-        event = read_event(record_key, value)
-        if local or not isinstance(event, Event):
+        codec = self._app.deduplicator.rules.codec
+        record_key = (
+            key_named_in(codec.entity, value)
+            if key is None
+            else key.encode("utf-8", "surrogateescape")
+        )
+        event = codec.read(record_key, value)
+        if local or not isinstance(event, NormalEvent):
             return self._result(event)
-        found = await self._group.product(event.product_id, brief=True)
+        found = await self._group.product(int(event.id), brief=True)
         if not found.known or found.worker in (None, self._router.this):
             result = self._result(event)
         else:
@@ -56,11 +61,11 @@ class EventChecks:
         )
         return result.model_copy(update={"why": result.why + also})
 
-    def _result(self, event: Event | DeadLetter) -> CheckResult:
+    def _result(self, event: NormalEvent | DeadLetter) -> CheckResult:
         partition, state = 0, None
-        if isinstance(event, Event):
+        if isinstance(event, NormalEvent):
             self._products.refuse_unless_recovered()
-            if found := self._products.find(event.product_id):
+            if found := self._products.find(event.id):
                 partition, state = found[0]
         now = wall_clock()
         clock = ProcessingTime(microseconds(now), time_text(now))

@@ -8,8 +8,8 @@ from typing import Final, cast
 
 from dedup import __version__
 from dedup.core.decide import Outcome
-from dedup.core.event import time_text
 from dedup.core.explain import instant
+from dedup.core.times import time_text
 from dedup.observability.rates import Counts
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp, explanation
@@ -60,7 +60,7 @@ class Overviews:
             emitted_per_second=0.0 if dry_run else emitted,
             would_emit_per_second=emitted if dry_run else None,
             duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
-            products=self._table.data.products,
+            products=self._table.data.rows,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds for lag in lags), default=None),
             lag_as_of=instant(round(gauges.answered_at * 1e6)) if lags else None,
@@ -96,7 +96,7 @@ class Overviews:
             committed_offset=lag and lag.committed,
             end_offset=lag and lag.end,
             recovery_remaining_records=remaining,
-            products=store.products,
+            products=store.rows,
             state_bytes=store.size_bytes(),
         )
 

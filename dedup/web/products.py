@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, cast
 from aiohttp.web import HTTPServiceUnavailable
 
 from dedup.core.explain import instant
-from dedup.core.row import row_fields
+from dedup.core.keys import Id
+from dedup.core.rows import row_fields
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
@@ -110,7 +111,7 @@ class Products:
             complete=ended or len(found) == PAGE,
             previous_before=previous,
             next_after=following,
-            total=self._table.data.products,
+            total=self._table.data.rows,
             searched=list(self._table.data.open_partitions),
             unanswered=[],
         )
@@ -121,7 +122,7 @@ class Products:
 
         def scan(partition: int) -> Iterator[tuple[int, int, bytes | None]]:
             for product_id, row in data.partition(partition).scan(at, backwards=backwards):
-                yield product_id, partition, row
+                yield int(product_id), partition, row
 
         merged = heapq.merge(
             *(scan(partition) for partition in data.open_partitions),
@@ -138,7 +139,7 @@ class Products:
         if not cast("StateTableManager", self._app.tables).recovery.completed.is_set():
             raise HTTPServiceUnavailable(text="The state is being recovered. See /readyz.")
 
-    def find(self, product_id: int) -> list[Known]:
+    def find(self, product_id: Id) -> list[Known]:
         """Return the partitions of this worker that know a product, the newest state first."""
         data = self._table.data
         found = [
@@ -169,7 +170,7 @@ class Products:
             partition=partition,
             row=None if state is None else _row(state),
             fingerprint=state.fingerprint.hex() if state is not None and live else None,
-            fingerprint_fields=list(rules.scheme.fields),
+            fingerprint_fields=list(rules.codec.content),
             newest_event_time=state and instant(state.event_time),
             emitted_at=state and instant(state.emitted_at),
             source_offset=None if state is None or state.offset < 0 else state.offset,
@@ -185,9 +186,10 @@ class Products:
 
     def _past_decisions(self, product_id: int, partitions: list[int]) -> list[PastDecision]:
         """Return the decisions in memory, oldest first, and keep the next ones in memory."""
-        log, decide = self._app.observers.decision_log, self._app.deduplicator.decide
+        log, deduplicator = self._app.observers.decision_log, self._app.deduplicator
         log.follow(product_id)
-        found = [each for p in partitions for each in log.decisions(p, product_id, decide)]
+        codec, decide = deduplicator.rules.codec, deduplicator.decide
+        found = [each for p in partitions for each in log.decisions(p, product_id, codec, decide)]
         return sorted(found, key=lambda each: each.clock.now_us)
 
     def _place(self, known: Known) -> Place:

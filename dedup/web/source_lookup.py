@@ -8,11 +8,11 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
+from dedup.core.codecs import codec_for, with_content_of
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event
-from dedup.core.fingerprint import scheme_of
-from dedup.core.read import read_event
-from dedup.core.row import row_event_id
+from dedup.core.keys import Id
+from dedup.core.normal_event import NormalEvent
+from dedup.core.rows import row_event_id
 from dedup.core.state import State
 from dedup.kafka.consumer import committed_consumer
 from dedup.observability.decision_log import PastDecision
@@ -45,19 +45,19 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
 
 
 def result_from_record(
-    record: Any, product_id: int, state: State, deduplicator: Deduplicator
+    record: Any, row_id: Id, state: State, deduplicator: Deduplicator
 ) -> PastResult | None:
     """Return the decision on the last event applied to a state; None if it is another product's.
 
     The state before the event is lost. An event that emitted nothing left the content unchanged,
     so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
     """
-    event = read_event(record.key, record.value)
-    if not isinstance(event, Event) or event.product_id != product_id:
-        return None
     at = Position(state.partition, state.offset)
     before = replace(state, offset=state.offset - 1)
     rules = _rules_then(state, deduplicator.rules)
+    event = rules.codec.read(record.key, record.value)
+    if not isinstance(event, NormalEvent) or event.id != row_id:
+        return None
     decision = decide(event, before, at, _UNKNOWN, rules)
     result = past_result(PastDecision(event, before, decision, at, _UNKNOWN), rules)
     if record.timestamp * 1000 > state.emitted_at:
@@ -65,7 +65,7 @@ def result_from_record(
     if state.row is None:
         why = "The last event that was applied deleted the product, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
-    if row_event_id(state.row) == event.event_id:
+    if row_event_id(state.row) == rules.codec.event_id(event):
         why = (
             "This event wrote the row, or repeats the event that wrote it. The state before it is "
             "no longer known."
@@ -81,6 +81,7 @@ def _rules_then(state: State, rules: Rules) -> Rules:
     The state's fingerprint names the content fields of that time. The event was applied, so under
     any order it was neither stale nor a dead letter.
     """
-    scheme = scheme_of(state.fingerprint) or rules.scheme
-    applied = dataclasses.replace(rules, scheme=scheme, order="arrival", refresh_after_us=None)
-    return dataclasses.replace(applied, unknown_actions="update", largest_row_bytes=None)
+    codec = with_content_of(rules.codec, state.fingerprint) or rules.codec
+    codec = codec_for(codec.entity, codec.content, codec.unknown_fields, "update")
+    applied = dataclasses.replace(rules, codec=codec, order="arrival", refresh_after_us=None)
+    return dataclasses.replace(applied, largest_row_bytes=None)

@@ -208,7 +208,7 @@ def test_members_of_an_envelope_may_have_any_name() -> None:
     assert said_by(codec, b"7", value % b"gone").kind is EventKind.DELETE
     refused = codec.read(b"7", b'{"event-time":"x","json":1,"schema":"","__row":{"key":"y"}}')
     assert isinstance(refused, DeadLetter)
-    assert refused.message.split("; ") == [
+    assert refused.message.partition(". ")[0].split("; ") == [
         "json: Input should be a valid string",
         "event-time: Value error, an integer is expected: the time since the epoch in s",
         "__row.key: Value error, an integer is expected",

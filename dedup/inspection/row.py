@@ -1,10 +1,11 @@
-"""Everything the topics have about one product."""
+"""Everything the topics have about one row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dedup.core.fingerprint import scheme_of
-from dedup.core.row import read_output_key, read_product
+from dedup.core.codec import Codec
+from dedup.core.codecs import with_content_of
+from dedup.core.keys import Id
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.inspection.decided_events import DecidedEvent, decide_records
 from dedup.inspection.recorded_output import open_recorded_output
@@ -16,14 +17,15 @@ from dedup.settings import Settings
 
 
 @dataclass(frozen=True)
-class ProductInspection:
-    """The records and events of a product in all partitions, the newest last.
+class RowInspection:
+    """The records and events of an id in all partitions, the newest last.
 
     `complete`: `products` still has the first event of these partitions. `notes`: how the settings
     differ from those the newest record was made with.
     """
 
-    product_id: int
+    codec: Codec
+    row_id: Id
     partitions: list[int]
     partition_count: int
     records: list[StateRecord]
@@ -42,16 +44,16 @@ class ProductInspection:
         state = self.records[-1].state if self.records else None
         if state is None or state.row is None or state.partition == UNKNOWN_SOURCE:
             return None
-        scheme, product = scheme_of(state.fingerprint), read_product(state.row)
-        if scheme is None:
-            return None
-        return product is not None and scheme.fingerprint(product) == state.fingerprint
+        codec = with_content_of(self.codec, state.fingerprint)
+        return None if codec is None else codec.row_fingerprint(state.row) == state.fingerprint
 
     def fingerprint_fields(self) -> tuple[str, ...] | None:
         """Return the content fields of the newest row's fingerprint; None if they are unknown."""
         state = self.records[-1].state if self.records else None
-        scheme = None if state is None or state.row is None else scheme_of(state.fingerprint)
-        return None if scheme is None else scheme.fields
+        if state is None or state.row is None:
+            return None
+        codec = with_content_of(self.codec, state.fingerprint)
+        return None if codec is None else codec.content
 
 
 def emitted_at(event: DecidedEvent) -> int | None:
@@ -59,23 +61,24 @@ def emitted_at(event: DecidedEvent) -> int | None:
     return None if event.emission is None else event.emission.offset
 
 
-async def inspect_product(
-    settings: Settings, product_id: int, partition: int | None = None
-) -> ProductInspection:
-    """Read what the topics have about a product. Raises ReadError if they have nothing.
+async def inspect_row(
+    settings: Settings, row_id: Id, partition: int | None = None
+) -> RowInspection:
+    """Read what the topics have about a row. Raises ReadError if they have nothing.
 
-    The product is found by its key, whichever partition its producer chose. With `partition` only
+    The row is found by its key, whichever partition its producer chose. With `partition` only
     that one is read.
     """
     rules = rules_of(settings, await check_topics(settings))
+    codec = rules.codec
     records: list[StateRecord] = []
 
     def collect(read: Sequence[StateRecord]) -> None:
-        records.extend(r for r in read if read_output_key(r.record.key) == product_id)
+        records.extend(r for r in read if codec.keys.read_output(r.record.key) == row_id)
 
-    states, events = StatesInMemory(product_id), list[DecidedEvent]()
+    states, events = StatesInMemory(row_id), list[DecidedEvent]()
     recorded_output = open_recorded_output(
-        settings, rules, states, on_records=collect, rows_of=product_id, partition=partition
+        settings, rules, states, on_records=collect, rows_of=row_id, partition=partition
     )
     async with (
         recorded_output as output,
@@ -86,23 +89,25 @@ async def inspect_product(
         for number, span in spans.items():
             before = _state_before(records, number, span.start)
             if before is not None:
-                known.write(number, {product_id: before})
+                known.write(number, {row_id: before})
         async for number, batch in source.read(spans):
-            of_product = [record for record in batch if record.key == b"%d" % product_id]
-            events += decide_records(of_product, number, known, output.resolver)
+            of_row = [r for r in batch if r.key is not None and codec.keys.read(r.key) == row_id]
+            events += decide_records(of_row, number, known, output.resolver)
     partitions = {r.partition for r in records} | {e.at.partition for e in events}
     if not partitions:
         where = "any partition" if partition is None else f"partition {partition}"
         raise ReadError(
-            f"Nothing is known of product {product_id}: neither {settings.KAFKA_PRODUCT_TOPIC} nor "
-            f"{settings.KAFKA_SRC_PRODUCTS_TOPIC} has a record of it in {where}."
+            f"Nothing is known of {codec.entity.name} {row_id}: neither "
+            f"{settings.KAFKA_PRODUCT_TOPIC} nor {settings.KAFKA_SRC_PRODUCTS_TOPIC} has a record "
+            f"of it in {where}."
         )
     if len(partitions) > 1:  # those of one partition are in order
         records.sort(key=lambda each: each.record.timestamp)
         events.sort(key=lambda each: each.record.timestamp)
     complete = all(spans[number].start == 0 for number in partitions)
-    return ProductInspection(
-        product_id,
+    return RowInspection(
+        codec,
+        row_id,
         sorted(partitions),
         len(source.spans),
         records,
