@@ -151,6 +151,8 @@ def key_named_in(entity: Entity, event: bytes) -> bytes:
             members = members["payload"] if members.keys() == {"schema", "payload"} else members
             members = members["after"] or members["before"]
         found = members[entity.id]
+        if isinstance(found, bool) or not isinstance(found, int | str):
+            return b""
         return _encode(found) if entity.key_form == "json" else str(found).encode()
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return b""

@@ -100,13 +100,6 @@ class Metrics:
             "worker's first read of it.",
             *_SOURCE,
         )
-        plural = codec.entity.plural
-        self.rows = self._gauge(
-            plural,
-            f"{plural.capitalize()} that are known and not deleted, in this worker's partitions; "
-            "NaN until they are counted.",
-        )
-        self.rows.set(nan)
         self.state_bytes = self._gauge(
             "state_bytes",
             "Size of the state: RocksDB's table files and write buffers.",
@@ -137,6 +130,14 @@ class Metrics:
         self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
+        plural = codec.entity.plural
+        taken = {family.name for family in self.registry.collect()}
+        self.rows = self._gauge(
+            f"known_{plural}" if f"dedup_{plural}" in taken else plural,
+            f"{plural.capitalize()} that are known and not deleted, in this worker's partitions; "
+            "NaN until they are counted.",
+        )
+        self.rows.set(nan)
         for outcome in Outcome:
             self._events.labels(outcome)
         for reason in Reason:

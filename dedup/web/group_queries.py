@@ -11,11 +11,24 @@ from typing import Any, Final
 
 from aiohttp.web import HTTPServiceUnavailable
 
-from dedup.web.merge_answers import merge_lists, merge_overviews, merge_products
-from dedup.web.models import Overview, ProductDetail, ProductList, Unanswered, Worker
+from dedup.core.keys import Id
+from dedup.streaming.application import DedupApp
+from dedup.web.entity_models import models_of
+from dedup.web.entity_rows import SCANNED_FOR_S, EntityRows, inspect_command
+from dedup.web.entity_view import shown_id, view_of
+from dedup.web.merge_answers import merge_details, merge_lists, merge_overviews
+from dedup.web.models import (
+    EntityDetail,
+    EntityList,
+    Figures,
+    Group,
+    Overview,
+    Place,
+    Unanswered,
+    Worker,
+)
 from dedup.web.overview import Overviews
 from dedup.web.partition_router import Answer, Ask, PartitionRouter, named_partitions
-from dedup.web.products import SCANNED_FOR_S, Products
 
 ASKED_EVERY_S: Final = 1.0
 """The other workers are asked for their overviews once in this time, however many people look."""
@@ -24,42 +37,47 @@ ASKED_EVERY_S: Final = 1.0
 class GroupQueries:
     """Answers queries for the whole group."""
 
-    def __init__(self, router: PartitionRouter, products: Products, overviews: Overviews) -> None:
+    def __init__(
+        self, app: DedupApp, router: PartitionRouter, rows: EntityRows, overviews: Overviews
+    ) -> None:
+        self._models = models_of(app.settings.entity)
+        self._view = view_of(app.settings.entity)
         self._router = router
-        self._products = products
+        self._rows = rows
         self._overviews = overviews
         self._asking = asyncio.Lock()
         self._asked_at = -ASKED_EVERY_S
         self._others: tuple[list[Overview], list[Unanswered]] = ([], [])
 
-    async def product(self, product_id: int, *, brief: bool = False) -> ProductDetail:
-        """Return a product, whichever worker owns it; if brief, without its decisions.
+    async def row(self, row_id: Id, *, brief: bool = False) -> EntityDetail:
+        """Return what is known of an id, whichever worker owns it; if brief, without decisions.
 
         Raises HTTPServiceUnavailable if a worker that does not answer may own it.
         """
-        ask = Ask(f"/api/products/{product_id}", {"brief": "1"} if brief else {})
-        mine = self._products.product(product_id, brief=brief)
-        answers, unanswered = await self._all(ProductDetail, ask, mine)
+        ask = Ask(f"/api{self._view.page(row_id)}", {"brief": "1"} if brief else {})
+        mine = self._rows.row(row_id, brief=brief)
+        answers, unanswered = await self._all(self._models.of(EntityDetail), ask, mine)
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._router.not_covered(covered, unanswered)
-        found = merge_products(answers, unanswered) if answers else None
+        found = merge_details(answers, unanswered, self._models.of(Place)) if answers else None
         if found is not None and (found.known or not unanswered):
             return found
         raise HTTPServiceUnavailable(
-            text=f"Not every partition could be searched for product {product_id}: it is not known "
-            f"in {named_partitions(covered)}. {joined_reasons(unanswered)} "
-            f"`dedup inspect {product_id}` reads the topics and needs no worker."
+            text=f"Not every partition could be searched for {self._view.name} "
+            f"{shown_id(row_id)}: it is not known in {named_partitions(covered)}. "
+            f"{joined_reasons(unanswered)} `{inspect_command(row_id)}` reads the topics and needs "
+            "no worker."
         )
 
-    async def page(self, after: int, before: int | None, search: str) -> ProductList:
-        """Return a page of the products of all workers, ordered by product_id."""
-        query = {"search": search, "after": str(after)}
-        if before is not None:
-            query["before"] = str(before)
-        mine = self._products.page(
-            after=after, before=before, search=search, within_s=SCANNED_FOR_S
+    async def page(self, after: Id | None, before: Id | None, search: str) -> EntityList:
+        """Return a page of the rows of all workers, ordered by id."""
+        cursors = {"after": after, "before": before}
+        query = {name: str(cursor) for name, cursor in cursors.items() if cursor is not None}
+        query["search"] = search
+        mine = self._rows.page(after=after, before=before, search=search, within_s=SCANNED_FOR_S)
+        answers, unanswered = await self._all(
+            self._models.of(EntityList), Ask(f"/api{self._view.path}", query), mine
         )
-        answers, unanswered = await self._all(ProductList, Ask("/api/products", query), mine)
         covered = {partition for answer in answers for partition in answer.searched}
         unanswered = self._router.not_covered(covered, unanswered)
         if not answers:
@@ -100,7 +118,9 @@ class GroupQueries:
         """Return this worker's overview with the group's figures."""
         async with self._asking:
             if monotonic() - self._asked_at >= ASKED_EVERY_S:
-                self._others = await self._router.ask_others(Overview, Ask("/api/overview"))
+                self._others = await self._router.ask_others(
+                    self._models.of(Overview), Ask("/api/overview")
+                )
                 self._asked_at = monotonic()
         mine = self._overviews.overview()
         others, silent = self._others
@@ -110,23 +130,26 @@ class GroupQueries:
         idle = [each for each in silent if not each.partitions]
         return mine.model_copy(
             update={
-                "group": merge_overviews(list(answers.values()), [*missing, *idle]),
+                "group": merge_overviews(
+                    self._models.of(Group), list(answers.values()), [*missing, *idle]
+                ),
                 "workers": [
-                    _with_figures(worker, answers.get(worker.url)) for worker in mine.workers
+                    self._with_figures(worker, answers.get(worker.url)) for worker in mine.workers
                 ],
             }
+        )
+
+    def _with_figures(self, worker: Worker, answer: Overview | None) -> Worker:
+        if answer is None:
+            return worker
+        figures = self._models.of(Figures)(
+            **{name: getattr(answer, name) for name in Figures.model_fields}
+        )
+        return worker.model_copy(
+            update={"state": answer.state, "warnings": answer.warnings, "figures": figures}
         )
 
 
 def joined_reasons(unanswered: Iterable[Unanswered]) -> str:
     """Return the reasons for all missing answers as one text."""
     return " ".join(each.why for each in unanswered)
-
-
-def _with_figures(worker: Worker, answer: Overview | None) -> Worker:
-    if answer is None:
-        return worker
-    figures = answer.figures()
-    return worker.model_copy(
-        update={"state": answer.state, "warnings": answer.warnings, "figures": figures}
-    )

@@ -2,22 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from dedup.core.decide import Outcome
+from dedup.core.keys import Id
+from dedup.web.entity_rows import PAGE, last_event_time
+from dedup.web.ids import successor
 from dedup.web.models import (
+    EntityDetail,
+    EntityLine,
+    EntityList,
     Group,
     Overview,
     Place,
-    ProductDetail,
-    ProductLine,
-    ProductList,
     Unanswered,
 )
-from dedup.web.products import MAX_PRODUCT_ID, PAGE, last_event_time
 
 
-def merge_products(answers: Sequence[ProductDetail], unanswered: list[Unanswered]) -> ProductDetail:
-    """Merge the answers about a product; the result shows the newest state."""
+def merge_details(
+    answers: Sequence[EntityDetail], unanswered: list[Unanswered], place: type[Place]
+) -> EntityDetail:
+    """Merge the answers about an id; the result shows the newest state."""
     newest = max(
         answers,
         key=lambda each: (
@@ -30,38 +35,38 @@ def merge_products(answers: Sequence[ProductDetail], unanswered: list[Unanswered
     also: dict[int, Place] = {}
     for answer in answers:
         if answer is not newest and answer.known:
-            for place in (_place(answer), *answer.also):
-                also[place.partition] = place
-    also |= {place.partition: place for place in newest.also}
+            for other in (_place(answer, place), *answer.also):
+                also[other.partition] = other
+    also |= {other.partition: other for other in newest.also}
     if newest.known and newest.partition is not None:
         also.pop(newest.partition, None)
     return newest.model_copy(
         update={
-            "also": sorted(also.values(), key=lambda place: place.partition),
+            "also": sorted(also.values(), key=lambda other: other.partition),
             "searched": sorted({p for answer in answers for p in answer.searched}),
             "unanswered": unanswered,
         }
     )
 
 
-def _place(product: ProductDetail) -> Place:
-    return Place(
-        worker=product.worker or "",
-        partition=product.partition or 0,
-        deleted=product.deleted,
-        row=product.row,
-        newest_event_time=product.newest_event_time,
-        source_offset=product.source_offset,
+def _place(answer: EntityDetail, place: type[Place]) -> Place:
+    return place(
+        worker=answer.worker or "",
+        partition=answer.partition or 0,
+        deleted=answer.deleted,
+        row=answer.row,
+        newest_event_time=answer.newest_event_time,
+        source_offset=answer.source_offset,
     )
 
 
 def merge_lists(
-    answers: Sequence[ProductList],
+    answers: Sequence[EntityList],
     unanswered: list[Unanswered],
-    after: int,
-    before: int | None,
+    after: Id | None,
+    before: Id | None,
     search: str,
-) -> ProductList:
+) -> EntityList:
     """Merge one page of the list from each worker's page.
 
     A worker with further products searched no further than its cursor. Beyond the nearest cursor
@@ -74,21 +79,21 @@ def merge_lists(
         line
         for line in _lines(answers)
         if nearest is None
-        or (line.product_id >= nearest if backwards else line.product_id <= nearest)
+        or (_before(nearest, line.id) if backwards else _before(line.id, nearest))
     ]
     ended = nearest is None
     if len(lines) > PAGE:
         lines = lines[-PAGE:] if backwards else lines[:PAGE]
-        nearest = lines[0 if backwards else -1].product_id
+        nearest = lines[0 if backwards else -1].id
         ended = False
     totals = [each.total for each in answers]
     known = [total for total in totals if total is not None]
-    if before is None:
-        previous, following = after + 1 if after else None, nearest
-    else:
-        previous, following = nearest, min(max(0, before - 1), MAX_PRODUCT_ID)
-    return ProductList(
-        products=lines,
+    previous, following = None if after is None else successor(after), nearest
+    if before is not None:
+        starts = [each.next_after for each in answers if each.next_after is not None]
+        previous, following = nearest, lines[-1].id if lines else _nearest(starts, backwards=False)
+    return type(answers[0])(
+        rows=lines,
         search=search,
         scanned=sum(each.scanned for each in answers),
         complete=ended or len(lines) == PAGE,
@@ -100,30 +105,40 @@ def merge_lists(
     )
 
 
-def _nearest(cursors: Sequence[int], *, backwards: bool) -> int | None:
-    return (max if backwards else min)(cursors, default=None)
+def _nearest(cursors: Sequence[Id], *, backwards: bool) -> Id | None:
+    ordered: list[Any] = [*cursors]
+    found: Id | None = (max if backwards else min)(ordered, default=None)
+    return found
 
 
-def _lines(answers: Iterable[ProductList]) -> list[ProductLine]:
-    """Return the lines of all workers by product_id, one for each product."""
-    found: dict[int, ProductLine] = {}
+def _before(one: Any, other: Any) -> bool:
+    """Tell whether an id is another one or before it: texts are in the order of their UTF-8."""
+    is_before: bool = one <= other
+    return is_before
+
+
+def _lines(answers: Iterable[EntityList]) -> list[EntityLine]:
+    """Return the lines of all workers by id, one for each."""
+    found: dict[Any, EntityLine] = {}
     for answer in answers:
-        for line in answer.products:
-            other = found.get(line.product_id)
+        for line in answer.rows:
+            other = found.get(line.id)
             if other is None:
-                found[line.product_id] = line
+                found[line.id] = line
                 continue
             newer, older = sorted(
                 (line, other), key=lambda each: last_event_time(each.row), reverse=True
             )
             partitions = dict.fromkeys([*newer.partitions, *older.partitions])
-            found[line.product_id] = newer.model_copy(update={"partitions": list(partitions)})
+            found[line.id] = newer.model_copy(update={"partitions": list(partitions)})
     return [line for _, line in sorted(found.items())]
 
 
-def merge_overviews(answers: Sequence[Overview], unanswered: list[Unanswered]) -> Group:
+def merge_overviews(
+    group: type[Group], answers: Sequence[Overview], unanswered: list[Unanswered]
+) -> Group:
     """Return the sums of the figures of all workers that answered."""
-    products = [answer.products for answer in answers]
+    rows = [answer.rows for answer in answers]
     lags = [each.lag_records for answer in answers for each in answer.partitions]
     ages = [answer.lag_seconds for answer in answers if answer.lag_seconds is not None]
     as_of = [answer.lag_as_of for answer in answers if answer.lag_as_of is not None]
@@ -132,7 +147,7 @@ def merge_overviews(answers: Sequence[Overview], unanswered: list[Unanswered]) -
     recent = _summed(answer.recent for answer in answers)
     seen = sum(recent.values())
     whole = not unanswered
-    return Group(
+    return group(
         answered=len(answers),
         unanswered=unanswered,
         since=min(answer.since for answer in answers),
@@ -140,7 +155,7 @@ def merge_overviews(answers: Sequence[Overview], unanswered: list[Unanswered]) -
         emitted_per_second=sum(answer.emitted_per_second for answer in answers),
         would_emit_per_second=sum(would_emit) if would_emit else None,
         duplicate_share=recent.get(Outcome.DUPLICATE, 0) / seen if seen else None,
-        products=_sum(products) if whole else None,
+        rows=_sum(rows) if whole else None,
         lag_records=_sum(lags) if whole and lags else None,
         lag_seconds=max(ages, default=None) if whole else None,
         lag_as_of=min(as_of, default=None),

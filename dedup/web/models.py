@@ -1,8 +1,21 @@
-"""The data of the pages: `/api` returns these models as JSON, the HTML is rendered from them."""
+"""The data of the pages: `/api` returns these models as JSON, the HTML is rendered from them.
 
-from typing import Annotated, Any
+What depends on the entity is left open here and filled in by `dedup.web.entity_models`: the words
+in braces, the type of ids, and the JSON names of the members `id` and `rows`.
+"""
+
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+
+ID: Final = "id"
+VALUE: Final = "value"
+
+Id = Annotated[int | str, ID]
+"""The type of the entity's id: an integer or a text."""
+
+Value = Annotated[str | int | None, VALUE]
+"""A value in normal form; times and JSON are text. Entities with booleans have booleans too."""
 
 Time = Annotated[str, Field(description="ISO 8601, UTC.")]
 Warnings = Annotated[
@@ -16,7 +29,9 @@ Outcomes = Annotated[dict[str, int], Field(description="Events by outcome.")]
 class ApiModel(BaseModel):
     """The base of all models of the API."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True
+    )
 
 
 class Unanswered(ApiModel):
@@ -42,8 +57,8 @@ class Partition(ApiModel):
     committed_offset: int | None
     end_offset: int | None
     recovery_remaining_records: int
-    products: int | None = Field(
-        description="Products known and not deleted; null while they are being counted."
+    rows: int | None = Field(
+        description="{Names} known and not deleted; null while they are being counted."
     )
     state_bytes: int
 
@@ -56,15 +71,15 @@ class Figures(ApiModel):
         "counts from its own start, so a restart resets its counts to 0."
     )
     events_per_second: float = Field(description="Average of the last 10 s.")
-    emitted_per_second: float = Field(description="Records written to src_products per second.")
+    emitted_per_second: float = Field(description="Records written to {output} per second.")
     would_emit_per_second: float | None = Field(
         description="Records that would be written, in a dry run; null otherwise."
     )
     duplicate_share: float | None = Field(
         description="Share of duplicates in the events of the last 5 minutes; null without events."
     )
-    products: int | None = Field(
-        description="Products known and not deleted; null while the count is incomplete."
+    rows: int | None = Field(
+        description="{Names} known and not deleted; null while the count is incomplete."
     )
     lag_records: int | None = Field(
         description="Records not yet committed; null unless it is known for every partition."
@@ -114,37 +129,33 @@ class Overview(Figures):
     workers: list[Worker]
     group: Group | None = Field(description="Null if only this worker was asked (`local`).")
 
-    def figures(self) -> Figures:
-        """Return this worker's figures without the rest."""
-        return Figures(**{name: getattr(self, name) for name in Figures.model_fields})
 
+class EntityLine(ApiModel):
+    """{A_name} in the list."""
 
-class ProductLine(ApiModel):
-    """A product in the list."""
-
-    product_id: int
+    id: Id
     partitions: list[int] = Field(
-        description="Partitions that know the product, that of the row first. More than one if "
+        description="Partitions that know the {name}, that of the row first. More than one if "
         "producers partition its key differently."
     )
-    row: dict[str, Any] = Field(description="The row on src_products.")
+    row: dict[str, Any] = Field(description="The row on {output}.")
 
 
-class ProductList(ApiModel):
-    """A page of the group's products, ordered by product_id."""
+class EntityList(ApiModel):
+    """A page of the group's {names}, ordered by {id}."""
 
-    products: list[ProductLine]
+    rows: list[EntityLine]
     search: str
-    scanned: int = Field(description="Products examined for this page.")
+    scanned: int = Field(description="{Names} examined for this page.")
     complete: bool = Field(
-        description="Whether the page is full or the end of the products was reached."
+        description="Whether the page is full or the end of the {names} was reached."
     )
-    previous_before: int | None = Field(
+    previous_before: Id | None = Field(
         description="`before` of the previous page; null on the first."
     )
-    next_after: int | None = Field(description="`after` of the next page; null on the last.")
+    next_after: Id | None = Field(description="`after` of the next page; null on the last.")
     total: int | None = Field(
-        description="Number of products known; null while the count is incomplete."
+        description="Number of {names} known; null while the count is incomplete."
     )
     searched: list[int] = Field(description="Partitions that were searched.")
     unanswered: list[Unanswered] = Field(
@@ -156,8 +167,8 @@ class Comparison(ApiModel):
     """A content field: its value in the known state and in the event, both in normal form."""
 
     field: str
-    known: str | int | None
-    event: str | int | None
+    known: Value
+    event: Value
     differs: bool
     counts: bool = Field(description="Whether a difference in this field makes the event a change.")
 
@@ -167,8 +178,8 @@ class CheckResult(ApiModel):
 
     outcome: str
     why: str
-    emits: bool = Field(description="Whether a record is written to src_products.")
-    product_id: int | None
+    emits: bool = Field(description="Whether a record is written to {output}.")
+    id: Id | None
     event_id: str | None
     action: str | None
     event_time: Time | None
@@ -184,7 +195,7 @@ class PastResult(CheckResult):
 
 
 class Place(ApiModel):
-    """Another partition that knows the product."""
+    """Another partition that knows the {name}."""
 
     worker: str
     partition: int
@@ -194,17 +205,17 @@ class Place(ApiModel):
     source_offset: int | None
 
 
-class ProductDetail(ApiModel):
-    """One product. If several partitions know it, this is the newest state."""
+class EntityDetail(ApiModel):
+    """One {name}. If several partitions know it, this is the newest state."""
 
-    product_id: int
+    id: Id
     known: bool
     deleted: bool
     worker: str | None = Field(
         description="Address of the worker that owns it; null if no worker knows it."
     )
     partition: int | None = Field(description="Partition of its events; null if none was seen.")
-    row: dict[str, Any] | None = Field(description="The row on src_products.")
+    row: dict[str, Any] | None = Field(description="The row on {output}.")
     fingerprint: str | None = Field(description="Hexadecimal: scheme (5 bytes), digest (16).")
     fingerprint_fields: list[str]
     newest_event_time: Time | None

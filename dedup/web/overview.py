@@ -15,6 +15,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
+from dedup.web.entity_models import models_of
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.partition_router import PartitionRouter
 
@@ -33,6 +34,7 @@ class Overviews:
         self._app = app
         self._table = table
         self._router = router
+        self._models = models_of(app.settings.entity)
         self._since = time_text(wall_clock())
 
     def overview(self) -> Overview:
@@ -49,7 +51,7 @@ class Overviews:
         if state == "ready" and "brokers" in ready.warnings:
             state = "waiting for the brokers"
         dry_run = self._app.settings.DEDUP_DRY_RUN
-        return Overview(
+        return self._models.of(Overview)(
             worker=self._router.this,
             version=__version__,
             state=state,
@@ -60,7 +62,7 @@ class Overviews:
             emitted_per_second=0.0 if dry_run else emitted,
             would_emit_per_second=emitted if dry_run else None,
             duplicate_share=recent[Outcome.DUPLICATE] / seen if seen else None,
-            products=self._table.data.rows,
+            rows=self._table.data.rows,
             lag_records=sum(lag.records for lag in lags) if lags else None,
             lag_seconds=max((lag.seconds for lag in lags), default=None),
             lag_as_of=instant(round(gauges.answered_at * 1e6)) if lags else None,
@@ -71,7 +73,7 @@ class Overviews:
             intervals=[dict(counts) for counts in intervals],
             partitions=[self._partition(p) for p in self._table.data.open_partitions],
             workers=[
-                Worker(
+                self._models.of(Worker)(
                     url=url,
                     partitions=partitions,
                     this=url == self._router.this,
@@ -88,7 +90,7 @@ class Overviews:
         store = self._table.data.partition(partition)
         lag = self._app.observers.gauges.lags.get(partition)
         remaining = self._app.metrics.recovery_left().get(partition, 0)
-        return Partition(
+        return self._models.of(Partition)(
             partition=partition,
             worker=self._router.this,
             lag_records=lag and lag.records,
@@ -96,7 +98,7 @@ class Overviews:
             committed_offset=lag and lag.committed,
             end_offset=lag and lag.end,
             recovery_remaining_records=remaining,
-            products=store.rows,
+            rows=store.rows,
             state_bytes=store.size_bytes(),
         )
 

@@ -20,28 +20,31 @@ from aiohttp.web import (
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from dedup.core.keys import Id
 from dedup.settings import Settings
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.web.addresses import Addresses, Links
 from dedup.web.dead_letters import read_dead_letters
+from dedup.web.entity_rows import SCANNED_FOR_S, EntityRows
+from dedup.web.entity_view import view_of
 from dedup.web.event_check import EventChecks
+from dedup.web.event_description import describe_event
 from dedup.web.group_queries import GroupQueries
+from dedup.web.ids import from_segment
 from dedup.web.live import Live, clock_text
-from dedup.web.models import Error, Overview, ProductDetail
+from dedup.web.models import EntityDetail, Error, Overview
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
 from dedup.web.partition_router import PartitionRouter
-from dedup.web.products import MAX_PRODUCT_ID, SCANNED_FOR_S, Products
 from dedup.web.rendering import render
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 
 OVERVIEW_EVERY_S: Final = 1.0
-PRODUCT_EVERY_S: Final = 2.0
+ROW_EVERY_S: Final = 2.0
 
 ASSETS: Final = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
-PRODUCT: Final = r"/products/{product_id:[0-9]{1,19}}"
 
 
 class Pages:
@@ -52,10 +55,17 @@ class Pages:
         self._settings = settings
         self._addresses = Addresses(settings)
         self._router = PartitionRouter(app, settings)
-        self._products = Products(app, table, self._router)
+        self._view = view_of(settings.entity)
+        self._rows = EntityRows(app, table, self._router)
         self._overviews = Overviews(app, table, self._router)
-        self._group = GroupQueries(self._router, self._products, self._overviews)
-        self._checks = EventChecks(app, self._products, self._router, self._group)
+        self._group = GroupQueries(app, self._router, self._rows, self._overviews)
+        self._checks = EventChecks(app, self._rows, self._router, self._group)
+        self._event = describe_event(settings.entity, settings.DEDUP_CONTENT_FIELDS)
+        self._shown_everywhere = {
+            "dry_run": settings.DEDUP_DRY_RUN,
+            "output": settings.KAFKA_SRC_PRODUCTS_TOPIC,
+            "source": settings.KAFKA_PRODUCT_TOPIC,
+        }
         self._live = Live()
         self._overview_html = (0.0, "", "")
 
@@ -65,11 +75,14 @@ class Pages:
         get("/", self.overview)
         get("/api/overview", self.overview)
         get("/live", self.live_overview)
-        get("/products", self.products)
-        get("/api/products", self.products)
-        get(PRODUCT, self.product)
-        get(f"/api{PRODUCT}", self.product)
-        get(f"{PRODUCT}/live", self.live_product)
+        rows, row = self._view.path, f"{self._view.path}/{{id:[^/]+}}"
+        get(rows, self.rows)
+        get(f"/api{rows}", self.rows)
+        get(row, self.row)
+        get(f"/api{row}", self.row)
+        get(f"{row}/live", self.live_row)
+        get("/event", self.event)
+        get("/api/event", self.event)
         get("/check", self.check_form)
         post("/check", self.check_form)
         post("/api/check", self.check)
@@ -115,11 +128,12 @@ class Pages:
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         html = render(
             template,
+            self._view,
             url=self._addresses.links(request),
             path=self._addresses.path(request),
             worker=self._router.this,
             as_of=clock_text(),
-            dry_run=self._settings.DEDUP_DRY_RUN,
+            **self._shown_everywhere,
             **values,
         )
         return Response(text=html, content_type="text/html", status=status)
@@ -143,45 +157,57 @@ class Pages:
             return self._overviews.overview()
         return await self._group.overview()
 
-    async def products(self, request: Request) -> Response:
-        """Return a page of the group's products."""
+    async def rows(self, request: Request) -> Response:
+        """Return a page of the group's rows."""
         query = request.query
-        after, before = _number(query, "after") or 0, _number(query, "before")
+        after, before = self._cursor(request, "after"), self._cursor(request, "before")
+        after = None if after is None or self._view.ids.is_before_all(after) else after
         search = query.get("search", "")[:255]
         if _asks_this_worker(request):
-            found = await self._products.page(
+            found = await self._rows.page(
                 after=after, before=before, search=search, within_s=SCANNED_FOR_S
             )
         else:
             found = await self._group.page(after, before, search)
-        return self._answer(request, "products.html", "listing", found)
+        return self._answer(request, "rows.html", "listing", found)
 
-    async def product(self, request: Request) -> Response:
-        """Return one product, whichever worker owns it."""
+    def _cursor(self, request: Request, name: str) -> Id | None:
+        """Return a cursor of the query. Raises HTTPBadRequest if it is none."""
+        text = request.query.get(name)
+        try:
+            return None if text is None else self._view.ids.read_cursor(text)
+        except ValueError as error:
+            raise HTTPBadRequest(text=f"{name} must be {error}.") from None
+
+    async def row(self, request: Request) -> Response:
+        """Return what is known of one id, whichever worker owns it."""
         found = await self._find(request)
         status = 200 if found.known else HTTPNotFound.status_code
         if self._wants_json(request):
             return _json(found, status)
-        return self._page(request, "product.html", status, product=found)
+        return self._page(request, "row.html", status, found=found)
 
-    async def _find(self, request: Request) -> ProductDetail:
-        """Return the product of a request, whichever worker owns it."""
-        product_id = int(request.match_info["product_id"])
-        if not 1 <= product_id <= MAX_PRODUCT_ID:
-            raise HTTPNotFound(text="A product_id is a number from 1 to 2^63-1.")
+    async def _find(self, request: Request) -> EntityDetail:
+        """Return what is known of the id of a request, whichever worker owns it."""
+        row_id = self._view.ids.read(from_segment(request.match_info["id"]))
+        if row_id is None:
+            raise HTTPNotFound(text=self._view.ids.expected)
         if _asks_this_worker(request):
-            return await self._products.product(product_id, brief="brief" in request.query)
-        return await self._group.product(product_id, brief="brief" in request.query)
+            return await self._rows.row(row_id, brief="brief" in request.query)
+        return await self._group.row(row_id, brief="brief" in request.query)
 
     async def check_form(self, request: Request) -> Response:
         """Return the form, with the result if an event was submitted."""
         form = await request.post() if request.method == "POST" else {}
-        event, key = str(form.get("event", "")), str(form.get("key", "")).strip()
+        event, key = str(form.get("event", "")), str(form.get("key", ""))
+        key = key.strip() if self._view.ids.is_integer or not key.strip() else key
         result = None
         if event.strip():
             value = event.encode("utf-8", "surrogateescape")
             result = await self._checks.check(value, key or None, local=False)
-        return self._page(request, "check.html", result=result, event=event, key=key)
+        return self._page(
+            request, "check.html", result=result, event=event, key=key, described=self._event
+        )
 
     async def check(self, request: Request) -> Response:
         """Return the result for the event in the body."""
@@ -192,6 +218,10 @@ class Pages:
             value, request.query.get("key"), local=_asks_this_worker(request)
         )
         return _json(result)
+
+    async def event(self, request: Request) -> Response:
+        """Return what an event is."""
+        return self._answer(request, "event.html", "described", self._event)
 
     async def dead_letters(self, request: Request) -> Response:
         """Return the newest dead letters."""
@@ -214,25 +244,25 @@ class Pages:
 
         return await self._live.stream(request, fragment, OVERVIEW_EVERY_S)
 
-    async def live_product(self, request: Request) -> StreamResponse:
-        """Stream a product."""
-        url = self._addresses.links(request, f"/products/{request.match_info['product_id']}")
+    async def live_row(self, request: Request) -> StreamResponse:
+        """Stream a row."""
+        url = self._addresses.links(request, f"{self._view.path}/{request.match_info['id']}")
 
         async def fragment() -> str:
-            return self._part("product_live.html", url, product=await self._find(request))
+            return self._part("row_live.html", url, found=await self._find(request))
 
-        return await self._live.stream(request, fragment, PRODUCT_EVERY_S)
+        return await self._live.stream(request, fragment, ROW_EVERY_S)
 
     def _part(self, template: str, url: Links, **model: BaseModel) -> str:
-        return render(template, url=url, dry_run=self._settings.DEDUP_DRY_RUN, **model)
+        return render(template, self._view, url=url, **self._shown_everywhere, **model)
 
     async def api(self, request: Request) -> Response:
         """Return the page that lists the endpoints of `/api`."""
-        return self._page(request, "api.html", document=document())
+        return self._page(request, "api.html", document=document(self._settings.entity))
 
     async def openapi(self, _request: Request) -> Response:
         """Return the OpenAPI description of `/api`."""
-        return Response(text=document_text(), content_type="application/json")
+        return Response(text=document_text(self._settings.entity), content_type="application/json")
 
     async def metrics(self, _request: Request) -> Response:
         """Return the metrics in Prometheus' text format."""
@@ -267,13 +297,3 @@ def _asks_this_worker(request: Request) -> bool:
 
 def _json(model: BaseModel, status: int = 200) -> Response:
     return Response(text=model.model_dump_json(), content_type="application/json", status=status)
-
-
-def _number(query: Any, name: str) -> int | None:
-    """Return a product_id of the query. Raises HTTPBadRequest if it is not one."""
-    text = query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PRODUCT_ID):
-        raise HTTPBadRequest(text=f"{name} must be a product_id: a number up to 2^63-1.")
-    return int(text)

@@ -1,6 +1,6 @@
 """Requests to the other workers of the group, so that every worker shows what all of them know.
 
-A product is in the partition of its events. Producers partition keys in different ways (murmur2,
+A row is in the partition of its events. Producers partition keys in different ways (murmur2,
 CRC32, by hand), so no hash tells the owner: every worker returns what it knows and which partitions
 it searched. Faust's assignor distributes which worker owns which partitions, and the address of
 each worker (`DEDUP_WEB_URL`).
@@ -102,7 +102,7 @@ class PartitionRouter:
             why = "rejects this worker's DEDUP_WEB_TOKEN. Set the same token on every worker."
         elif status == HTTPServiceUnavailable.status_code:
             why = f"answers: {_error_in(body)}"
-        elif status in (200, HTTPNotFound.status_code):  # 404: a product that is not known there
+        elif status in (200, HTTPNotFound.status_code):  # 404: what is not known there
             try:
                 return model.model_validate_json(body)
             except ValidationError:

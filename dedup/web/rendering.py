@@ -1,5 +1,6 @@
-"""Renders the HTML. Everything is escaped: a product name can be any text."""
+"""Renders the HTML. Everything is escaped: what a row holds can be any text."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,11 +9,12 @@ from markupsafe import Markup, escape
 
 from dedup.core.decide import Outcome
 from dedup.web.chart import chart
+from dedup.web.entity_view import Column, EntityView, shown_id
 
 MEANINGS: Final[Mapping[Outcome, str]] = {
-    Outcome.CHANGE: "new product or new content; emitted",
+    Outcome.CHANGE: "new {name} or new content; emitted",
     Outcome.REFRESH: "unchanged; emitted again because the last emission is old",
-    Outcome.TOMBSTONE: "product deleted; a null value is emitted",
+    Outcome.TOMBSTONE: "{name} deleted; a null value is emitted",
     Outcome.DUPLICATE: "content equal to the known state",
     Outcome.STALE: "event time older than that of the known state",
     Outcome.REPLAYED: "already applied; read again after a crash",
@@ -21,14 +23,17 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
 
 OBSERVED: Final[Mapping[Outcome, str]] = {
     **MEANINGS,
-    Outcome.CHANGE: "new product or new content; would be emitted",
+    Outcome.CHANGE: "new {name} or new content; would be emitted",
     Outcome.REFRESH: "unchanged; would be emitted again because the last emission is old",
-    Outcome.TOMBSTONE: "product deleted; a null value would be emitted",
+    Outcome.TOMBSTONE: "{name} deleted; a null value would be emitted",
     Outcome.DEAD_LETTER: "can't be applied; would be written to the dead-letter topic",
 }
 """The meanings in a dry run, which emits nothing."""
 
 _BYTES_STEP: Final = 1024
+_LONGEST_CELL: Final = 40
+_NULL: Final = Markup('<span class="none">null</span>')
+_TEXT: Final = Markup("<bdi>{}</bdi>")  # so a text from right to left moves nothing beside it
 
 
 def _number(value: float | None, digits: int = 0) -> str:
@@ -75,6 +80,50 @@ def _field(name: str) -> Markup:
     return escape(name).replace("_", Markup("_<wbr>"))
 
 
+def _id(row_id: int | str) -> Markup:
+    return _TEXT.format(shown_id(row_id))
+
+
+def _value(value: Any) -> Markup:
+    """Return a value as it is: null, true and false as in JSON."""
+    if value is None:
+        return _NULL
+    if isinstance(value, bool):
+        return escape(json.dumps(value))
+    return _TEXT.format(value) if isinstance(value, str) else escape(value)
+
+
+def _cell(value: Any, column: Column) -> Markup:
+    """Return a value for the list: on one line, and not much of a long one."""
+    if value is None or isinstance(value, bool):
+        return _value(value)
+    if isinstance(value, (dict, list)):
+        return Markup("<code>{}</code>").format(_cut(json.dumps(value, ensure_ascii=False)))
+    if column.kind == "time":
+        return escape(_time(str(value)))
+    if column.kind == "word":
+        return escape(_words(str(value)))
+    return _TEXT.format(_cut(value)) if isinstance(value, str) else escape(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+
+
+def _full(value: Any) -> Markup:
+    """Return a whole value, JSON on several lines."""
+    if isinstance(value, (dict, list)) and value:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+        return Markup('<pre tabindex="0">{}</pre>').format(text)
+    if isinstance(value, (dict, list)):
+        return Markup("<code>{}</code>").format(json.dumps(value))
+    return _value(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def _code(text: str) -> Markup:
     """Return a text with what is between backticks as code."""
     parts = text.split("`")
@@ -102,10 +151,15 @@ _pages.filters.update(
     offset=_offset,
     field=_field,
     code=_code,
+    id=_id,
+    value=_value,
+    cell=_cell,
+    full=_full,
+    json=_json,
 )
 _pages.globals.update(chart=chart, meanings=MEANINGS, observed=OBSERVED)
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, entity: EntityView, **values: Any) -> str:
     """Return the HTML of a template."""
-    return _pages.get_template(template).render(**values)
+    return _pages.get_template(template).render(entity=entity, **values)

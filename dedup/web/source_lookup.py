@@ -1,4 +1,4 @@
-"""Reads a product's last event from the source topic if no decision on it is in memory."""
+"""Reads the last event of a row from the source topic if no decision on it is in memory."""
 
 import asyncio
 import dataclasses
@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
+from dedup.core.codec import Codec
 from dedup.core.codecs import codec_for, with_content_of
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.keys import Id
@@ -47,7 +48,7 @@ async def read_source_record(settings: Settings, partition: int, offset: int) ->
 def result_from_record(
     record: Any, row_id: Id, state: State, deduplicator: Deduplicator
 ) -> PastResult | None:
-    """Return the decision on the last event applied to a state; None if it is another product's.
+    """Return the decision on the last event applied to a state; None if it is of another id.
 
     The state before the event is lost. An event that emitted nothing left the content unchanged,
     so its decision can be recomputed. For an event that wrote the row, the changed fields can't.
@@ -63,9 +64,10 @@ def result_from_record(
     if record.timestamp * 1000 > state.emitted_at:
         return result  # it arrived after the last emission
     if state.row is None:
-        why = "The last event that was applied deleted the product, or repeated its deletion."
+        name = rules.codec.entity.name.replace("_", " ")
+        why = f"The last event that was applied deleted the {name}, or repeated its deletion."
         return result.model_copy(update={"outcome": Outcome.TOMBSTONE, "why": why, "emits": True})
-    if row_event_id(state.row) == rules.codec.event_id(event):
+    if _wrote(event, state.row, rules.codec):
         why = (
             "This event wrote the row, or repeats the event that wrote it. The state before it is "
             "no longer known."
@@ -73,6 +75,14 @@ def result_from_record(
         update = {"outcome": Outcome.CHANGE, "why": why, "emits": True, "comparisons": []}
         return result.model_copy(update=update)
     return result
+
+
+def _wrote(event: NormalEvent, row: bytes, codec: Codec) -> bool:
+    """Tell whether a row is of this event, by its id, or by its time where events have no id."""
+    if "last_event_id" in codec.entity.provenance:
+        return row_event_id(row) == codec.event_id(event)
+    read = codec.read_row(row)
+    return read is not None and read.time == event.time
 
 
 def _rules_then(state: State, rules: Rules) -> Rules:

@@ -15,7 +15,15 @@ from tests.support.records import event
 from tests.support.topics import produce
 from tests.web.conftest import LAMP_ID, XSS_ID, XSS_NAME, Site, get, lamp_history
 
-PAGES = ("/", "/products", f"/products/{LAMP_ID}", f"/products/{XSS_ID}", "/check", "/api")
+PAGES = (
+    "/",
+    "/products",
+    f"/products/{LAMP_ID}",
+    f"/products/{XSS_ID}",
+    "/check",
+    "/event",
+    "/api",
+)
 SLOW_PAGES = (*PAGES, "/dead-letters")
 
 
@@ -136,7 +144,15 @@ def test_a_reader_with_a_keyboard_gets_everywhere(watched: Watched) -> None:
     expect(first).to_be_focused()
     page = watched.open("/products")
     page.keyboard.press("Tab")
-    for name in ("product-dedup", "Overview", "Products", "Check an event", "Dead letters", "API"):
+    for name in (
+        "product-dedup",
+        "Overview",
+        "Products",
+        "Check an event",
+        "Event format",
+        "Dead letters",
+        "API",
+    ):
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
     page.keyboard.press("Tab")
@@ -214,12 +230,13 @@ def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
     cells = [cell.bounding_box() for cell in row.locator("td").all()]
     assert name is not None
     tops = [name["y"], *(box["y"] for box in cells if box is not None)]
-    assert len(tops) == 7
+    assert len(tops) == 8
     assert tops == sorted(set(tops)), "one below the other"
     # In one call: the live page replaces its rows.
     labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content)"
     assert row.locator("td").evaluate_all(labels) == [
-        '"id"', '"price"', '"stock"', '"discount"', '"last change"', '"at (UTC)"',
+        '"id"', '"description"', '"price"', '"stock quantity"', '"discount"', '"last change"',
+        '"at (UTC)"',
     ]  # fmt: skip
     page.goto(site.url)
     row = page.locator("#results ~ .scroll tbody tr").first

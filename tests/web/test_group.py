@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dedup.web.models import Overview, ProductDetail, ProductList
 from tests.support.records import event
 from tests.support.topics import partition_of
 from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import get, wait_for
 from tests.web.pairs import PRODUCTS, UNKNOWN_ID, Pair, by_crc32, fill, name_of, owned
+from tests.web.product_models import ProductDetail, ProductList, ProductOverview
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_list_and_search_walk_over_all_partitions_both_ways(group: Pair) -> None
             backwards = walk(url, search, "before", "previous_before", 10**6)
             assert sorted(backwards) == wanted
         page = ProductList.model_validate(get(f"{url}/api/products")[1])
-        assert len(page.products) == 50
+        assert len(page.rows) == 50
         assert page.searched == [0, 1, 2, 3]
         assert page.total == PRODUCTS + 2, "a row in each of two partitions"
 
@@ -116,11 +116,11 @@ def test_a_check_uses_the_known_state_of_whichever_worker_owns_it(group: Pair) -
 def test_the_overview_is_of_the_group_from_either_worker(group: Pair) -> None:
     """Events in, records out and products are those that were sent."""
     for url in group.urls:
-        view = Overview.model_validate(get(f"{url}/api/overview")[1])
+        view = ProductOverview.model_validate(get(f"{url}/api/overview")[1])
         assert view.group is not None
         totals = Counter(view.group.totals)
         assert +totals == Counter(change=PRODUCTS + 2, duplicate=PRODUCTS)
-        assert view.group.products == PRODUCTS + 2
+        assert view.group.rows == PRODUCTS + 2
         figures = [worker.figures for worker in view.workers if worker.figures]
         assert len(figures) == 2
         assert sum((Counter(each.totals) for each in figures), Counter()) == +totals
@@ -138,7 +138,7 @@ def test_a_killed_worker_s_products_are_elsewhere_soon_and_its_counts_begin_agai
     url, away = group.urls
     theirs = owned(away)
     there = next(i for i in range(1, 100) if by_crc32(i) in theirs)
-    before = Overview.model_validate(get(f"{away}/api/overview?local=1")[1])
+    before = ProductOverview.model_validate(get(f"{away}/api/overview?local=1")[1])
     group.second.send(signal.SIGSTOP)
     status, body = get(f"{url}/api/products/{there}")
     assert (status, away in body["error"]) == (503, True)
@@ -147,7 +147,7 @@ def test_a_killed_worker_s_products_are_elsewhere_soon_and_its_counts_begin_agai
     assert (found["worker"], found["unanswered"]) == (url, [])
     group.second.start()
     wait_for(lambda: all(len(owned(each)) == 2 for each in group.urls))
-    after = Overview.model_validate(get(f"{away}/api/overview?local=1")[1])
+    after = ProductOverview.model_validate(get(f"{away}/api/overview?local=1")[1])
     assert sum(before.totals.values()) > 0
     assert sum(after.totals.values()) == 0
     assert after.since > before.since

@@ -15,9 +15,9 @@ from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.wiring import build_app
-from dedup.web.models import Overview, ProductDetail
 from dedup.web.partition_router import Ask, NoAnswerError, PartitionRouter
 from dedup.web.server import HEADERS, LockedWeb, lock
+from tests.web.product_models import ProductDetail, ProductOverview
 
 TOKEN = "abcdefghijklmnop-0123"  # noqa: S105 - opens nothing but the test's server
 FAUSTS_PAGES = ("/router/", "/table/", "/graph/", "/stats/", "/performance/")
@@ -108,12 +108,12 @@ async def test_workers_show_each_other_the_token(tmp_path: Path) -> None:
     async with serving(asked) as client:
         url = str(client.make_url("")).rstrip("/")
         overview = await PartitionRouter(knows, knows.settings).ask(
-            url, Overview, Ask("/api/overview")
+            url, ProductOverview, Ask("/api/overview")
         )
         assert overview.worker == asked.settings.web_url
         with pytest.raises(NoAnswerError) as refused:
             await PartitionRouter(knows_not, knows_not.settings).ask(
-                url, Overview, Ask("/api/overview")
+                url, ProductOverview, Ask("/api/overview")
             )
         assert f"The worker at {url} rejects this worker's DEDUP_WEB_TOKEN" in str(refused.value)
 

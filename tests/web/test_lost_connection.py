@@ -124,10 +124,10 @@ def test_without_javascript_no_page_claims_to_be_live(
 
 def test_the_script_waits_longer_than_a_worker_waits_for_another() -> None:
     """A page on a worker whose neighbour does not answer is itself answered: it is not lost."""
-    from dedup.web.pages import PRODUCT_EVERY_S  # noqa: PLC0415
+    from dedup.web.pages import ROW_EVERY_S  # noqa: PLC0415
     from dedup.web.partition_router import ANSWER_WITHIN_S  # noqa: PLC0415 - beside what it is compared with
 
     script = (Path(__file__).parents[2] / "dedup/web/static/app.js").read_text()
     silent = re.search(r"SILENT_MS = (\d+);", script)
     assert silent is not None
-    assert int(silent[1]) / 1000 >= ANSWER_WITHIN_S + PRODUCT_EVERY_S
+    assert int(silent[1]) / 1000 >= ANSWER_WITHIN_S + ROW_EVERY_S

@@ -2,24 +2,25 @@
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from dedup.core.keys import Id
 from dedup.settings import load_settings
 from dedup.streaming.wiring import build_app
+from dedup.web.entity_rows import PAGE
 from dedup.web.merge_answers import merge_lists
-from dedup.web.models import ProductLine, ProductList, Unanswered
+from dedup.web.models import EntityList, Unanswered
 from dedup.web.partition_router import PartitionRouter
-from dedup.web.products import PAGE
 from tests.support.topic_facts import topic_facts
+from tests.web.product_models import ProductLine, ProductList
 
 LOOKED_AT = 90
 """Products a worker of this test looks at for one page of a search."""
 
 
-def page_of(
-    worker: int, ids: list[int], wanted: set[int], after: int, before: int | None
-) -> ProductList:
+def page_of(worker: int, ids: list[int], wanted: set[int], after: Any, before: Any) -> EntityList:
     """What a worker answers that knows these products: a page, or as far as it looked."""
     rest = [i for i in ids if (i > after if before is None else i < before)]
     rest = rest if before is None else rest[::-1]
@@ -34,7 +35,7 @@ def page_of(
     cursor = rest[looked - 1] if looked < len(rest) else None
     row = {"last_event_timestamp": f"2026-01-01T00:00:0{worker}.000000Z", "worker": worker}
     return ProductList(
-        products=[ProductLine(product_id=i, partitions=[worker], row=row) for i in sorted(found)],
+        rows=[ProductLine(id=i, partitions=[worker], row=row) for i in sorted(found)],
         search="",
         scanned=looked,
         complete=cursor is None or len(found) == PAGE,
@@ -56,26 +57,26 @@ def test_a_walk_over_all_workers_shows_every_product_once(seed: int) -> None:
     every = sorted({i for ids in known for i in ids})
     wanted = {i for i in every if random.random() < random.choice((0.05, 1.0))}
 
-    def page(after: int, before: int | None) -> ProductList:
+    def page(after: Id, before: Id | None) -> EntityList:
         answers = [page_of(n, ids, wanted, after, before) for n, ids in enumerate(known)]
         return merge_lists(answers, [], after, before, "")
 
     forward: list[int] = []
-    after: int | None = 0
+    after: Id | None = 0
     while after is not None:
         found = page(after, None)
-        forward += [line.product_id for line in found.products]
-        for line in found.products:
-            where = [n for n, ids in enumerate(known) if line.product_id in ids]
+        forward += [int(line.id) for line in found.rows]
+        for line in found.rows:
+            where = [n for n, ids in enumerate(known) if line.id in ids]
             assert (sorted(line.partitions), line.partitions[0]) == (where, max(where))
             assert line.row["worker"] == max(where), "the newest row"
         after = found.next_after
     assert forward == sorted(wanted)
     backward: list[int] = []
-    before: int | None = 10_000
+    before: Id | None = 10_000
     while before is not None:
         found = page(0, before)
-        backward = [line.product_id for line in found.products] + backward
+        backward = [int(line.id) for line in found.rows] + backward
         before = found.previous_before
     assert backward == sorted(wanted)
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from dedup.web.group_queries import ASKED_EVERY_S
-from dedup.web.models import Overview, ProductDetail, ProductList
 from tests.support.records import event
 from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import get, wait_for
 from tests.web.pairs import PRODUCTS, UNKNOWN_ID, Pair, by_crc32, fill, owned
+from tests.web.product_models import ProductDetail, ProductList, ProductOverview
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +84,16 @@ def test_what_this_worker_knows_is_shown_while_another_is_silent(pair: Pair) -> 
     (missing,) = product.unanswered
     assert (missing.worker, missing.partitions) == (pair.silent, theirs)
     page = ProductList.model_validate(get(f"{url}/api/products?search=chair")[1])
-    assert [line.product_id for line in page.products] == here[:50]
+    assert [int(line.id) for line in page.rows] == here[:50]
     assert page.total is None
     assert [each.partitions for each in page.unanswered] == [theirs]
     assert f"{pair.silent} has not answered since" in get(f"{url}/products")[1]
 
 
 def test_a_silent_worker_s_figures_are_reported_as_missing(pair: Pair) -> None:
-    view = Overview.model_validate(get(f"{pair.urls[0]}/api/overview")[1])
+    view = ProductOverview.model_validate(get(f"{pair.urls[0]}/api/overview")[1])
     assert view.group is not None
-    assert (view.group.answered, view.group.products, view.group.lag_records) == (1, None, None)
+    assert (view.group.answered, view.group.rows, view.group.lag_records) == (1, None, None)
     assert [each.worker for each in view.group.unanswered] == [pair.silent]
     assert {worker.url: worker.figures is None for worker in view.workers} == {
         pair.urls[0]: False,

@@ -12,7 +12,8 @@ from openapi_spec_validator import validate
 from pydantic import TypeAdapter
 
 from dedup import __version__
-from dedup.web.models import CheckResult, DeadLetters, Overview, ProductDetail, ProductList, Version
+from dedup.core.keys import Id
+from dedup.web.models import DeadLetters, Version
 from dedup.web.openapi import document, document_text
 from tests.support.group_tool import committed_and_lag
 from tests.support.records import event
@@ -32,6 +33,7 @@ from tests.web.conftest import (
     lamp_history,
     wait_for,
 )
+from tests.web.product_models import ProductCheck, ProductDetail, ProductList, ProductOverview
 
 
 def test_every_product_is_found_from_either_worker(site: Site) -> None:
@@ -63,10 +65,10 @@ def test_the_list_of_either_worker_is_all_products(site: Site) -> None:
     for url in site.urls:
         wait_for(lambda url=url: get(f"{url}/api/products")[1]["total"] is not None)
         found: list[int] = []
-        after: int | None = 0
+        after: Id | None = 0
         while after is not None:
             page = ProductList.model_validate(get(f"{url}/api/products?after={after}")[1])
-            found += [line.product_id for line in page.products]
+            found += [int(line.id) for line in page.rows]
             after = page.next_after
             assert (page.total, page.unanswered) == (len(ids), [])
         assert found == sorted(ids)
@@ -120,7 +122,7 @@ def test_a_check_has_the_same_result_on_either_worker_and_applies_nothing(site: 
         verdicts = [get(f"{url}/api/check", value) for url in site.urls]
         assert verdicts[0] == verdicts[1]
         assert verdicts[0][0] == 200
-        assert CheckResult.model_validate(verdicts[0][1]).outcome == outcome, value
+        assert ProductCheck.model_validate(verdicts[0][1]).outcome == outcome, value
     mismatch = get(f"{site.url}/api/check?key=7", lamp_history()[1])[1]
     assert "key is '7', but its product_id is" in mismatch["why"]
     assert get(f"{site.url}/api/products/{LAMP_ID}")[1] == told.model_dump()
@@ -128,7 +130,7 @@ def test_a_check_has_the_same_result_on_either_worker_and_applies_nothing(site: 
 
 def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
     oracle = judge(asyncio.run(read_topic(site.bootstrap_servers, site.names.source)))
-    views = [Overview.model_validate(get(f"{url}/api/overview")[1]) for url in site.urls]
+    views = [ProductOverview.model_validate(get(f"{url}/api/overview")[1]) for url in site.urls]
     totals = {o: sum(view.totals[o] for view in views) for o in views[0].totals}
     expected = {**dict.fromkeys(totals, 0), **oracle.outcomes}
     assert totals == expected
@@ -142,7 +144,7 @@ def test_the_overview_counts_what_the_oracle_counts(site: Site) -> None:
         assert (group.answered, group.unanswered) == (2, [])
         assert group.totals == expected
         assert sum(group.dead_letters.values()) == expected["dead_letter"]
-        assert (group.products, group.lag_records) == (living, 0)
+        assert (group.rows, group.lag_records) == (living, 0)
         assert [each.partition for each in group.partitions] == [0, 1, 2, 3]
         for worker, alone in zip(
             sorted(view.workers, key=lambda each: site.urls.index(each.url)), views, strict=True
