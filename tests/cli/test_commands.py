@@ -49,7 +49,10 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         (("verify",), ("--json", "not judged", "Examples", "Exit codes:", "3")),
         (("parity",), ("--parallelism", "flink-sql", "Examples", "Exit codes:")),
         (("flink-sql",), ("--bootstrap-servers", "Examples", "Exit codes:")),
-        (("entity", "infer"), ("--topic", "--output", "--id", "--force", "Examples", "Exit codes:")),
+        (
+            ("entity", "infer"),
+            ("--topic", "--output", "--id", "--force", "Examples", "Exit codes:"),
+        ),
         (("entity", "check"), ("--json", "suppressed", "Examples", "Exit codes:", "3")),
         (("entity", "show"), ("--json", "JSON Schema", "Examples", "Exit codes:")),
         (("config", "show"), ("--json", "Examples", "Exit codes:")),

@@ -74,7 +74,12 @@ WRAPPED_IN_MILLIS: Final = Wrapped(
 
 def entities() -> Iterator[Any]:
     """Return an entity of every kind in every envelope, then one for every id and form of key."""
-    envelopes: tuple[Envelope, ...] = (Flat(time="time"), Wrapped("row", "at"), WRAPPED_IN_MILLIS, Debezium())
+    envelopes: tuple[Envelope, ...] = (
+        Flat(time="time"),
+        Wrapped("row", "at"),
+        WRAPPED_IN_MILLIS,
+        Debezium(),
+    )
     named: dict[str, Any] = {
         **{name: (kind, ...) for name, kind in KINDS.items()},
         **{f"{name}_or_null": (kind | None, None) for name, kind in KINDS.items()},

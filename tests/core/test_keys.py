@@ -164,7 +164,7 @@ def test_the_key_of_a_row_is_read_back_in_both_forms(
 
 @given(
     row_id=st.text(
-        st.characters(exclude_characters="\x00", exclude_categories=("Cs",)),
+        st.characters(exclude_characters="\x00", exclude_categories=["Cs"]),
         min_size=1,
         max_size=20,
     )

@@ -11,10 +11,11 @@ import pytest
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Outcome, Position, ProcessingTime, decide
-from dedup.core.event import ACTIONS, PartialProductEvent, ProductEvent, microseconds
 from dedup.core.state import State
+from dedup.core.times import microseconds
 from producer.events import EventGenerator, GeneratedEvent, Kind, Mix
 from producer.invalid import FLAWS
+from producer.models import ACTIONS, PartialProductEvent, ProductEvent
 from tests.support.products import CODEC, rules
 
 START = datetime(2024, 2, 29, 23, 59, 58, 999_990, tzinfo=UTC)
