@@ -18,15 +18,16 @@ $(UV): requirements/uv.txt
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/%.installed: requirements/%.txt pyproject.toml | $(UV)
+COMPILED := hatch_build.py dedup/core/_recogniser.pyx dedup/core/_json_bytes.pxi
+.venv/%.installed: requirements/%.txt pyproject.toml $(COMPILED) | $(UV)
 	@echo "Setting up: Python packages ($*)"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	@$(UV) pip install --quiet --require-hashes -r requirements/$*.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle
-	@$(BIN)/dedup demo
+demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle; ENTITY=orders|debezium
+	@$(BIN)/dedup demo $(if $(ENTITY),--example examples.$(ENTITY).demo)
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
@@ -107,7 +108,7 @@ $(DOCS)/docs.installed: requirements/docs.txt | $(UV)
 	@touch $@
 
 # The pages keep their places in the repository, so a link that works on GitHub works on the site.
-SITE_PAGES := *.md LICENSE docs benchmarks/results deploy/k8s/README.md tests/deploy/README.md
+SITE_PAGES := *.md LICENSE docs benchmarks/results deploy/k8s/README.md examples/*/README.md tests/deploy/README.md
 docs-site: $(DOCS)/docs.installed ## build the documentation site in .cache/site; a broken link fails
 	@rm -rf .cache/site-pages && mkdir -p .cache/site-pages
 	@tar cf - $$(git ls-files --cached --others --exclude-standard $(SITE_PAGES)) | tar xf - -C .cache/site-pages

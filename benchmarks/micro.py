@@ -10,17 +10,21 @@ import timeit
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event
-from dedup.core.read import read_event, read_key, read_value
-from dedup.core.row import encode_row, output_headers, output_key, state_from_record
+from dedup.core.codec import Whole
+from dedup.core.codecs import codec_for
+from dedup.core.decide import Outcome, Position, ProcessingTime, Rules
+from dedup.core.facts import EntityFacts, decide_on, facts_of
+from dedup.core.normal_event import NormalEvent
+from dedup.core.records import output_headers
 from dedup.core.state import State, decode_state, encode_state
+from dedup.entities.product import PRODUCT
 
 Step = Callable[[], object]
 
 KEY: Final = b"17"
 CLOCK: Final = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
-RULES: Final = Rules()
+CODEC: Final = codec_for(PRODUCT)
+RULES: Final = Rules(codec=CODEC)
 SHORT_REPEATS: Final = 5
 SHORT_LOOPS: Final = 2_000
 
@@ -37,41 +41,58 @@ def event_bytes(second: int, *, price: str = '"84.99"') -> bytes:
     ).encode()
 
 
-def _event(value: bytes) -> Event:
-    event = read_event(KEY, value)
-    if not isinstance(event, Event):
-        raise AssertionError(event)  # noqa: TRY004 - the events are ours
-    return event
+def _facts(value: bytes) -> EntityFacts:
+    facts = facts_of(CODEC, KEY, value, CLOCK.text)
+    if not isinstance(facts, EntityFacts):
+        raise AssertionError(facts)  # noqa: TRY004 - the events are ours
+    return facts
+
+
+def _whole(value: bytes) -> tuple[NormalEvent, Whole]:
+    event = CODEC.read(KEY, value)
+    if not isinstance(event, NormalEvent):
+        raise AssertionError(event)  # noqa: TRY004 - as above
+    whole = CODEC.whole(event, None)
+    if not isinstance(whole, Whole):
+        raise AssertionError(whole)  # noqa: TRY004 - as above
+    return event, whole
 
 
 def _state(value: bytes) -> State:
-    decision = decide(_event(value), None, Position(0, 1), CLOCK, RULES)
+    decision = decide_on(_facts(value), None, Position(0, 1), CLOCK, RULES)
     if decision.outcome is not Outcome.CHANGE or decision.state is None:
         raise AssertionError(decision)
     return decision.state
 
 
 def steps() -> Mapping[str, Step]:
-    """Return the steps by name, each ready to be called again and again."""
+    """Return the steps by name, each ready to be called again and again.
+
+    Reading the plain form writes its row too, and deciding finds it written.
+    """
     plain, other_form = event_bytes(10), event_bytes(10, price="84.990")
-    event, known, later = _event(plain), _state(plain), Position(0, 2)
-    duplicate, stale = _event(event_bytes(20)), _event(event_bytes(5))
-    change = _event(event_bytes(20, price='"79.99"'))
+    new, known, later = _facts(plain), _state(plain), Position(0, 2)
+    duplicate, stale = _facts(event_bytes(20)), _facts(event_bytes(5))
+    change = _facts(event_bytes(20, price='"79.99"'))
+    event, whole = _whole(plain)
     headers, row, data = output_headers(known), known.row, encode_state(known)
     return {
-        "read key, once per product": lambda: read_key(KEY),
-        "parse, plain form": lambda: read_value(KEY, 17, plain),
-        "parse and normalise, any other form": lambda: read_value(KEY, 17, other_form),
-        "fingerprint": lambda: RULES.scheme.fingerprint(event.product),
-        "decide: new product": lambda: decide(event, None, later, CLOCK, RULES),
-        "decide: change": lambda: decide(change, known, later, CLOCK, RULES),
-        "decide: duplicate": lambda: decide(duplicate, known, later, CLOCK, RULES),
-        "decide: stale": lambda: decide(stale, known, later, CLOCK, RULES),
-        "encode row": lambda: encode_row(event, event.product, CLOCK.text),
-        "encode key and headers": lambda: (output_key(17, "json"), output_headers(known)),
+        "read key, once per product": lambda: CODEC.keys.read(KEY),
+        "parse, plain form": lambda: CODEC.recognise(KEY, plain, CLOCK.text),
+        "parse and normalise, any other form": lambda: CODEC.read(KEY, other_form),
+        "fingerprint": lambda: CODEC.fingerprint(whole.canonical),
+        "decide: new product": lambda: decide_on(new, None, later, CLOCK, RULES),
+        "decide: change": lambda: decide_on(change, known, later, CLOCK, RULES),
+        "decide: duplicate": lambda: decide_on(duplicate, known, later, CLOCK, RULES),
+        "decide: stale": lambda: decide_on(stale, known, later, CLOCK, RULES),
+        "encode row": lambda: CODEC.row(event, whole, CLOCK.text),
+        "encode key and headers": lambda: (
+            CODEC.keys.write(17, "json"),
+            output_headers(known),
+        ),
         "encode state": lambda: encode_state(known),
         "decode state": lambda: decode_state(data),
-        "recover state from record": lambda: state_from_record(row, headers, 0, RULES.scheme),
+        "recover state from record": lambda: CODEC.state_from_record(row, headers, 0),
     }
 
 

@@ -37,8 +37,9 @@ from benchmarks.measuring import FIRST_RECORD_WITHIN_S, SAMPLE_S, STALLED_S, Pro
 from benchmarks.peers.kafka_connect import KAFKA_CONNECT
 from benchmarks.report import RESULTS, command_text, machine, markdown, plot, today, write_result
 from benchmarks.rounds import in_turn, say
+from dedup.entities.product import PRODUCT
 from dedup.localkafka import LocalKafka
-from dedup.sink.schema import CREATE_PRODUCTS, tables_named
+from dedup.sink.statements import tables_named
 from tests.support.postgres import PostgresServer
 from tests.support.rows import PARTITIONS, expected_row, make_topic, row
 
@@ -150,7 +151,7 @@ async def measure(contender: Contender, kafka: LocalKafka, topic: Topic) -> Sink
         tempfile.TemporaryDirectory(prefix="bench-sink-") as directory,
         psycopg.connect(postgres.dsn, autocommit=True) as connection,
     ):
-        connection.execute(tables_named("products").composed(CREATE_PRODUCTS))
+        connection.execute(tables_named("products", PRODUCT).create())
         run = Run(
             servers=kafka.bootstrap_servers,
             source=topic.name,

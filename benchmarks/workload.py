@@ -12,9 +12,9 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.contender import Judgement
-from dedup.core.event import CONTENT_FIELDS
-from dedup.core.row import read_output_key
+from dedup.core.codecs import codec_for
 from dedup.demo.oracle import History, differences
+from dedup.entities.product import PRODUCT
 from producer.catalog import catalog_item
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.kafka import produce
@@ -23,6 +23,7 @@ from producer.settings import ProducerSettings
 from tests.support.topics import Records, judge, read_topic
 
 PARTITIONS: Final = 4
+_KEYS: Final = codec_for(PRODUCT).keys
 
 
 class Emission(NamedTuple):
@@ -90,7 +91,7 @@ class Workload:
     @staticmethod
     def content(product: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return content in a form that compares, with decimals as numbers or as text."""
-        name, description, price, stock, discount = (product[field] for field in CONTENT_FIELDS)
+        name, description, price, stock, discount = (product[field] for field in PRODUCT.content)
         return name, description, Decimal(str(price)), stock, Decimal(str(discount))
 
     def faults(self, emissions: list[Emission], judgement: Judgement) -> list[str]:
@@ -228,9 +229,9 @@ def read_emissions(output: Records) -> list[Emission]:
 
 
 def _emission(record: Any) -> Emission:
-    product_id = read_output_key(record.key)
-    if product_id is None:
-        raise ValueError(f"the key {record.key!r} is none of a product")
+    product_id = _KEYS.read_output(record.key)
+    if not isinstance(product_id, int):
+        raise ValueError(f"the key {record.key!r} is none of a product")  # noqa: TRY004 - a topic's
     if record.value is None:
         return Emission(product_id, None, None, record.timestamp)
     row = msgspec.json.decode(record.value)

@@ -7,7 +7,7 @@ catalogues of different sizes agree wherever both have a product.
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from dedup.core.event import Product
+from producer.models import Product
 
 _DEMO: Final = (
     ("Laptop Pro", "High-performance laptop for professionals", 129999, 25, 0),

@@ -14,10 +14,11 @@ from itertools import accumulate, cycle
 from random import Random
 from typing import Final, NamedTuple, Self
 
-from dedup.core.event import MICROSECOND, PartialProductEvent, ProductEvent
+from dedup.core.times import MICROSECOND
 from producer.catalog import catalog_item
 from producer.invalid import FLAWS, Record
 from producer.live import Content, LiveProduct, changed_json, event_json, product_json
+from producer.models import PartialProductEvent, ProductEvent
 
 _CHANGES: Final = ("updated", "price_changed", "stock_updated")
 _DELETED_OF_NEW: Final = 0.2

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Protocol, Self
 from zlib import crc32
 
 from aiokafka.errors import (
@@ -30,17 +30,29 @@ from producer.connect import (
     ProducerError,
     open_producer,
 )
-from producer.events import GeneratedEvent
 from producer.settings import ProducerSettings
 
 Partitioner = Literal["murmur2", "crc32"]
+
+
+class Event(Protocol):
+    """A record to send."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key; None has a partition chosen at random."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
 
 _CACHED_KEYS: Final = 100_000
 """Keys whose partition is remembered: murmur2 in plain Python costs more than the append."""
 
 
 async def produce(
-    events: Iterable[GeneratedEvent],
+    events: Iterable[Event],
     settings: ProducerSettings,
     on_sent: Callable[[int], None] | None = None,
     *,
@@ -108,7 +120,7 @@ class EventSender:
     ) -> None:
         await close_producer(self._producer, CLOSE_WITHIN_S)
 
-    async def add(self, event: GeneratedEvent) -> None:
+    async def add(self, event: Event) -> None:
         """Put an event into its partition's batch; sends that batch first when it is full."""
         partition = self._partition_of(event.key)
         batch = self._batches.get(partition)

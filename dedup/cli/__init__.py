@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "dlq": "dedup.cli.dlq",
     "sink": "dedup.cli.sink",
     "parity": "dedup.cli.parity",
+    "flink-sql": "dedup.cli.flink_sql",
+    "entity": "dedup.cli.entity",
     "config": "dedup.cli.config",
 }
 """Each command and its module, which has it under the same name."""
@@ -44,6 +46,7 @@ Examples:
   dedup verify                     audit src_products against the events
   dedup dlq list                   events that could not be applied
   dedup sink postgres              copy src_products to a PostgreSQL table
+  dedup entity infer --topic T     describe the events of any topic
   dedup config show                the settings as the worker reads them
 
 \b
@@ -51,7 +54,7 @@ Exit codes:
   0    done
   1    it failed, or the demo's oracle disagrees; stderr says why
   2    wrong usage
-  3    `check` found events that can't be applied, `verify` found faults
+  3    `check` and `entity check` found events that can't be applied, `verify` found faults
   130  stopped by Ctrl-C before it was done
   141  stdout was closed early, as by `| head`
 
@@ -71,7 +74,7 @@ class _LazyGroup(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(import_module(module), cmd_name)
+        command: click.Command = getattr(import_module(module), cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -12,8 +12,8 @@ Examples:
 
 \b
 Exit codes:
-  0  no product differs
-  1  products differ, or it failed; the output says why
+  0  no row differs
+  1  rows differ, or it failed; the output says why
 """
 
 
@@ -23,7 +23,7 @@ Exit codes:
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="How many differing products to print.",
+    help="How many of the differing rows to print.",
 )
 @click.option(
     "--parallelism",
@@ -33,11 +33,12 @@ Exit codes:
     help="The parallelism of the Flink job.",
 )
 def parity(show: int, parallelism: int) -> None:
-    """Compare src_products with the output of Flink.
+    """Compare the output topic with the output of Flink.
 
-    Runs the Flink reference with the PyFlink of this machine on the events that the worker has
-    committed, into a temporary topic that is deleted afterwards, and prints the products whose
-    rows differ, with both histories. Nothing else is written, and the worker can keep running.
+    Runs the Flink reference of the entity in use (`dedup flink-sql`) with the PyFlink of this
+    machine on the events that the worker has committed, into a temporary topic that is deleted
+    afterwards, and prints the rows that differ, with both histories. Nothing else is written, and
+    the worker can keep running.
     """
     from dedup.parity.run import compare
     from dedup.terminal.command import run

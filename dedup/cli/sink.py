@@ -1,4 +1,4 @@
-"""`dedup sink`: copies `src_products` to tables of other systems."""
+"""`dedup sink`: copies the output topic to tables of other systems."""
 
 import asyncio
 import os
@@ -19,7 +19,8 @@ Exit codes:
   1  it failed; stderr says why
 
 Settings are read from the environment: POSTGRES_DSN, POSTGRES_TABLE (products), SINK_GROUP
-(product-dedup-sink) and the worker's KAFKA_* ones.
+(product-dedup-sink), DEDUP_ENTITY, which the defaults of the others are named after, and the
+worker's KAFKA_* ones.
 """
 
 _DRIVER_MISSING: Final = (

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from sys import maxsize
 from typing import Final, NamedTuple, Protocol
 
 from dedup.core.dead_letter import DeadLetter
@@ -23,6 +22,8 @@ from dedup.core.state import State
 _CHANGE: Final = Outcome.CHANGE
 _DUPLICATE: Final = Outcome.DUPLICATE
 _STALE: Final = Outcome.STALE
+_ANY_SIZE: Final = 2**63
+"""In bytes: larger than any row."""
 
 
 class Record(Protocol):
@@ -77,7 +78,7 @@ def decide_batch(
     states, emit = decided.states, decided.emissions.append
     recognise, prefix = rules.codec.recognise, rules.codec.prefix
     now_us, text = clock
-    largest = maxsize if rules.largest_row_bytes is None else rules.largest_row_bytes
+    largest = _ANY_SIZE if rules.largest_row_bytes is None else rules.largest_row_bytes
     never_refreshes = rules.refresh_after_us is None
     drops_late = rules.order == "event_time"
     changes = duplicates = stale = suppressed = 0

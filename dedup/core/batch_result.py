@@ -6,7 +6,7 @@ its `states`, and once both are durable every observer receives the result as a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -59,6 +59,13 @@ class Output:
     dead_letters: list[OutputRecord] = field(default_factory=list)
 
 
+class Rejection(NamedTuple):
+    """A dead letter of a batch: the offset of its event, and what is wrong with it."""
+
+    offset: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """A batch, the states before and after it, and what was decided.
@@ -67,8 +74,7 @@ class BatchResult:
     rules: any decision of the batch can be recomputed from them, so nothing is kept for each event.
     `named` has the id that each key of the batch names, None for one that names none. `before` and
     `after` cover these ids; `states` are those of `after` that the batch changed. `emitted` has the
-    id of each of `output.states`.
-    `rejected` has the offset of the newest dead letter of each reason.
+    id of each of `output.states`, `rejected` the newest dead letter of each reason.
 
     `seconds` is the processing time of the batch, `oldest_age_s` the time since the timestamp of
     its oldest event, None where that can't be true; both up to durability.
@@ -85,7 +91,7 @@ class BatchResult:
     emitted: Sequence[Id]
     outcomes: Mapping[Outcome, int]
     reasons: Mapping[Reason, int]
-    rejected: Mapping[Reason, int]
+    rejected: Mapping[Reason, Rejection]
     offset_regressions: int = 0
     seconds: float = 0.0
     oldest_age_s: float | None = None

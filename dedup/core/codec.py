@@ -7,7 +7,7 @@ refuses and says why. Property tests hold the two together.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,12 +15,16 @@ import msgspec
 from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
+from dedup.core.encodings import foreign_encoding
 from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
+from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
 from dedup.core.keys import Id, Keys
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.payload import completed
+from dedup.core.payload import completed, values_of
+from dedup.core.recogniser import IS_COMPILED, Recognise
+from dedup.core.recogniser import compiled as compiled_recogniser
 from dedup.core.records import rebuilt_state
 from dedup.core.rows import Row, Rows, Unknown, row_fields
 from dedup.core.state import State
@@ -60,6 +64,8 @@ class Codec:
         content: Sequence[str] | None = None,
         unknown_fields: UnknownFields = "drop",
         unknown_actions: UnknownActions = "update",
+        *,
+        compiled: bool = True,
     ) -> None:
         keep = unknown_fields == "pass"
         self.entity: Final = entity
@@ -77,26 +83,48 @@ class Codec:
         self._unknown_content: Final = [name for name in self.content if name not in names]
         known = [names.index(name) for name in self.content if name in names]
         self._values_of: Final = _several(known)
+        pure, layout = self._recogniser(), self._reader.layout
+        self.recogniser: Final[Literal["compiled", "pure"]] = (
+            "compiled" if compiled and IS_COMPILED and layout is not None else "pure"
+        )
+        self.recognise: Final[Recognise] = (
+            pure
+            if self.recogniser == "pure" or layout is None or not self.is_fast
+            else compiled_recogniser(entity, self.content, layout, self.keys, pure)
+        )
+        """Returns id, event time, canonical content and row of an event that needs no judging."""
 
-    def recognise(
-        self, key: bytes | None, value: bytes | None, processing_time: str
-    ) -> tuple[Id, int, bytes, bytes] | None:
-        """Return id, event time, canonical content and row of an event that needs no judging."""
-        if key is None or value is None or not self.is_fast:
-            return None
-        try:
-            read = self._reader.recognise(value) if is_plain_text(value) else None
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-            return None
-        if read is None:
-            return None
-        values, time, provenance = read
-        row_id: Id = values[0]
-        if not self.keys.names(key, row_id):
-            return None
-        canonical = _encode(self._values_of(values))
-        row = self._rows.write(values, provenance, processing_time, None)
-        return row_id, time, canonical, row
+    def _recogniser(self) -> Recognise:
+        """Return `recognise`, as a closure: its names are found faster than attributes."""
+        if not self.is_fast:
+            return lambda _key, _value, _processing_time: None
+        recognise_value, names, written = (
+            self._reader.recognise,
+            self.keys.names,
+            self._rows.written,
+        )
+        content_of, id_of = values_of(self.content), attrgetter(self.entity.id)
+
+        def recognise(
+            key: bytes | None, value: bytes | None, processing_time: str
+        ) -> tuple[Id, int, bytes, bytes] | None:
+            if key is None or value is None:
+                return None
+            try:
+                read = recognise_value(value) if is_plain_text(value) else None
+            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+                return None
+            if read is None:
+                return None
+            row, time = read
+            row_id = id_of(row)
+            if not names(key, row_id):
+                return None
+            canonical = _encode(content_of(row))  # times of the content as they are
+            row.processing_time = processing_time
+            return row_id, time, canonical, written(row)
+
+        return recognise
 
     def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.
@@ -114,14 +142,16 @@ class Codec:
         try:
             document = read_json(value)
         except ValueError as error:
-            return DeadLetter(Reason.INVALID_JSON, f"The value is not JSON in UTF-8: {error}")
+            said = f"The value is not JSON in UTF-8: {error}"
+            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
         event = self._reader.read(document, self.keys.read(key))
         if isinstance(event, DeadLetter):
             return event
         if not self.keys.names(key, event.id):
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The record's key is {_shown(key)}, but its {name} is {event.id}.",
+                f"The record's key is {_shown(key)}, but its {name} is {event.id}."
+                f"{self.keys.hint(key, event.id)}",
             )
         return event
 
@@ -174,7 +204,7 @@ class Codec:
 
     def row(self, event: NormalEvent, whole: Whole, processing_time: str) -> bytes:
         """Return the row after an event."""
-        return self._rows.write(list(whole.values), event.provenance, processing_time, whole.extra)
+        return self._rows.write(whole.values, event.provenance, processing_time, whole.extra)
 
     def read_row(self, row: bytes) -> Row | None:
         """Read a row in any accepted form; None when it is none of this entity."""
@@ -243,7 +273,8 @@ class Codec:
         if row_id is None:
             return DeadLetter(
                 Reason.KEY_MISMATCH,
-                f"The value is null and the key {_shown(key)} is no {self.entity.id}.",
+                f"The value is null and the key {_shown(key)} is no {self.entity.id}."
+                f"{self.keys.hint(key, None)}",
             )
         unset = (msgspec.UNSET,) * (len(self.entity.fields) - 1)
         return NormalEvent(row_id, EventKind.DELETE, None, (), (row_id, *unset))

@@ -13,14 +13,26 @@ _FIELDS_TRIED: Final = 8
 """Of so many content fields every choice is tried, to find the one that made a fingerprint."""
 
 
-@lru_cache
 def codec_for(
     entity: Entity,
     content: Sequence[str] | None = None,
     unknown_fields: UnknownFields = "drop",
     unknown_actions: UnknownActions = "update",
 ) -> Codec:
-    """Return the one codec of these choices; `content` is a tuple or None."""
+    """Return the one codec of these choices: `content` in another order is the same one."""
+    chosen = None if content is None else tuple(sorted(content))
+    if chosen == tuple(sorted(entity.content)):
+        chosen = None
+    return _codec(entity, chosen, unknown_fields, unknown_actions)
+
+
+@lru_cache
+def _codec(
+    entity: Entity,
+    content: tuple[str, ...] | None,
+    unknown_fields: UnknownFields,
+    unknown_actions: UnknownActions,
+) -> Codec:
     return Codec(entity, content, unknown_fields, unknown_actions)
 
 

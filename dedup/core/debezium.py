@@ -16,13 +16,13 @@ from dedup.core.annotations import JsonText
 from dedup.core.connect_schema import fields_by_schema
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.entity import Entity
-from dedup.core.faults import description, invalid
+from dedup.core.faults import description, invalid, refused
 from dedup.core.fields import EntityField
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload
 from dedup.core.shapes import foreign_shape
-from dedup.core.times import from_microseconds, time_text
+from dedup.core.times import from_microseconds, time_text, written_time
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """What PostgreSQL's connector writes for a large value that an update did not change."""
@@ -58,6 +58,9 @@ _enveloped: Final = msgspec.json.Decoder(_Enveloped).decode
 
 class DebeziumReader:
     """Reads change events of Debezium."""
+
+    layout: None = None
+    """How fields are written may change with every event's schema."""
 
     def __init__(self, entity: Entity, *, keep_unknown: bool) -> None:
         self._entity: Final = entity
@@ -132,7 +135,9 @@ class _Rows:
     ) -> None:
         self.fields: Final = tuple(fields)
         self._entity: Final = entity
-        self._payload: Final = PlainPayload(fields, lenient=True, defaults=True)
+        self._payload: Final = PlainPayload(
+            fields, lenient=True, defaults=True, more=entity.provenance
+        )
         event = msgspec.defstruct(
             "Event",
             [("op", str), ("after", self._payload.type), ("source", _Source)],
@@ -147,11 +152,12 @@ class _Rows:
         event: Any = self._decode(value)
         if event.op not in ("c", "u", "r"):
             return None
-        time = _microseconds(event.source)
-        values = self._payload.normal(event.after)
-        if time is None or values is None:
+        time, row = _microseconds(event.source), event.after
+        if time is None or not self._payload.normalise(row):
             return None
-        return values, time, (event.op, time_text(from_microseconds(time)))
+        row.last_action = event.op
+        row.last_event_timestamp = written_time(from_microseconds(time))
+        return row, time
 
     def read(self, event: Mapping[str, Any], key_id: Id | None) -> NormalEvent | DeadLetter:
         op = event["op"]
@@ -202,7 +208,7 @@ class _Rows:
         try:
             read = self._model.model.model_validate(kept)
         except ValidationError as error:
-            return invalid(description(error, "after"))
+            return refused(error, event, self._entity, within="after")
         values = list(self._model.values(read))
         lacks = []
         for index, field in enumerate(self.fields):

@@ -4,23 +4,28 @@ Each reader has two ways that agree: `recognise` takes whole rows in normal form
 `read` takes everything, by pydantic, and alone refuses and says why.
 """
 
-from typing import Final, Protocol
+from operator import attrgetter
+from typing import Any, Final, Protocol
 
 import msgspec
 from pydantic import ValidationError
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity, Flat
-from dedup.core.faults import description, invalid
+from dedup.core.faults import refused
 from dedup.core.keys import Id
+from dedup.core.layout import Layout
 from dedup.core.normal_event import EventKind, NormalEvent, Recognised
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
-from dedup.core.shapes import foreign_shape
-from dedup.core.times import microseconds, time_text
+from dedup.core.times import microseconds, time_text, written_time
 
 
 class EventReader(Protocol):
     """Reads the values of records. Of their keys it gets the id, for deletes that name none."""
+
+    @property
+    def layout(self) -> Layout | None:
+        """Return where events have what; None: they are recognised in Python alone."""
 
     def recognise(self, value: bytes) -> Recognised | None:
         """Return a whole row in normal form; None, or ValueError, for anything else."""
@@ -37,25 +42,37 @@ class FlatReader:
 
     def __init__(self, entity: Entity, envelope: Flat, *, keep_unknown: bool) -> None:
         self._entity: Final = entity
-        self._payload: Final = PlainPayload(entity.fields, lenient=True, defaults=True)
+        self._payload: Final = PlainPayload(
+            entity.fields, lenient=True, defaults=True, more=entity.provenance
+        )
         self._decode: Final = msgspec.json.Decoder(self._payload.type).decode
         self._model: Final = PydanticPayload(entity, partial=False, keep_unknown=keep_unknown)
         self._time: Final = [field.name for field in entity.fields].index(envelope.time)
+        self._time_of: Final = attrgetter(envelope.time)
+        self.layout: Final = Layout(
+            type=self._payload.type,
+            fields=self._payload,
+            payload=None,
+            time=envelope.time,
+            time_is_text=False,
+            read_time=lambda time: (microseconds(time), written_time(time)),
+        )
 
     def recognise(self, value: bytes) -> Recognised | None:
         """Return a whole row in normal form; None, or ValueError, for anything else."""
-        values = self._payload.normal(self._decode(value))
-        if values is None:
+        row: Any = self._decode(value)
+        if not self._payload.normalise(row):
             return None
-        time = values[self._time]
-        return values, microseconds(time), (time_text(time),)
+        time = self._time_of(row)
+        row.last_event_timestamp = written_time(time)
+        return row, microseconds(time)
 
     def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:  # noqa: ARG002 - as the others
         """Return the event in normal form, or its dead letter."""
         try:
             read = self._model.model.model_validate(document)
         except ValidationError as error:
-            return invalid(description(error), foreign_shape(document, self._entity))
+            return refused(error, document, self._entity)
         extra = self._model.unknown_fields(read, self._entity.provenance)
         if isinstance(extra, DeadLetter):
             return extra

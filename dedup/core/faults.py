@@ -3,6 +3,9 @@
 from pydantic import ValidationError
 
 from dedup.core.dead_letter import DeadLetter, Reason
+from dedup.core.entity import Entity
+from dedup.core.field_hints import field_hint
+from dedup.core.shapes import foreign_shape
 
 _MOST_FAULTS = 5
 
@@ -23,4 +26,20 @@ def description(error: ValidationError, within: str | None = None) -> str:
 
 def invalid(message: str, hint: str | None = None) -> DeadLetter:
     """Return the dead letter of an event that does not fit its entity."""
-    return DeadLetter(Reason.INVALID_EVENT, message if hint is None else f"{message}. {hint}")
+    return DeadLetter(Reason.INVALID_EVENT, with_hint(message, hint))
+
+
+def with_hint(message: str, hint: str | None) -> str:
+    """Return a message with a hint after it, if there is one."""
+    return message if hint is None else f"{message}{' ' if message.endswith('.') else '. '}{hint}"
+
+
+def refused(
+    error: ValidationError, document: object, entity: Entity, within: str | None = None
+) -> DeadLetter:
+    """Return the dead letter of an event that pydantic refused, with a hint if there is one.
+
+    `within` is the member that was read alone.
+    """
+    hint = foreign_shape(document, entity) or field_hint(error, entity)
+    return invalid(description(error, within), hint)

@@ -1,6 +1,7 @@
 """Record keys: the id that a key names, and the key of a row."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from pydantic import TypeAdapter
 
 from dedup.core.entity import Debezium, Entity, KeyForm, Wrapped
 from dedup.core.kinds import MAX_INT64
+from dedup.core.shapes import IN_ENTITY
 
 Id = int | str
 OutputForm = Literal["json", "plain"]
@@ -16,6 +18,14 @@ _INTEGER_KEY: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}").fullmatch
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _BRACE: Final = b"{"
+_FORMS: Final[Mapping[KeyForm, str]] = {"json": "JSON", "text": "text"}
+_REGISTRY_HEADER: Final = 5
+
+
+def _binary(row_id: int) -> tuple[bytes, ...]:
+    """Return the forms in which Kafka's LongSerializer and IntegerSerializer write a number."""
+    sizes = (size for size in (4, 8) if -(2 ** (8 * size - 1)) <= row_id < 2 ** (8 * size - 1))
+    return tuple(row_id.to_bytes(size, "big", signed=True) for size in sizes)
 
 
 class Keys:
@@ -26,7 +36,13 @@ class Keys:
         self._name: Final = entity.id
         self._form: Final[KeyForm] = entity.key_form
         self._is_integer: Final = self._field.kind.name == "integer"
-        self._one_text: Final = self._form == "text" and self._field.kind.name != "uuid"
+        self._text_of: Final[Callable[[Any], bytes] | None] = (
+            None
+            if self._form == "json" or self._field.kind.name == "uuid"
+            else b"%d".__mod__
+            if self._is_integer
+            else str.encode
+        )
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
         limits = self._field.annotation.limits
         self._least: Final = -(2**63) if limits.ge is None else limits.ge
@@ -35,16 +51,37 @@ class Keys:
         as_in_rows = self._field.marked(None)
         self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
 
+    @property
+    def are_text(self) -> bool:
+        """Tell whether the key of an event is the text of its id, in one form only."""
+        return self._text_of is not None
+
     def names(self, key: bytes, row_id: Id) -> bool:
         """Tell whether the key of an event names this id."""
-        if self._one_text:
-            return key == self.of_events(row_id)
+        if self._text_of is not None:
+            return key == self._text_of(row_id)
         return self.read(key) == row_id
 
     def read(self, key: bytes) -> Id | None:
         """Read the id of an event's key; None when it is none."""
-        if self._form == "text":
-            return self.from_text(key)
+        return self.from_text(key) if self._form == "text" else self._of_json(key)
+
+    def hint(self, key: bytes, row_id: Id | None) -> str:
+        """Return the setting by which this key would name a row, after a space; or nothing.
+
+        `row_id` is that of the row, where the event names one.
+        """
+        other: KeyForm = "json" if self._form == "text" else "text"
+        found = self._of_json(key) if other == "json" else self.from_text(key)
+        if found is not None and row_id in (None, found):
+            return f' It is one as {_FORMS[other]}: set key="{other}" {IN_ENTITY}.'
+        if isinstance(row_id, int) and key in _binary(row_id):
+            return " It is that in binary: set the producer's key.serializer to one of text."
+        if key.startswith(b"\x00") and len(key) > _REGISTRY_HEADER:
+            return " It looks like Avro of a schema registry: change the producer's key.serializer."
+        return ""
+
+    def _of_json(self, key: bytes) -> Id | None:
         try:
             found = _decode(key)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
@@ -57,9 +94,7 @@ class Keys:
 
     def of_events(self, row_id: Id) -> bytes | None:
         """Return the one key of all events of an id; None where keys of several forms name it."""
-        if not self._one_text:
-            return None
-        return b"%d" % row_id if isinstance(row_id, int) else row_id.encode()
+        return None if self._text_of is None else self._text_of(row_id)
 
     def write(self, row_id: Id, form: OutputForm) -> bytes:
         """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""
@@ -116,6 +151,8 @@ def key_named_in(entity: Entity, event: bytes) -> bytes:
             members = members["payload"] if members.keys() == {"schema", "payload"} else members
             members = members["after"] or members["before"]
         found = members[entity.id]
+        if isinstance(found, bool) or not isinstance(found, int | str):
+            return b""
         return _encode(found) if entity.key_form == "json" else str(found).encode()
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return b""

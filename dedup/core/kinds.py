@@ -46,6 +46,9 @@ class Form:
     type: Any
     plain: Callable[[Any], object] | None = None
     convert: Callable[[Any], Any] | None = None
+    digits: tuple[int, int] | None = None
+    """Of a decimal of at least 0, whose test is no more than that: those before and after the
+    point. Compiled code tests it so."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def _decimal(field: Annotation) -> Kind:
             "Annotated[Decimal, Field(max_digits=12, decimal_places=2)]"
         )
     is_plain = wire.is_decimal_text(digits, places, limits.ge, limits.le)
-    form: Form | None = Form(str, is_plain)
+    unsigned = limits.ge is not None and limits.ge == 0 and limits.le is None
+    form: Form | None = Form(str, is_plain, digits=(digits - places, places) if unsigned else None)
     lenient: Form | None = Form(msgspec.Raw, convert=wire.decimal_of_json(is_plain, places))
     before: Callable[[object], object] = wire.plain_decimal
     if isinstance(mark, DecimalBytes):

@@ -41,5 +41,6 @@ class NormalEvent(msgspec.Struct, frozen=True, gc=False):
     """The dead letter that it is where unknown actions are refused."""
 
 
-Recognised = tuple[list[Any], int, Sequence[Any]]
-"""A whole row that the fast path read: `values`, `time` and `provenance` as of `NormalEvent`."""
+Recognised = tuple[Any, int]
+"""What the fast path read: a struct with the members of a whole row, all but the processing time
+set and in normal form; and the event time in microseconds."""

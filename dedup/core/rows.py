@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BeforeValidator
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.entity import Entity, Wrapped
 from dedup.core.fields import carried_field
-from dedup.core.payload import PlainPayload, PydanticPayload, completed
+from dedup.core.payload import PlainPayload, PydanticPayload, completed, values_of
 from dedup.core.strict_json import is_plain_text, read_json
-from dedup.core.times import in_utc, microseconds, plain_time, read_plain_instant, whole_second
+from dedup.core.times import in_utc, microseconds, plain_time, read_plain_instant, written_time
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -42,7 +42,9 @@ class Rows:
             carried_field(entity.field(name.removeprefix("old_")).marked(None), f"last_{name}")
             for name in carries
         ]
-        self._times: Final = [i for i, field in enumerate(fields) if field.kind.name == "time"]
+        self.written: Final = _writer([f.name for f in fields if f.kind.name == "time"])
+        """Returns a struct with the members of a row as JSON. It is changed: no other use of it."""
+        self._values_of: Final = values_of([field.name for field in fields])
         self._type: Final = _row_type(entity)
         self._plain: Final = PlainPayload([*fields, *old])
         self._decode: Final = msgspec.json.Decoder(_plain_type(self._plain.type)).decode
@@ -59,17 +61,13 @@ class Rows:
 
     def write(
         self,
-        values: list[Any],
+        values: Sequence[Any],
         provenance: Sequence[Any],
         processing_time: str,
         extra: Unknown | None,
     ) -> bytes:
-        """Return a row. The values are changed: msgspec would leave a time's fraction of 0 out."""
-        for index in self._times:
-            time = values[index]
-            if time is not None and not time.microsecond:
-                values[index] = whole_second(time)
-        row = _encode(self._type(*values, *provenance, processing_time))
+        """Return a row."""
+        row = self.written(self._type(*values, *provenance, processing_time))
         if not extra:
             return row
         return b"%b,%b" % (row[:-1], _encode(extra)[1:])
@@ -86,15 +84,14 @@ class Rows:
             if not is_plain_text(row):
                 return None
             plain = self._decode(row)
-            values = self._plain.normal(plain)
+            is_plain = self._plain.normalise(plain)
             last = plain.last_event_timestamp
             time = None if last is None else read_plain_instant(last)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             return None
-        if values is None or (last is not None and (time is None or time[1] != last)):
+        if not is_plain or (last is not None and (time is None or time[1] != last)):
             return None
-        known = tuple(values[: len(self._entity.fields)])
-        return Row(known, {}, None if time is None else time[0])
+        return Row(self._values_of(plain), {}, None if time is None else time[0])
 
     def _read_any(self, row: bytes) -> Row | None:
         """Read a row as anyone may have written it."""
@@ -114,6 +111,21 @@ def _row_type(entity: Entity) -> Callable[..., Any]:
     """Return the type whose members are those of a row, in order."""
     names = [*(field.name for field in entity.fields), *entity.provenance]
     return msgspec.defstruct("Row", [(name, Any) for name in names], gc=False)
+
+
+def _writer(times: Sequence[str]) -> Callable[[Any], bytes]:
+    times_of = values_of(times)
+
+    def written(row: Any) -> bytes:
+        for time in times_of(row):
+            if time is not None and not time.microsecond:
+                for name in times:
+                    kept = getattr(row, name)
+                    setattr(row, name, None if kept is None else written_time(kept))
+                break
+        return _encode(row)
+
+    return written
 
 
 def _plain_type(fields: Any) -> Any:

@@ -62,11 +62,16 @@ def time_text(value: datetime) -> str:
     return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def whole_second(value: datetime) -> msgspec.Raw:
-    """Return what `time_text` gives of a time in UTC without a fraction, as JSON.
+def written_time(value: datetime) -> datetime | msgspec.Raw:
+    """Return what msgspec writes as `time_text` gives a time in UTC.
 
-    msgspec writes all other times so too, but leaves a fraction of zero out.
+    That is the time itself, but for one without a fraction: msgspec leaves a fraction of zero out.
     """
+    return value if value.microsecond else whole_second(value)
+
+
+def whole_second(value: datetime) -> msgspec.Raw:
+    """Return what `time_text` gives of a time in UTC without a fraction, as JSON."""
     return msgspec.Raw(_encode(value)[:_SECOND_JSON] + b'.000000Z"')
 
 

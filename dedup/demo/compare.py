@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dedup.demo.oracle import History, Oracle, differences
+from dedup.demo.example import Example
+from dedup.demo.oracle import History, differences
 
 COMPARED_OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
 """The outcomes of the oracle. A replayed event was read twice, and is counted once already."""
@@ -18,8 +19,9 @@ Record = tuple[bytes | None, bytes | None]
 class Expectation:
     """The expected output for the produced events: the oracle, and the dead letters it found."""
 
-    def __init__(self) -> None:
-        self.oracle = Oracle()
+    def __init__(self, example: Example) -> None:
+        self.example = example
+        self.oracle = example.oracle()
         self.dead_letters: Counter[Record] = Counter()
 
     def add(self, record: Record) -> None:
@@ -32,32 +34,35 @@ class Expectation:
 
 @dataclass(frozen=True)
 class WorkerOutput:
-    """The output of the worker: emitted event ids by product, current rows, and dead letters."""
+    """The output of the worker: emissions by id, current rows, and dead letters."""
 
     emitted: History
-    rows: Mapping[int, Mapping[str, Any]]
+    rows: Mapping[Any, Mapping[str, Any]]
     dead_letters: Counter[Record]
 
 
-def read_output(states: Iterable[Any], dead_letters: Iterable[Any]) -> WorkerOutput:
-    """Read the records of `src_products` and `products.dlq`."""
+def read_output(
+    example: Example, states: Iterable[Any], dead_letters: Iterable[Any]
+) -> WorkerOutput:
+    """Read the records of the output topic and of the topic of dead letters."""
     emitted: History = defaultdict(list)
-    rows: dict[int, Mapping[str, Any]] = {}
+    rows: dict[Any, Mapping[str, Any]] = {}
+    id_name = example.entity.id
     for record in states:
-        product_id = json.loads(record.key)["product_id"]
+        row_id = json.loads(record.key)[id_name]
         if record.value is None:
-            emitted[product_id].append(None)
-            rows.pop(product_id, None)
+            emitted[row_id].append(None)
+            rows.pop(row_id, None)
         else:
-            rows[product_id] = json.loads(record.value)
-            emitted[product_id].append(rows[product_id]["last_event_id"])
+            rows[row_id] = json.loads(record.value)
+            emitted[row_id].append(example.emission(rows[row_id]))
     return WorkerOutput(
         emitted, rows, Counter((letter.key, letter.value) for letter in dead_letters)
     )
 
 
-def count_products(history: History) -> int:
-    """Return the number of products whose last emission is not a tombstone."""
+def count_rows(history: History) -> int:
+    """Return the number of rows whose last emission is not a tombstone."""
     return sum(ids[-1] is not None for ids in history.values() if ids)
 
 
@@ -66,7 +71,7 @@ def disagreements(
 ) -> list[str]:
     """Return where topics or counters differ from the oracle; empty if they agree."""
     oracle = expected.oracle
-    found = differences(oracle.emitted, output.emitted)
+    found = differences(oracle.emitted, output.emitted, expected.example.entity.name)
     for name in COMPARED_OUTCOMES:
         want, have = oracle.outcomes[name], outcomes.get(name, 0)
         if want != have:

@@ -7,11 +7,10 @@ from typing import Final
 
 from rich.console import Console
 
+from dedup.demo.example import Example
 from dedup.demo.worker import DemoWorker
 from dedup.settings import Settings
-from producer.events import GeneratedEvent
-from producer.kafka import EventSender
-from producer.lines import event_lines
+from producer.kafka import Event, EventSender
 from producer.settings import ProducerSettings
 
 _PAUSE_SECONDS: Final = (1.0, 3.0)
@@ -39,7 +38,8 @@ def print_addresses(console: Console, settings: Settings, worker: DemoWorker) ->
 
 async def keep_producing(
     kafka: ProducerSettings,
-    events: Iterator[GeneratedEvent],
+    example: Example,
+    events: Iterator[Event],
     console: Console,
     check: Callable[[], None],
 ) -> None:
@@ -49,7 +49,7 @@ async def keep_producing(
         for event in events:
             await sender.add(event)
             await sender.flush()
-            for line in event_lines(event):
+            for line in example.lines(event):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             next_at = loop.time() + random.uniform(*_PAUSE_SECONDS)  # noqa: S311 - only a pause
             while loop.time() < next_at:

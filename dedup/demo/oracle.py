@@ -14,8 +14,8 @@ from itertools import zip_longest
 from typing import Any, Final
 
 Content = dict[str, Any]
-History = dict[int, list[str | None]]
-"""Ids of the events emitted for each product, in order; None is a tombstone."""
+History = dict[Any, list[Any]]
+"""The emissions of each id in order, of products by the id of the event; None is a tombstone."""
 
 CONTENT: Final = ("product_name", "description", "price", "stock_quantity", "discount")
 DEFAULTS: Final[Content] = {"description": None, "stock_quantity": 0, "discount": Decimal(0)}
@@ -89,16 +89,16 @@ def _checked(field: str, value: Any) -> Any:
     return value
 
 
-def differences(expected: History, emitted: History) -> list[str]:
-    """Return the first difference of each product whose sequences of emissions differ."""
+def differences(expected: History, emitted: History, of: str = "product") -> list[str]:
+    """Return the first difference of each row whose sequences of emissions differ."""
     found = []
-    for product_id in sorted(expected.keys() | emitted.keys()):
-        want, have = expected.get(product_id, []), emitted.get(product_id, [])
+    for row_id in sorted(expected.keys() | emitted.keys()):
+        want, have = expected.get(row_id, []), emitted.get(row_id, [])
         if want != have:
             pairs = enumerate(zip_longest(want, have, fillvalue="nothing"))
             number, (wanted, got) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
             found.append(
-                f"product {product_id}, emission {number + 1}: expected {wanted} of {len(want)}, "
+                f"{of} {row_id}, emission {number + 1}: expected {wanted} of {len(want)}, "
                 f"found {got} of {len(have)}"
             )
     return found

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dedup.demo.compare import Expectation, WorkerOutput, count_products, disagreements
+from dedup.demo.compare import Expectation, WorkerOutput, count_rows, disagreements
+from dedup.demo.example import Example, Row
 from dedup.demo.worker import Counts
 
 _OUTCOMES: Final = (
@@ -40,6 +41,9 @@ class Findings:
     events_per_s: float | None
     """None if there were too few events to measure."""
 
+    topic: str
+    """The output topic."""
+
     seconds: Mapping[str, float]
 
 
@@ -49,7 +53,8 @@ def report(console: Console, findings: Findings) -> bool:
     if findings.events_per_s is not None:
         _line(console, f"events/s: {_HOW_THE_RATE_WAS_TAKEN}")
     _line(console, f"Times: {_times(findings.seconds)}")
-    console.print("", _rows(findings.output.rows), "")
+    example = findings.expected.example
+    console.print("", _rows(example, findings.topic, findings.output.rows), "")
     found = disagreements(findings.expected, findings.output, findings.counts.outcomes)
     if not found:
         emitted = findings.output.emitted
@@ -57,8 +62,8 @@ def report(console: Console, findings: Findings) -> bool:
         _line(
             console,
             f"✔ The oracle agrees: {len(ids) - ids.count(None):,} changes and "
-            f"{ids.count(None):,} tombstones of {len(emitted):,} products, in order, "
-            "nothing missing, nothing twice.",
+            f"{ids.count(None):,} tombstones of {len(emitted):,} {example.entity.plural}, "
+            "in order, nothing missing, nothing twice.",
             "green",
         )
         return True
@@ -94,17 +99,18 @@ def _summary(findings: Findings) -> Table:
     for reason, number in findings.counts.reasons.items():
         if number:
             table.add_row(f"    {reason}", f"{number:,}", "", "")
-    products = count_products(findings.output.emitted)
-    wanted = count_products(findings.expected.oracle.emitted)
-    table.add_row("products left", f"{products:,}", f"{wanted:,}", "")
+    left = count_rows(findings.output.emitted)
+    wanted = count_rows(findings.expected.oracle.emitted)
+    label = f"{findings.expected.example.entity.plural} left"
+    table.add_row(label, f"{left:,}", f"{wanted:,}", "")
     rate = findings.events_per_s
     table.add_row("events/s", "too few" if rate is None else f"{rate:,.0f}", "", "")
     return table
 
 
-def _rows(rows: Mapping[int, Mapping[str, Any]]) -> Table:
+def _rows(example: Example, topic: str, rows: Mapping[Any, Row]) -> Table:
     table = Table(
-        title=f"src_products, {min(_SHOWN_ROWS, len(rows))} of {len(rows):,} rows",
+        title=f"{topic}, {min(_SHOWN_ROWS, len(rows))} of {len(rows):,} rows",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -112,19 +118,14 @@ def _rows(rows: Mapping[int, Mapping[str, Any]]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    for heading in ("id", "name", "price", "stock", "discount", "last action", "at (UTC)"):
-        right = heading in {"id", "price", "stock", "discount"}
+    for column in example.columns:
         table.add_column(
-            heading, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+            column.heading,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
         )
-    for product_id, row in islice(sorted(rows.items()), _SHOWN_ROWS):
-        table.add_row(
-            str(product_id),
-            Text(row["product_name"]),  # brackets in a name are not markup
-            row["price"],
-            str(row["stock_quantity"]),
-            row["discount"],
-            row["last_action"],
-            row["last_event_timestamp"][11:23],
-        )
+    for _, row in islice(sorted(rows.items()), _SHOWN_ROWS):
+        # Brackets in a value are not markup.
+        table.add_row(*(Text(str(column.text(row))) for column in example.columns))
     return table

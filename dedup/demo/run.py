@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from dedup.demo.compare import Expectation, WorkerOutput, read_output
+from dedup.demo.example import Example
 from dedup.demo.follow import keep_producing, print_addresses
 from dedup.demo.phases import Phases
 from dedup.demo.report import Findings, report
@@ -26,8 +27,7 @@ from dedup.localkafka import LocalKafka
 from dedup.localkafka.jars import cache_dir, kafka_version
 from dedup.settings import Settings
 from dedup.settings import load_settings as load_worker_settings
-from producer.events import EventGenerator, GeneratedEvent, Mix
-from producer.kafka import produce
+from producer.kafka import Event, produce
 from producer.settings import ProducerSettings
 from producer.settings import load_settings as load_producer_settings
 
@@ -46,7 +46,7 @@ class Plan:
     """The options of a demo."""
 
     events: int
-    products: int
+    rows: int
     seed: int
     follow: bool
 
@@ -78,13 +78,13 @@ class _Rate:
 class Demo:
     """One run of the demo. Whatever happens, `run` leaves no process and no file."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, example: Example) -> None:
         self._plan = plan
+        self._example = example
         self._out = Console()
         self._phases = Phases(Console(stderr=True))
-        self._expected = Expectation()
-        mix = Mix(products=plan.products, late=0.02, deletes=0.02, partial=0.05, invalid=0.01)
-        self._events = EventGenerator(plan.seed, self._event_time, mix)
+        self._expected = Expectation(example)
+        self._events = example.generate(plan.seed, plan.rows, self._event_time)
         span = plan.events * _EVENTS_APART
         self._time = (datetime.now(UTC) - span).replace(microsecond=0)
         self._live = False
@@ -142,17 +142,21 @@ class Demo:
             self._broker.start()
             phase.show(1, "topics")
             servers = self._broker.bootstrap_servers
-            self._worker = DemoWorker(servers, directory)
+            chosen = {"DEDUP_ENTITY": self._example.entity_name, **self._example.settings}
+            self._worker = DemoWorker(servers, directory, chosen)
             settings = load_worker_settings(self._worker.settings)
             asyncio.run(ensure_topics(settings))
             phase.show(2, f"{name} at {servers}")
-        kafka = load_producer_settings({"KAFKA_BOOTSTRAP_SERVERS": servers})
+        topic = settings.KAFKA_PRODUCT_TOPIC
+        kafka = load_producer_settings(
+            {"KAFKA_BOOTSTRAP_SERVERS": servers, "KAFKA_PRODUCT_TOPIC": topic}
+        )
         return self._worker, settings, kafka
 
     def _produce(self, kafka: ProducerSettings) -> None:
         """Send the events; each is added to the oracle too."""
 
-        def observed() -> Iterator[GeneratedEvent]:
+        def observed() -> Iterator[Event]:
             for event in islice(self._events, self._plan.events):
                 self._expected.add((event.key, event.value))
                 yield event
@@ -192,11 +196,18 @@ class Demo:
             if not self._plan.follow:
                 phase.show(1, "stopping the worker")
                 worker.stop()
-            phase.show(2, "reading src_products")
-            output = asyncio.run(_read(settings))
-            phase.show(3, "lag 0, src_products read back")
+            topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
+            phase.show(2, f"reading {topic}")
+            output = asyncio.run(_read(self._example, settings))
+            phase.show(3, f"lag 0, {topic} read back")
         return Findings(
-            self._plan.events, self._expected, output, counts, rate.per_second, self._phases.seconds
+            self._plan.events,
+            self._expected,
+            output,
+            counts,
+            rate.per_second,
+            topic,
+            self._phases.seconds,
         )
 
     def _polls(self, worker: DemoWorker) -> Iterator[Counts]:
@@ -217,7 +228,7 @@ class Demo:
         self._live = True
         print_addresses(self._out, settings, worker)
         try:
-            asyncio.run(keep_producing(kafka, self._events, self._out, self._check))
+            asyncio.run(keep_producing(kafka, self._example, self._events, self._out, self._check))
         except KeyboardInterrupt:
             self._out.print("Stopping")
             worker.stop()
@@ -241,12 +252,12 @@ class Demo:
         self._broker.stop()
 
 
-async def _read(settings: Settings) -> WorkerOutput:
+async def _read(example: Example, settings: Settings) -> WorkerOutput:
     states = await read_topic(
         settings, settings.KAFKA_SRC_PRODUCTS_TOPIC, "KAFKA_SRC_PRODUCTS_TOPIC"
     )
     dead_letters = await read_topic(settings, settings.KAFKA_DLQ_TOPIC, "KAFKA_DLQ_TOPIC")
-    return read_output(states, dead_letters)
+    return read_output(example, states, dead_letters)
 
 
 @contextmanager

@@ -43,13 +43,16 @@ class Counts:
 class DemoWorker:
     """`faust -A dedup worker` with only the demo's settings, in a directory of the demo."""
 
-    def __init__(self, bootstrap_servers: str, directory: Path) -> None:
+    def __init__(
+        self, bootstrap_servers: str, directory: Path, settings: Mapping[str, str]
+    ) -> None:
         self.port = _USUAL_PORT if is_free(_USUAL_PORT) else free_port()
         self.log_path = directory / "worker.log"
         self.settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "DEDUP_DATA_DIR": str(directory / "state"),
             "DEDUP_WEB_PORT": str(self.port),
+            **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._page = HTTPConnection(HOST, self.port, timeout=_ANSWER_WITHIN_S)

@@ -100,13 +100,6 @@ class Metrics:
             "worker's first read of it.",
             *_SOURCE,
         )
-        plural = codec.entity.plural
-        self.rows = self._gauge(
-            plural,
-            f"{plural.capitalize()} that are known and not deleted, in this worker's partitions; "
-            "NaN until they are counted.",
-        )
-        self.rows.set(nan)
         self.state_bytes = self._gauge(
             "state_bytes",
             "Size of the state: RocksDB's table files and write buffers.",
@@ -126,6 +119,10 @@ class Metrics:
             "dry_run",
             "1 in a dry run: what is counted as emitted or as dead letters is not written.",
         )
+        self.mostly_dead_letters = self._gauge(
+            "mostly_dead_letters",
+            "1 while most of the events that were read last are dead letters; else 0.",
+        )
         self.brokers_answered = self._gauge(
             "brokers_answered_timestamp_seconds",
             "Unix time at which the brokers last answered; the lag is as of then.",
@@ -133,6 +130,14 @@ class Metrics:
         self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
+        plural = codec.entity.plural
+        taken = {family.name for family in self.registry.collect()}
+        self.rows = self._gauge(
+            f"known_{plural}" if f"dedup_{plural}" in taken else plural,
+            f"{plural.capitalize()} that are known and not deleted, in this worker's partitions; "
+            "NaN until they are counted.",
+        )
+        self.rows.set(nan)
         for outcome in Outcome:
             self._events.labels(outcome)
         for reason in Reason:

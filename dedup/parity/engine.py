@@ -32,8 +32,8 @@ def run_flink(
 ) -> list[Rows]:
     """Run the reference to the end of the source, or `until` offsets; return the rows per query.
 
-    `environ` has the KAFKA_* settings. `sql` is another SQL file with the same tables. Raises
-    FlinkError.
+    `environ` has the KAFKA_* settings. `sql` is what `dedup flink-sql` printed; None: that of
+    products. Raises FlinkError.
     """
     if not PYTHON.exists() or not JOB.exists():
         raise FlinkError(

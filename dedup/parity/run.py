@@ -2,23 +2,34 @@
 
 import asyncio
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import click
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from dedup.core.entity import Entity
 from dedup.core.errors import ExplainedError
-from dedup.core.row import SOURCE_HEADER
+from dedup.core.records import SOURCE_HEADER
 from dedup.demo.topics import read_topic
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.offsets import committed_offsets
 from dedup.kafka.topics import check_topics
-from dedup.parity.compare import Difference, RowHistory, differences, row_histories
+from dedup.parity.compare import (
+    Difference,
+    RowHistory,
+    differences,
+    differing_columns,
+    row_histories,
+    shown,
+)
 from dedup.parity.engine import run_flink
+from dedup.parity.reference import sql_of
 from dedup.settings import Settings
 
 _STATES: Final = "KAFKA_SRC_PRODUCTS_TOPIC"
@@ -32,7 +43,7 @@ class ParityError(ExplainedError):
 
 
 async def compare(settings: Settings, *, show: int, parallelism: int) -> int:
-    """Print the products that differ; return their number. Raises ParityError."""
+    """Print the rows that differ; return their number. Raises ParityError."""
     if (fault := await connection_fault(settings)) is not None:
         raise ParityError(fault.message)
     try:
@@ -52,25 +63,36 @@ async def _compare(settings: Settings, show: int, parallelism: int) -> int:
             f"{settings.KAFKA_PRODUCT_TOPIC}: run the worker first, or set "
             "DEDUP_APP_ID to its group."
         )
+    entity = settings.entity
     async with _scratch_topic(settings) as scratch:
         click.echo(f"Running Flink on {sum(until.values()):,} offsets ...")
-        bound = ";".join(f"partition:{p},offset:{offset}" for p, offset in until.items())
-        await asyncio.to_thread(
-            run_flink,
-            {**os.environ, "KAFKA_SRC_PRODUCTS_TOPIC": scratch, "FLINK_GROUP_ID": scratch},
-            until=bound,
-            options=("--parallelism", str(parallelism)),
-        )
-        flink = row_histories(await read_topic(settings, scratch, _STATES))
+        await asyncio.to_thread(_run_reference, settings, scratch, until, parallelism)
+        flink = row_histories(entity, await read_topic(settings, scratch, _STATES))
     records = await read_topic(settings, settings.KAFKA_SRC_PRODUCTS_TOPIC, _STATES)
-    worker = row_histories(record for record in records if _is_before(record.headers, until))
+    worker = row_histories(entity, (r for r in records if _is_before(r.headers, until)))
     found = differences(worker, flink, compacted=True)
-    _print(found[:show])
+    _print(entity, found[:show])
     click.echo(
-        f"{len(flink):,} products by Flink, {len(worker):,} on "
+        f"{len(flink):,} {entity.plural} by Flink, {len(worker):,} on "
         f"{settings.KAFKA_SRC_PRODUCTS_TOPIC}: {len(found) or 'none'} of them differ."
     )
     return len(found)
+
+
+def _run_reference(settings: Settings, output: str, until: Offsets, parallelism: int) -> None:
+    """Run the entity's reference on the events before these offsets, into a topic of its own."""
+    bound = ";".join(f"partition:{p},offset:{offset}" for p, offset in until.items())
+    topics = {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.KAFKA_BOOTSTRAP_SERVERS,
+        "KAFKA_PRODUCT_TOPIC": settings.KAFKA_PRODUCT_TOPIC,
+        "KAFKA_SRC_PRODUCTS_TOPIC": output,
+        "FLINK_GROUP_ID": output,
+    }
+    with tempfile.TemporaryDirectory(prefix="dedup-parity-") as directory:
+        sql = Path(directory) / "reference.sql"
+        sql.write_text(sql_of(settings), encoding="utf-8")
+        options = ("--parallelism", str(parallelism))
+        run_flink({**os.environ, **topics}, until=bound, sql=sql, options=options)
 
 
 def _is_before(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:
@@ -103,21 +125,20 @@ async def _scratch_topic(settings: Settings) -> AsyncIterator[str]:
         await admin.close()
 
 
-def _print(found: Iterable[Difference]) -> None:
+def _print(entity: Entity, found: Iterable[Difference]) -> None:
     for difference in found:
-        click.echo(f"product {difference.product_id}")
-        click.echo(f"  worker  {_text(difference.worker)}")
-        click.echo(f"  Flink   {_text(difference.flink)}")
+        click.echo(f"{entity.name} {difference.id}")
+        columns = _shown_columns(entity, difference)
+        click.echo(f"  worker  {_text(difference.worker, columns)}")
+        click.echo(f"  Flink   {_text(difference.flink, columns)}")
 
 
-def _text(history: RowHistory) -> str:
-    return " | ".join(_row(row) for row in history) or "nothing"
+def _shown_columns(entity: Entity, difference: Difference) -> list[str]:
+    """Return the columns to print: the event, the content, and what else differs."""
+    first = [n for n in ("last_event_id", "last_event_timestamp") if n in entity.provenance][:1]
+    others = differing_columns(difference.worker, difference.flink)
+    return list(dict.fromkeys([*first, *entity.content, *sorted(others)]))
 
 
-def _row(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return "tombstone"
-    return (
-        f"{row['last_event_id']}: {row['product_name']}, {row['price']}, "
-        f"stock {row['stock_quantity']}, discount {row['discount']}"
-    )
+def _text(history: RowHistory, columns: list[str]) -> str:
+    return " | ".join(shown(row, columns) for row in history) or "nothing"

@@ -1,1 +1,1 @@
-"""Writes `src_products` to tables of other systems and keeps them up to date."""
+"""Writes the output topic to tables of other systems and keeps them up to date."""

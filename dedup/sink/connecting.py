@@ -11,8 +11,9 @@ from psycopg import Error, InterfaceError, OperationalError
 from dedup.core.errors import ExplainedError
 from dedup.sink.database import Database
 from dedup.sink.metrics import SinkMetrics
-from dedup.sink.schema import TableError, ensure_tables, tables_named
+from dedup.sink.schema import TableError, ensure_tables
 from dedup.sink.settings import SinkSettings
+from dedup.sink.statements import tables_named
 
 START_WITHIN_S: Final = 30.0
 PAUSES_S: Final = (0.2, 0.5, 1, 2, 5)
@@ -99,7 +100,7 @@ class Connecting:
     async def _connect(self) -> Database:
         return await Database.connect(
             self._settings.POSTGRES_DSN.get_secret_value(),
-            tables_named(self._settings.POSTGRES_TABLE),
+            tables_named(self._settings.POSTGRES_TABLE, self._settings.entity),
             self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
         )
 

@@ -1,4 +1,4 @@
-"""The sink's only loop: writes committed records of `src_products` to PostgreSQL in batches.
+"""The sink's only loop: writes committed rows of the output topic to PostgreSQL in batches.
 
 *Guarantees.* The offsets table says where to continue, never the committed offsets of the group:
 those only serve to monitor the lag. The consumer seeks to the offset in the table when a partition
@@ -17,8 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from psycopg import Error
 
-from dedup.core.event import NormalProduct
-from dedup.core.row import read_output_key, read_product
+from dedup.core.keys import Id
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.patience import Patience
@@ -29,6 +28,7 @@ from dedup.sink.database import AppliedOffset, Database, OffsetRange
 from dedup.sink.group_check import check_sink_group
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
+from dedup.sink.reading import RowReader, Values
 from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
 
@@ -118,6 +118,7 @@ class Sink:
     ) -> None:
         self._settings = settings
         self._name = settings.KAFKA_SRC_PRODUCTS_TOPIC
+        self._reader = RowReader(settings.entity)
         self._consumer = consumer
         self._connecting = connecting
         self._topic = topic
@@ -215,7 +216,7 @@ class Sink:
 
     async def _apply(self, found: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         chunks: dict[int, OffsetRange] = {}
-        products: dict[int, NormalProduct | None] = {}
+        rows: dict[Id, Values | None] = {}
         for tp, records in found.items():
             begin = self._next.get(tp.partition)
             if begin is None:
@@ -224,40 +225,36 @@ class Sink:
                 self._next.pop(tp.partition)  # the consumer reset its position: seek again
                 continue
             chunks[tp.partition] = OffsetRange(begin, records[-1].offset + 1)
-            products.update(self._products(records))
+            rows.update(self._rows(records))
         if chunks:
-            await self._write(chunks, products)
+            await self._write(chunks, rows)
 
-    def _products(self, records: Iterable[ConsumerRecord]) -> dict[int, NormalProduct | None]:
-        """Return the last row of each product in the records, or None if it was deleted."""
-        products: dict[int, NormalProduct | None] = {}
+    def _rows(self, records: Iterable[ConsumerRecord]) -> dict[Id, Values | None]:
+        """Return the last row of each id in the records, or None if it was deleted."""
+        rows: dict[Id, Values | None] = {}
         for record in records:
-            product_id = read_output_key(record.key)
-            product = None if record.value is None else read_product(record.value)
-            if product_id is None or (product is None and record.value is not None):
+            read = self._reader.read(record.key, record.value)
+            if read is None:
                 self.progress.skipped()
-                logger.warning(
-                    "%s-%s offset %s is not a product row; it is skipped.",
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                )
-                continue
-            products[product_id] = product
-        return products
+                where = f"{record.topic}-{record.partition} offset {record.offset}"
+                name = self._settings.entity.name
+                logger.warning("%s is not a row of entity %s; it is skipped.", where, name)
+            else:
+                rows[read[0]] = read[1]
+        return rows
 
     async def _write(
-        self, chunks: Mapping[int, OffsetRange], products: Mapping[int, NormalProduct | None]
+        self, chunks: Mapping[int, OffsetRange], rows: Mapping[Id, Values | None]
     ) -> None:
         database = await self._connected()
-        applied = await database.apply(self._topic.topic_id, chunks, products)
+        applied = await database.apply(self._topic.topic_id, chunks, rows)
         self._connecting.works()
         if not applied:
             logger.info("Another sink applied these records; continuing at its offsets.")
             for partition in chunks:
                 self._next.pop(partition, None)
             return
-        self.progress.wrote(products)
+        self.progress.wrote(rows)
         for partition, chunk in chunks.items():
             if self._next.get(partition) == chunk.begin:  # else it was revoked meanwhile
                 self._next[partition] = chunk.next_offset

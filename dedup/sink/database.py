@@ -13,23 +13,11 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from dedup.core.event import NormalProduct
-from dedup.sink.schema import COLUMNS, Tables
+from dedup.core.keys import Id
+from dedup.sink.reading import Values
+from dedup.sink.statements import Tables
 
 CONNECT_WITHIN_S: Final = 10
-
-# Binary (%b): eight arrays take 12 us per row as text and 1.4 us in binary.
-_UPSERT: Final = SQL("""
-INSERT INTO {products} (product_id, product_name, description, price, stock_quantity, discount,
-                        created_at, updated_at)
-SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::numeric[], %b::integer[],
-                     %b::numeric[], %b::timestamptz[], %b::timestamptz[])
-ON CONFLICT (product_id) DO UPDATE SET (product_name, description, price, stock_quantity, discount,
-                                        created_at, updated_at)
-    = (excluded.product_name, excluded.description, excluded.price, excluded.stock_quantity,
-       excluded.discount, excluded.created_at, excluded.updated_at)""")
-
-_DELETE: Final = SQL("DELETE FROM {products} WHERE product_id = ANY(%s)")
 
 _LOCK: Final = SQL("""
 SELECT partition, next_offset FROM {offsets}
@@ -49,7 +37,7 @@ SELECT partition, topic_id, next_offset, now() - read_at FROM {offsets}
 WHERE topic = %s AND partition = ANY(%s)""")
 
 _FOREIGN_ROWS: Final = SQL("""
-SELECT EXISTS (SELECT FROM {products}) AND NOT EXISTS (SELECT FROM {offsets} WHERE topic = %s)""")
+SELECT EXISTS (SELECT FROM {table}) AND NOT EXISTS (SELECT FROM {offsets} WHERE topic = %s)""")
 
 
 class OffsetRange(NamedTuple):
@@ -74,6 +62,8 @@ class Database:
         self.connection = connection
         self.tables = tables
         self._topic = topic
+        self._upsert = tables.upsert()
+        self._delete = tables.delete()
 
     @classmethod
     async def connect(cls, dsn: str, tables: Tables, topic: str) -> "Database":
@@ -104,7 +94,7 @@ class Database:
         async with self.connection.transaction():
             for statement in (
                 SQL("LOCK TABLE {offsets} IN EXCLUSIVE MODE"),
-                SQL("DELETE FROM {products}"),
+                SQL("DELETE FROM {table}"),
                 SQL("DELETE FROM {offsets}"),
             ):
                 await self.connection.execute(self.tables.composed(statement))
@@ -122,7 +112,7 @@ class Database:
         self,
         topic_id: UUID,
         chunks: Mapping[int, OffsetRange],
-        products: Mapping[int, NormalProduct | None],
+        rows: Mapping[Id, Values | None],
     ) -> bool:
         """Write rows, delete those that are None, and advance the offsets, atomically.
 
@@ -134,20 +124,21 @@ class Database:
             )
             if dict(await cursor.fetchall()) != {p: chunk.begin for p, chunk in chunks.items()}:
                 return False
-            await self._write(products)
+            await self._write(rows)
             ends = [chunk.next_offset for chunk in chunks.values()]
             await self.connection.execute(
                 self.tables.composed(_ADVANCE), [list(chunks), ends, self._topic]
             )
         return True
 
-    async def _write(self, products: Mapping[int, NormalProduct | None]) -> None:
-        # Ordered by id, so that two sinks with a product in common wait but never deadlock.
-        kept = sorted((i, product) for i, product in products.items() if product is not None)
-        gone = sorted(i for i, product in products.items() if product is None)
+    async def _write(self, rows: Mapping[Id, Values | None]) -> None:
+        # Ordered by id, so that two sinks with an id in common wait but never deadlock.
+        kept = sorted((row_id, values) for row_id, values in rows.items() if values is not None)
+        gone = sorted(row_id for row_id, values in rows.items() if values is None)
         if kept:
-            ids = [product_id for product_id, _ in kept]
-            columns = [[getattr(product, name) for _, product in kept] for name in COLUMNS[1:]]
-            await self.connection.execute(self.tables.composed(_UPSERT), [ids, *columns])
+            columns = [[row_id for row_id, _ in kept]]
+            for index, column in enumerate(self.tables.columns[1:], 1):
+                columns.append(column.parameter([values[index] for _, values in kept]))
+            await self.connection.execute(self._upsert, columns)
         if gone:
-            await self.connection.execute(self.tables.composed(_DELETE), [gone])
+            await self.connection.execute(self._delete, [gone])

@@ -21,12 +21,12 @@ class SinkMetrics:
             self.rows.labels(result)
         self.skipped_records = Counter(
             "dedup_sink_skipped_records",
-            "Records of src_products that are not product rows and were skipped.",
+            "Records of the output topic that are not rows of the entity and were skipped.",
             registry=self.registry,
         )
         self.lag_records = Gauge(
             "dedup_sink_lag_records",
-            "Committed records of src_products not yet applied.",
+            "Committed records of the output topic not yet applied.",
             ["partition"],
             registry=self.registry,
         )

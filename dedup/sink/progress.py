@@ -9,6 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from dedup.core.keys import Id
 from dedup.sink.metrics import SinkMetrics
 
 ASK_EVERY_S: Final = 5.0
@@ -29,7 +30,7 @@ class Progress:
         self.positions: dict[int, int] = {}
         """The position up to which everything is applied, by partition."""
 
-    def wrote(self, rows: Mapping[int, object | None]) -> None:
+    def wrote(self, rows: Mapping[Id, object | None]) -> None:
         """Count the rows of a committed batch; None is a deleted row."""
         deleted = sum(row is None for row in rows.values())
         self._rows += len(rows)
@@ -37,7 +38,7 @@ class Progress:
         self._metrics.rows.labels("delete").inc(deleted)
 
     def skipped(self) -> None:
-        """Count a record that is not a product row."""
+        """Count a record that is not a row of the entity."""
         self._metrics.skipped_records.inc()
 
     async def all_applied(self) -> None:

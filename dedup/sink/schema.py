@@ -1,29 +1,18 @@
 """The tables in PostgreSQL: created if missing, refused if they can't hold every row.
 
-The products table has the columns, types and defaults of the seed, with product_id as primary key
-(bigint, the range of an event's id). The offsets table has a row for each partition: the offset
-after the last record applied. Both are written in one transaction.
+The table of rows has a column for each field of the entity, and its id as the primary key. The
+offsets table has a row for each partition: the offset after the last record applied. Both are
+written in one transaction.
 """
 
-import re
 from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL
 
 from dedup.core.errors import ExplainedError
-
-CREATE_PRODUCTS: Final = SQL("""
-CREATE TABLE {products} (
-    product_id bigint PRIMARY KEY,
-    product_name varchar(255) NOT NULL,
-    description text,
-    price decimal(10, 2) NOT NULL,
-    stock_quantity integer NOT NULL DEFAULT 0,
-    discount decimal(10, 2) DEFAULT 0,
-    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
-    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP
-)""")
+from dedup.sink.columns import Column
+from dedup.sink.statements import Tables
 
 CREATE_OFFSETS: Final = SQL("""
 CREATE TABLE {offsets} (
@@ -43,67 +32,20 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"""
 
 _UNIQUE_BY_ID: Final = """
 SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
-WHERE indrelid = %s::regclass AND attname = 'product_id' AND indnkeyatts = 1
+WHERE indrelid = %s::regclass AND attname = %s AND indnkeyatts = 1
       AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL"""
 
 _KINDS_OF_TABLE: Final = ("r", "p")
-_NAME_LENGTH: Final = 255
-_PRICE_INTEGER_DIGITS: Final = 8
-_PRICE_SCALE: Final = 2
+_NAME_BYTES: Final = 63
 
 
 class TableError(ExplainedError):
     """A table can't be used; the message names the column and what to do."""
 
 
-class Tables(NamedTuple):
-    """The names of the two tables, with their schema if one was given."""
+class _Found(NamedTuple):
+    """A column of an existing table."""
 
-    products: str
-    offsets: str
-
-    def composed(self, statement: SQL) -> Composed:
-        """Return a statement with the quoted names."""
-        return statement.format(
-            products=Identifier(*self.products.split(".")),
-            offsets=Identifier(*self.offsets.split(".")),
-        )
-
-
-def tables_named(table: str) -> Tables:
-    """Return the tables of `POSTGRES_TABLE`."""
-    return Tables(table, f"{table}_offsets")
-
-
-class _Wanted(NamedTuple):
-    """The requirements of a column: a pattern of its types, and whether it must allow null."""
-
-    types: str
-    example: str
-    null: bool
-
-
-_WANTED: Final = {
-    "product_id": _Wanted(r"bigint|integer", "bigint", null=False),
-    "product_name": _Wanted(
-        r"text|character varying(\((?P<length>\d+)\))?", "varchar(255)", null=False
-    ),
-    "description": _Wanted(r"text|character varying", "text", null=True),
-    "price": _Wanted(
-        r"numeric(\((?P<precision>\d+),(?P<scale>\d+)\))?", "numeric(10, 2)", null=False
-    ),
-    "stock_quantity": _Wanted(r"integer|bigint", "integer", null=False),
-    "discount": _Wanted(
-        r"numeric(\((?P<precision>\d+),(?P<scale>\d+)\))?", "numeric(10, 2)", null=False
-    ),
-    "created_at": _Wanted(r"timestamp with time zone", "timestamp with time zone", null=True),
-    "updated_at": _Wanted(r"timestamp with time zone", "timestamp with time zone", null=True),
-}
-
-COLUMNS: Final = tuple(_WANTED)
-
-
-class _Column(NamedTuple):
     name: str
     type: str
     not_null: bool
@@ -113,13 +55,20 @@ class _Column(NamedTuple):
 
 async def ensure_tables(connection: AsyncConnection, tables: Tables) -> None:
     """Create missing tables and check existing ones. Raises TableError."""
+    for column in tables.columns:
+        if len(column.name.encode()) > _NAME_BYTES:
+            raise TableError(
+                f"The field {column.name} can't be a column: its name has more than {_NAME_BYTES} "
+                "bytes. Rename it."
+            )
     async with connection.transaction():
         # Two sinks that start at the same time create the tables once.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [tables.offsets])
-        for name, statement in zip(tables, (CREATE_PRODUCTS, CREATE_OFFSETS), strict=True):
-            if await _kind(connection, name) is None:
-                await connection.execute(tables.composed(statement))
-    await _check(connection, tables.products)
+        if await _kind(connection, tables.rows) is None:
+            await connection.execute(tables.create())
+        if await _kind(connection, tables.offsets) is None:
+            await connection.execute(tables.composed(CREATE_OFFSETS))
+    await _check(connection, tables)
 
 
 def _quoted(name: str) -> str:
@@ -134,52 +83,45 @@ async def _kind(connection: AsyncConnection, name: str) -> str | None:
     return None if found is None else str(found[0])
 
 
-async def _check(connection: AsyncConnection, table: str) -> None:
+async def _check(connection: AsyncConnection, tables: Tables) -> None:
+    table, id_name = tables.rows, tables.id.name
     if await _kind(connection, table) not in _KINDS_OF_TABLE:
         raise TableError(f"{table} is not a table. Set POSTGRES_TABLE to the name of one.")
     cursor = await connection.execute(_COLUMNS_OF, [_quoted(table)])
-    columns = {column.name: column for column in map(_Column._make, await cursor.fetchall())}
-    for name, wanted in _WANTED.items():
-        if name not in columns:
+    found = {column.name: column for column in map(_Found._make, await cursor.fetchall())}
+    for column in tables.columns:
+        if column.name not in found:
             raise TableError(
-                f"{table} has no column {name}. Add it: ALTER TABLE {table} ADD COLUMN {name} "
-                f"{wanted.example}"
+                f"{table} has no column {column.name}. Add it: ALTER TABLE {_quoted(table)} "
+                f'ADD COLUMN "{column.name}" {column.type}'
             )
-        if (fault := _fault(columns[name], wanted)) is not None:
-            raise TableError(f"{table}.{name} {fault.format(column=f'{table} ALTER {name}')}")
-    for column in columns.values():
-        if column.name not in _WANTED and column.not_null and not column.has_default:
+        if (fault := _fault(found.pop(column.name), column)) is not None:
+            alter = f'ALTER TABLE {_quoted(table)} ALTER "{column.name}"'
+            raise TableError(f"{table}.{column.name} {fault.format(alter=alter)}")
+    for other in found.values():
+        if other.not_null and not other.has_default:
             raise TableError(
-                f"{table}.{column.name} is NOT NULL and has no default, and the topic has no value "
-                f"for it. Give it one: ALTER TABLE {table} ALTER {column.name} SET DEFAULT ..."
+                f"{table}.{other.name} is NOT NULL and has no default, and the topic has no value "
+                f'for it. Give it one: ALTER TABLE {_quoted(table)} ALTER "{other.name}" SET '
+                "DEFAULT ..."
             )
-    cursor = await connection.execute(_UNIQUE_BY_ID, [_quoted(table)])
+    cursor = await connection.execute(_UNIQUE_BY_ID, [_quoted(table), id_name])
     if await cursor.fetchone() is None:
         raise TableError(
-            f"{table}.product_id is not unique. Make it the key: ALTER TABLE {table} "
-            "ADD PRIMARY KEY (product_id)"
+            f"{table}.{id_name} is not unique. Make it the key: ALTER TABLE {_quoted(table)} "
+            f'ADD PRIMARY KEY ("{id_name}")'
         )
 
 
-def _fault(column: _Column, wanted: _Wanted) -> str | None:
+def _fault(found: _Found, column: Column) -> str | None:
     """Return what is wrong with a column, to follow its name; None if nothing is."""
-    found = re.fullmatch(wanted.types, column.type)
-    if found is None or not _wide_enough(found.groupdict()):
+    if not column.holds(found.type):
         return (
-            f"is {column.type}, which can't hold every value. Change it: ALTER TABLE {{column}} "
-            f"TYPE {wanted.example}"
+            f"is {found.type}, which can't hold every value. Change it: {{alter}} TYPE "
+            f'{column.type} USING "{column.name}"::{column.type}'
         )
-    if column.computed:
+    if found.computed:
         return "is GENERATED ALWAYS. The sink must be able to write it."
-    if wanted.null and column.not_null:
-        return "is NOT NULL, but a value may be null. Change it: ALTER TABLE {column} DROP NOT NULL"
+    if column.nullable and found.not_null:
+        return "is NOT NULL, but a value may be null. Change it: {alter} DROP NOT NULL"
     return None
-
-
-def _wide_enough(limits: dict[str, str | None]) -> bool:
-    length, precision, scale = (limits.get(name) for name in ("length", "precision", "scale"))
-    if length is not None:
-        return int(length) >= _NAME_LENGTH
-    if precision is not None and scale is not None:
-        return int(scale) >= _PRICE_SCALE and int(precision) - int(scale) >= _PRICE_INTEGER_DIGITS
-    return True

@@ -1,13 +1,14 @@
 """Settings of the sink, read from the environment: the worker's Kafka settings and PostgreSQL's."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from dedup.core.setting_types import GroupName
+from dedup.entities.resolve import DEFAULT, resolve_entity
 from dedup.settings import Settings, read_settings
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]"  # the offsets table's name is 8 longer, at most 63
@@ -42,11 +43,14 @@ class SinkSettings(Settings):
         "products",
         description=(
             "Table to keep up to date, with or without its schema. Its offsets are in a table "
-            "named after it, `products_offsets`."
+            "named after it, `products_offsets`. Defaults to the plural of the entity's name."
         ),
     )
     SINK_GROUP: GroupName = Field(
-        "product-dedup-sink", description="Consumer group. All sinks of one table share it."
+        "product-dedup-sink",
+        description=(
+            "Consumer group. All sinks of one table share it. Named after the entity by default."
+        ),
     )
     SINK_METRICS_HOST: str = Field(
         "127.0.0.1", description="Address at which the sink serves `/metrics`, without a token."
@@ -54,6 +58,13 @@ class SinkSettings(Settings):
     SINK_METRICS_PORT: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None, description="Port of the sink's `/metrics`. If unset, they are not served."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _table_named_after_the_entity(cls, values: dict[str, Any]) -> dict[str, Any]:
+        entity = resolve_entity(values.get("DEDUP_ENTITY", DEFAULT))
+        named = {"POSTGRES_TABLE": entity.plural, "SINK_GROUP": f"{entity.name}-dedup-sink"}
+        return named | values
 
 
 def load_sink_settings(environ: Mapping[str, str]) -> SinkSettings:

@@ -88,7 +88,7 @@ class DedupApp(faust.App):
             Gauges(settings, metrics, self.table, in_recovery=lambda: self.in_recovery),
             DecisionLog(),
             History(),
-            Rejected(dry_run=settings.DEDUP_DRY_RUN),
+            Rejected(metrics, dry_run=settings.DEDUP_DRY_RUN),
         )
         self.membership = Membership(self)
         self.foreign = ForeignRecords(settings, metrics)

@@ -25,7 +25,7 @@ from faust.types import TP
 from mode import get_logger
 
 from dedup.core.batch import decide_batch
-from dedup.core.batch_result import BatchResult, Output, OutputRecord, SourceRecord
+from dedup.core.batch_result import BatchResult, Output, OutputRecord, Rejection, SourceRecord
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
 from dedup.core.keys import OutputForm
@@ -185,11 +185,11 @@ class Deduplicator:
             OutputRecord(write_key(row_id, key_format), state.row, output_headers(state) + made_by)
             for row_id, state in decided.emissions
         ]
-        reasons, rejected = Counter[Reason](), dict[Reason, int]()
+        reasons, rejected = Counter[Reason](), dict[Reason, Rejection]()
         by_offset = {r.offset: r for r in batch.records} if decided.rejected else {}
         for offset, letter in decided.rejected:
             reasons[letter.reason] += 1
-            rejected[letter.reason] = offset
+            rejected[letter.reason] = Rejection(offset, letter.message)
             self._add_dead_letter(output, batch.tp, by_offset[offset], letter)
         return BatchResult(
             partition,

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import click
@@ -15,10 +15,10 @@ from dedup.settings import Settings, load_settings
 T = TypeVar("T")
 
 
-def run(action: Callable[[Settings], Awaitable[T]]) -> T:
+def run(action: Callable[[Settings], Awaitable[T]], environ: Mapping[str, str] = os.environ) -> T:
     """Return the result of an action. Raises ExplainedError and ClickException for what fails."""
     prepare_client()
-    settings = load_settings(os.environ)
+    settings = load_settings(environ)
 
     async def act() -> T:
         return await action(settings)

@@ -1,6 +1,7 @@
 -- The rules of the deduplicator in plain Flink SQL: the parity reference, and the engine for loads
--- beyond one group of workers. Runs unchanged with `sql-client.sh -f`, and with run-flink-dedup.sh
--- and job.py, which set topics and brokers from the environment.
+-- beyond one group of workers. Written by `dedup flink-sql`: change the entity, not this file.
+-- Runs unchanged with `sql-client.sh -f`, and with run-flink-dedup.sh and job.py of deploy/flink,
+-- which set topics and brokers from the environment.
 -- Needs Flink 2.1 or newer with flink-sql-connector-kafka. docs/flink.md lists its limits.
 
 SET 'execution.runtime-mode' = 'streaming';  -- batch mode sorts, so no event would be late
@@ -10,19 +11,19 @@ SET 'pipeline.name' = 'product-dedup';
 -- 1. Source. All columns are text, to distinguish values that break a limit from absent ones.
 CREATE TABLE product_events_raw (
     record_key STRING,
-    event_id STRING,
+    `event_id` STRING,
     `action` STRING,
+    `old_price` STRING,
     `timestamp` STRING,
-    product ROW<
-        product_id STRING,
-        product_name STRING,
-        description STRING,
-        price STRING,
-        stock_quantity STRING,
-        discount STRING,
-        created_at STRING,
-        updated_at STRING>,
-    old_price STRING,
+    `product` ROW<
+        `product_id` STRING,
+        `product_name` STRING,
+        `description` STRING,
+        `price` STRING,
+        `stock_quantity` STRING,
+        `discount` STRING,
+        `created_at` STRING,
+        `updated_at` STRING>,
     source_partition INT METADATA FROM 'partition' VIRTUAL,
     source_offset BIGINT METADATA FROM 'offset' VIRTUAL,
     arrival AS PROCTIME()
@@ -40,72 +41,106 @@ CREATE TABLE product_events_raw (
     'value.fields-include' = 'EXCEPT_KEY'
 );
 
--- 2. Typed and valid events. No JSON timestamp type of Flink reads +00:00, so the offset is removed
--- and subtracted (`offset_minutes` is negative east of UTC). A cast to DECIMAL(10, 2) rounds; the
--- comparison with a wider type detects that.
-CREATE VIEW product_events_typed AS
+-- 2. Typed and valid events. A value that can't be read is null. No JSON timestamp type of Flink
+-- reads +00:00, so the offset is removed and subtracted. A cast to DECIMAL rounds; the comparison
+-- with a wider type detects that.
+CREATE VIEW product_events_text AS
 SELECT
     record_key,
-    event_id,
-    `action`,
-    `timestamp`,
-    -COALESCE(
-        60 * CAST(REGEXP_EXTRACT(`timestamp`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
-        + COALESCE(CAST(
-            REGEXP_EXTRACT(`timestamp`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
-            || REGEXP_EXTRACT(`timestamp`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
-        0) AS offset_minutes,
-    TRY_CAST(
-        REPLACE(REGEXP_REPLACE(`timestamp`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
-        AS TIMESTAMP(6)) AS local_time,
-    TRY_CAST(r.product.product_id AS BIGINT) AS product_id,
-    r.product.product_name AS product_name,
-    r.product.description AS description,
-    TRY_CAST(r.product.price AS DECIMAL(10, 2)) AS price,
-    TRY_CAST(r.product.price AS DECIMAL(38, 18)) AS given_price,
-    r.product.price AS price_text,
-    TRY_CAST(COALESCE(r.product.stock_quantity, '0') AS INT) AS stock_quantity,
-    TRY_CAST(COALESCE(r.product.discount, '0') AS DECIMAL(10, 2)) AS discount,
-    TRY_CAST(COALESCE(r.product.discount, '0') AS DECIMAL(38, 18)) AS given_discount,
-    r.product.created_at AS created_at,
-    r.product.updated_at AS updated_at,
-    TRY_CAST(r.old_price AS DECIMAL(10, 2)) AS old_price,
+    r.`event_id` AS `event_id`,
+    r.`action` AS `action`,
+    r.`old_price` AS `old_price`,
+    r.`timestamp` AS `event_time_text`,
+    r.`product`.`product_id` AS `product_id`,
+    r.`product`.`product_name` AS `product_name`,
+    r.`product`.`description` AS `description`,
+    r.`product`.`price` AS `price`,
+    COALESCE(r.`product`.`stock_quantity`, '0') AS `stock_quantity`,
+    COALESCE(r.`product`.`discount`, '0.00') AS `discount`,
+    r.`product`.`created_at` AS `created_at`,
+    r.`product`.`updated_at` AS `updated_at`,
     source_partition,
     source_offset,
     arrival
-FROM product_events_raw AS r
-WHERE event_id IS NOT NULL
+FROM product_events_raw AS r;
+
+CREATE VIEW product_events_typed AS
+SELECT
+    record_key,
+    `event_id`,
+    `action`,
+    TRY_CAST(`old_price` AS DECIMAL(10, 2)) AS `old_price`,
+    TIMESTAMPADD(
+        MINUTE,
+        -COALESCE(
+            60 * CAST(REGEXP_EXTRACT(`event_time_text`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            + COALESCE(CAST(
+                REGEXP_EXTRACT(`event_time_text`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(`event_time_text`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+            0),
+        TRY_CAST(REPLACE(REGEXP_REPLACE(`event_time_text`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ') AS TIMESTAMP(6))) AS `event_timestamp`,
+    `product_id` AS `product_id_text`,
+    TRY_CAST(`product_id` AS BIGINT) AS `product_id`,
+    `product_name`,
+    `description`,
+    `price` AS `price_text`,
+    TRY_CAST(`price` AS DECIMAL(10, 2)) AS `price`,
+    `stock_quantity` AS `stock_quantity_text`,
+    TRY_CAST(`stock_quantity` AS INT) AS `stock_quantity`,
+    `discount` AS `discount_text`,
+    TRY_CAST(`discount` AS DECIMAL(10, 2)) AS `discount`,
+    `created_at`,
+    `updated_at`,
+    source_partition,
+    source_offset,
+    arrival
+FROM product_events_text
+WHERE `event_id` IS NOT NULL
     AND `action` IS NOT NULL
-    AND REGEXP(
-        `timestamp`,
-        '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$');
+    AND REGEXP(`event_time_text`, '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?$')
+    AND TRY_CAST(SUBSTRING(`event_time_text`, 1, 10) AS DATE) IS NOT NULL;
 
 CREATE VIEW product_events_flattened AS
 SELECT
-    event_id, `action`, TIMESTAMPADD(MINUTE, offset_minutes, local_time) AS event_timestamp,
-    product_id, product_name, description, price, stock_quantity, discount, created_at, updated_at,
-    old_price, source_partition, source_offset, arrival
+    `event_id`,
+    `action`,
+    `old_price`,
+    `event_timestamp`,
+    `product_id`,
+    `product_name`,
+    `description`,
+    `price`,
+    `stock_quantity`,
+    `discount`,
+    `created_at`,
+    `updated_at`,
+    source_partition,
+    source_offset,
+    arrival
 FROM product_events_typed
-WHERE record_key = CAST(product_id AS STRING)
-    AND product_id > 0
-    AND CAST(CAST(local_time AS DATE) AS STRING) = SUBSTRING(`timestamp`, 1, 10)  -- no 30 February
-    AND (`action` = 'deleted' OR (price_text IS NOT NULL AND product_name IS NOT NULL))
-    AND (price_text IS NULL OR (price = given_price AND price >= 0))
-    AND (product_name IS NULL OR CHAR_LENGTH(product_name) BETWEEN 1 AND 255)
-    AND stock_quantity >= 0
-    AND discount = given_discount
-    AND discount >= 0;
+WHERE record_key = CAST(`product_id` AS STRING)
+    AND `event_timestamp` IS NOT NULL
+    AND (`action` IN ('deleted') OR (`product_name` IS NOT NULL AND `price_text` IS NOT NULL))
+    AND `product_id` >= 1
+    AND REGEXP(`product_id_text`, '^[+-]?[0-9]+(?:\.0+)?$')
+    AND (`product_name` IS NULL OR (CHAR_LENGTH(`product_name`) BETWEEN 1 AND 255))
+    AND (`price_text` IS NULL OR (`price` = TRY_CAST(`price_text` AS DECIMAL(38, 18)) AND `price` >= 0))
+    AND `stock_quantity` >= 0
+    AND `stock_quantity` <= 2147483647
+    AND REGEXP(`stock_quantity_text`, '^[+-]?[0-9]+(?:\.0+)?$')
+    AND `discount` = TRY_CAST(`discount_text` AS DECIMAL(38, 18))
+    AND `discount` >= 0;
 
--- 3. The decision. `products` is keyed by product, so the order of arrival is that of the partition
--- at any parallelism. Late events are separated, so they neither become nor hide the known state.
+-- 3. The decision. The source is keyed by `product_id`, so the order of arrival is that of the partition at
+-- any parallelism. Late events are separated, so they neither become nor hide the known state.
 CREATE VIEW product_events_ordered AS
 SELECT
     *,
-    event_timestamp < MAX(event_timestamp) OVER (
-        PARTITION BY product_id ORDER BY arrival
+    `event_timestamp` < MAX(`event_timestamp`) OVER (
+        PARTITION BY `product_id` ORDER BY arrival
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS late,
-    CASE WHEN `action` <> 'deleted' THEN JSON_ARRAY(
-        product_name, description, CAST(price AS STRING), stock_quantity, CAST(discount AS STRING)
+    CASE WHEN `action` NOT IN ('deleted') THEN JSON_ARRAY(
+        `product_name`, `description`, CAST(`price` AS STRING), `stock_quantity`, CAST(`discount` AS STRING)
         NULL ON NULL) END AS content
 FROM product_events_flattened;
 
@@ -119,41 +154,49 @@ SELECT
         ELSE 'change'
     END AS outcome
 FROM (
-    SELECT *, LAG(content) OVER (PARTITION BY product_id, late ORDER BY arrival) AS known_content
+    SELECT *, LAG(content) OVER (PARTITION BY `product_id`, late ORDER BY arrival) AS known_content
     FROM product_events_ordered);
 
 CREATE VIEW product_events_deduplicated AS
 SELECT
-    event_id, `action`, event_timestamp, product_id, product_name, description, price,
-    stock_quantity, discount, old_price, source_partition, source_offset, arrival, outcome,
+    `event_id`,
+    `action`,
+    `old_price`,
+    `event_timestamp`,
+    `product_id`,
+    `product_name`,
+    `description`,
+    `price`,
+    `stock_quantity`,
+    `discount`,
     TIMESTAMPADD(
         MINUTE,
         -COALESCE(
-            60 * CAST(REGEXP_EXTRACT(created_at, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            60 * CAST(REGEXP_EXTRACT(`created_at`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
             + COALESCE(CAST(
-                REGEXP_EXTRACT(created_at, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
-                || REGEXP_EXTRACT(created_at, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+                REGEXP_EXTRACT(`created_at`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(`created_at`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
             0),
-        TRY_CAST(
-            REPLACE(REGEXP_REPLACE(created_at, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
-            AS TIMESTAMP(6))) AS created_at,
+        TRY_CAST(REPLACE(REGEXP_REPLACE(`created_at`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ') AS TIMESTAMP(6))) AS `created_at`,
     TIMESTAMPADD(
         MINUTE,
         -COALESCE(
-            60 * CAST(REGEXP_EXTRACT(updated_at, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
+            60 * CAST(REGEXP_EXTRACT(`updated_at`, '([+-][0-9]{2})(?::?[0-9]{2})?$', 1) AS INT)
             + COALESCE(CAST(
-                REGEXP_EXTRACT(updated_at, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
-                || REGEXP_EXTRACT(updated_at, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
+                REGEXP_EXTRACT(`updated_at`, '([+-])[0-9]{2}:?[0-9]{2}$', 1)
+                || REGEXP_EXTRACT(`updated_at`, '[+-][0-9]{2}:?([0-9]{2})$', 1) AS INT), 0),
             0),
-        TRY_CAST(
-            REPLACE(REGEXP_REPLACE(updated_at, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ')
-            AS TIMESTAMP(6))) AS updated_at
+        TRY_CAST(REPLACE(REGEXP_REPLACE(`updated_at`, '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)$', ''), 'T', ' ') AS TIMESTAMP(6))) AS `updated_at`,
+    source_partition,
+    source_offset,
+    arrival,
+    outcome
 FROM product_events_decided
 WHERE outcome IN ('change', 'tombstone');
 
--- 4. Output. Written as plain records, because upsert-kafka writes no tombstones from an append-only
--- query: a null value is a tombstone. Key and value are the bytes that upsert-kafka reads. A tombstone
--- has its time and source in the worker's headers, where a row has them in its fields.
+-- 4. Output. Written as plain records, because upsert-kafka writes no tombstones from an
+-- append-only query: a null value is a tombstone. Key and value are the bytes that upsert-kafka
+-- reads. A tombstone has its time and source in the worker's headers, a row in its fields.
 CREATE TABLE src_products_records (
     record_key STRING,
     record_value STRING,
@@ -170,20 +213,20 @@ CREATE TABLE src_products_records (
 
 -- The same topic as a table: the latest row of every product that is not deleted.
 CREATE TABLE src_products (
-    product_id BIGINT,
-    product_name STRING,
-    description STRING,
-    price DECIMAL(10, 2),
-    stock_quantity INT,
-    discount DECIMAL(10, 2),
-    created_at TIMESTAMP_LTZ(6),
-    updated_at TIMESTAMP_LTZ(6),
+    `product_id` BIGINT,
+    `product_name` STRING,
+    `description` STRING,
+    `price` DECIMAL(10, 2),
+    `stock_quantity` INT,
+    `discount` DECIMAL(10, 2),
+    `created_at` TIMESTAMP_LTZ(6),
+    `updated_at` TIMESTAMP_LTZ(6),
     last_event_id STRING,
     last_action STRING,
     last_event_timestamp TIMESTAMP_LTZ(6),
     last_old_price DECIMAL(10, 2),
     processing_time TIMESTAMP_LTZ(6),
-    PRIMARY KEY (product_id) NOT ENFORCED
+    PRIMARY KEY (`product_id`) NOT ENFORCED
 ) WITH (
     'connector' = 'upsert-kafka',
     'topic' = 'src_products',
@@ -198,14 +241,14 @@ CREATE TABLE src_products (
 -- 5. Example queries:
 --   SELECT * FROM deduplication_stats;
 --   SELECT * FROM current_product_state;
---   SELECT product_id, `action`, event_timestamp FROM product_events_flattened
---     ORDER BY event_timestamp DESC LIMIT 10;
+--   SELECT `product_id`, `event_timestamp` FROM product_events_flattened
+--     ORDER BY `event_timestamp` DESC LIMIT 10;
 --   SELECT 'Raw Events' AS source, COUNT(*) AS events FROM product_events_flattened
 --     UNION ALL SELECT 'Deduplicated', COUNT(*) FROM product_events_deduplicated;
 CREATE VIEW deduplication_stats AS
 SELECT
     COUNT(*) AS total_events,
-    COUNT(DISTINCT product_id) AS unique_products,
+    COUNT(DISTINCT `product_id`) AS unique_products,
     COUNT(*) FILTER (WHERE outcome = 'change') AS changes,
     COUNT(*) FILTER (WHERE outcome = 'duplicate') AS duplicates,
     COUNT(*) FILTER (WHERE outcome = 'stale') AS stale,
@@ -215,33 +258,32 @@ SELECT
 FROM product_events_decided;
 
 CREATE VIEW current_product_state AS
-SELECT
-    product_id, product_name, description, price, stock_quantity, discount,
-    last_action, last_event_timestamp
+SELECT `product_id`, `product_name`, `description`, `price`, `stock_quantity`, `discount`, `created_at`, `updated_at`, last_event_id, last_action, last_event_timestamp, last_old_price
 FROM src_products;
 
 INSERT INTO src_products_records
 SELECT
-    '{"product_id":' || CAST(product_id AS STRING) || '}',
+    '{"product_id":' || CAST(`product_id` AS STRING) || '}',
     CASE WHEN outcome = 'change' THEN JSON_OBJECT(
-        KEY 'product_id' VALUE product_id,
-        KEY 'product_name' VALUE product_name,
-        KEY 'description' VALUE description,
-        KEY 'price' VALUE CAST(price AS STRING),
-        KEY 'stock_quantity' VALUE stock_quantity,
-        KEY 'discount' VALUE CAST(discount AS STRING),
-        KEY 'created_at' VALUE REPLACE(CAST(created_at AS STRING), ' ', 'T') || 'Z',
-        KEY 'updated_at' VALUE REPLACE(CAST(updated_at AS STRING), ' ', 'T') || 'Z',
-        KEY 'last_event_id' VALUE event_id,
+        KEY 'product_id' VALUE `product_id`,
+        KEY 'product_name' VALUE `product_name`,
+        KEY 'description' VALUE `description`,
+        KEY 'price' VALUE CAST(`price` AS STRING),
+        KEY 'stock_quantity' VALUE `stock_quantity`,
+        KEY 'discount' VALUE CAST(`discount` AS STRING),
+        KEY 'created_at' VALUE REPLACE(CAST(`created_at` AS STRING), ' ', 'T') || 'Z',
+        KEY 'updated_at' VALUE REPLACE(CAST(`updated_at` AS STRING), ' ', 'T') || 'Z',
+        KEY 'last_event_id' VALUE `event_id`,
         KEY 'last_action' VALUE `action`,
-        KEY 'last_event_timestamp' VALUE REPLACE(CAST(event_timestamp AS STRING), ' ', 'T') || 'Z',
-        KEY 'last_old_price' VALUE CAST(old_price AS STRING),
+        KEY 'last_event_timestamp' VALUE REPLACE(CAST(`event_timestamp` AS STRING), ' ', 'T') || 'Z',
+        KEY 'last_old_price' VALUE CAST(`old_price` AS STRING),
         KEY 'processing_time' VALUE REPLACE(CAST(CAST(arrival AS TIMESTAMP(3)) AS STRING), ' ', 'T') || 'Z'
         NULL ON NULL) END,
     CASE WHEN outcome = 'tombstone' THEN MAP[
         'dedup.event_time', ENCODE(CAST(
-            TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', event_timestamp) AS STRING)
-            || SUBSTRING(CAST(event_timestamp AS STRING), 21, 6), 'UTF-8'),
+            TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', `event_timestamp`) AS STRING)
+            || SUBSTRING(CAST(`event_timestamp` AS STRING), 21, 6), 'UTF-8'),
         'dedup.source', ENCODE(
-            CAST(source_partition AS STRING) || '/' || CAST(source_offset AS STRING), 'UTF-8')] END
+            CAST(source_partition AS STRING) || '/' || CAST(source_offset AS STRING), 'UTF-8')
+        ] END
 FROM product_events_deduplicated;

@@ -1,4 +1,4 @@
-"""The deduplicator as a PyFlink Table API application that runs flink-deduplication.sql.
+"""The deduplicator as a PyFlink Table API application that runs a script of `dedup flink-sql`.
 
     python job.py --bounded                      in this process, up to the latest offsets
     flink run -py job.py --checkpoints s3://...  on a cluster, exactly once
@@ -17,7 +17,7 @@ from typing import TextIO
 
 from pyflink.common import RowKind
 from pyflink.table import EnvironmentSettings, TableEnvironment, TableResult
-from statements import LATEST, SINK, SQL, SettingError, emitted_from, script
+from statements import LATEST, SQL, SettingError, emitted_from, script, sink_of
 
 
 def _arguments() -> argparse.Namespace:
@@ -25,7 +25,10 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--sql", type=Path, default=SQL, help="a different file with the same tables"
+        "--sql",
+        type=Path,
+        default=SQL,
+        help="what `dedup flink-sql` printed; default: that of products",
     )
     end = parser.add_mutually_exclusive_group()
     end.add_argument(
@@ -56,7 +59,7 @@ def _arguments() -> argparse.Namespace:
         "--state-ttl-h",
         type=int,
         default=0,
-        help="drop the state of products without events for this time; 0: never",
+        help="drop the state of rows without events for this time; 0: never",
     )
     parser.add_argument(
         "--query",
@@ -98,14 +101,15 @@ def _execute(tables: TableEnvironment, statement: str) -> TableResult | None:
     return tables.execute_sql(statement)
 
 
-def _sink(tables: TableEnvironment, chosen: argparse.Namespace) -> None:
-    """Configure the sink to write to the partition of the product's events, as a worker does."""
-    tables.execute_sql(f"ALTER TABLE {SINK} SET ('sink.partitioner' = 'ProductPartitioner')")
+def _configure_sink(tables: TableEnvironment, sink: str, chosen: argparse.Namespace) -> None:
+    """Configure the sink to write to the partition of the row's events, as a worker does."""
+    tables.execute_sql(f"ALTER TABLE {sink} SET ('sink.partitioner' = 'ProductPartitioner')")
     if not chosen.checkpoints:
         return
+    prefix = "product-dedup-flink" if sink == "src_products_records" else f"{sink}-flink"
     tables.execute_sql(
-        f"ALTER TABLE {SINK} SET ('sink.delivery-guarantee' = 'exactly-once', "
-        "'sink.transactional-id-prefix' = 'product-dedup-flink', "
+        f"ALTER TABLE {sink} SET ('sink.delivery-guarantee' = 'exactly-once', "
+        f"'sink.transactional-id-prefix' = '{prefix}', "
         "'properties.transaction.timeout.ms' = '600000')"
     )
 
@@ -138,8 +142,9 @@ def main() -> None:
     for statement in statements:
         if not statement.startswith("INSERT"):
             _execute(tables, statement)
-    if SINK in tables.list_tables():
-        _sink(tables, chosen)
+    sink = sink_of(statements)
+    if sink is not None:
+        _configure_sink(tables, sink, chosen)
     for statement in statements:
         if statement.startswith("INSERT"):
             inserted = tables.execute_sql(f"{statement} WHERE {emitted}" if emitted else statement)

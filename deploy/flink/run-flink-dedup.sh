@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Runs flink-deduplication.sql on a local Flink, in a Flink pod on Kubernetes, or on the project's
-# PyFlink, which needs no Flink installation. Topics and brokers come from the KAFKA_* settings.
+# Runs flink-deduplication.sql, or what `dedup flink-sql` printed for another entity, on a local Flink,
+# in a Flink pod on Kubernetes, or on the project's PyFlink, which needs no Flink installation. Topics and brokers come from the KAFKA_* settings.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-Usage: run-flink-dedup.sh [--local | --kubernetes] [--bounded] [--interactive] [--dry-run]
+Usage: run-flink-dedup.sh [--local | --kubernetes] [--sql=FILE] [--bounded] [--interactive] [--dry-run]
 
   --local        on this machine: FLINK_HOME if set, else PyFlink in .venv-flink (installed by
                  `make .venv-flink/flink.installed`)
   --kubernetes   in a pod labelled app=flink (FLINK_POD_LABEL) of the namespace confluent
                  (FLINK_NAMESPACE)
+  --sql=FILE     the output of `dedup flink-sql` for another entity than products
   --bounded      end at the latest offsets instead of running continuously
   --interactive  open the SQL CLI with the tables and views declared
   --dry-run      print the commands without running them
@@ -31,11 +32,12 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 namespace="${FLINK_NAMESPACE:-confluent}"
 label="${FLINK_POD_LABEL:-app=flink}"
-where="" bounded="" interactive="" dry_run=""
+where="" bounded="" interactive="" dry_run="" sql=()
 
 for argument in "$@"; do
   case "$argument" in
     --local | --kubernetes) where="${argument#--}" ;;
+    --sql=*) sql=(--sql "${argument#--sql=}") ;;
     --bounded) bounded=--bounded ;;
     --interactive) interactive=yes ;;
     --dry-run) dry_run=yes ;;
@@ -91,14 +93,16 @@ if [[ -n $interactive ]]; then
 fi
 script="$(mktemp)"
 trap 'rm -f "$script"' EXIT
-python3 "$here/statements.py" $bounded $without_insert > "$script" || exit 1
+python3 "$here/statements.py" "${sql[@]}" $bounded $without_insert > "$script" || exit 1
 
 say() {
   local end="until Ctrl-C"
   [[ -z $bounded ]] || end="to the latest offsets"
   [[ -z $interactive ]] || end="as tables and views of the SQL CLI"
-  echo "Flink ($1): ${KAFKA_PRODUCT_TOPIC:-products} -> ${KAFKA_SRC_PRODUCTS_TOPIC:-src_products}" \
-    "at ${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}, $end." >&2
+  local topics="${KAFKA_PRODUCT_TOPIC:-products} -> ${KAFKA_SRC_PRODUCTS_TOPIC:-src_products}"
+  topics+=" at ${KAFKA_BOOTSTRAP_SERVERS:-localhost:9092}"
+  [[ ${#sql[@]} -eq 0 ]] || topics="the topics of ${sql[1]}, unless KAFKA_* settings name others"
+  echo "Flink ($1): $topics, $end." >&2
 }
 
 if [[ -n $pod ]]; then
@@ -126,6 +130,6 @@ else
     export FLINK_HOME JAVA_HOME
     run bash "$FLINK_HOME/bin/sql-client.sh" -Dexecution.target=local -i "$script"
   else
-    run "$python" "$here/job.py" $bounded
+    run "$python" "$here/job.py" "${sql[@]}" $bounded
   fi
 fi

@@ -1,9 +1,10 @@
-"""The statements of flink-deduplication.sql, with the settings of the environment.
+"""The statements of a script of `dedup flink-sql`, with the settings of the environment.
 
-    python3 statements.py [--bounded] [--without-insert]
+    python3 statements.py [--sql FILE] [--bounded] [--without-insert]
 
-prints SQL for `sql-client.sh -f` (or `-i`). The statements of the file are unchanged: settings are
-ALTER TABLE statements between its tables and its INSERT. Needs only the standard library.
+prints SQL for `sql-client.sh -f` (or `-i`); without a file that of flink-deduplication.sql, for
+products. The statements of the file are unchanged: settings are ALTER TABLE statements between its
+tables and its INSERT. Needs only the standard library.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Final
 SQL: Final = Path(__file__).with_name("flink-deduplication.sql")
 SOURCE: Final = "product_events_raw"
 SINK: Final = "src_products_records"
-TABLE: Final = "src_products"
+_TABLE: Final = re.compile(r"CREATE TABLE (\w+) ")
 _OFFSETS: Final = re.compile(r"partition:\d+,offset:\d+(?:;partition:\d+,offset:\d+)*")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MODULES: Final = {"PLAIN": "plain.PlainLoginModule"}
@@ -51,10 +52,9 @@ def _connection(environ: Mapping[str, str]) -> dict[str, str]:
         raise SettingError(
             f"KAFKA_SECURITY_PROTOCOL={protocol} is not accepted: one of {', '.join(_PROTOCOLS)}"
         )
-    found = {
-        "bootstrap.servers": environ.get("KAFKA_BOOTSTRAP_SERVERS") or "localhost:9092",
-        "security.protocol": protocol,
-    }
+    found = {"security.protocol": protocol}
+    if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        found["bootstrap.servers"] = environ["KAFKA_BOOTSTRAP_SERVERS"]
     if protocol.startswith("SASL"):
         user, password = environ.get("KAFKA_USER"), environ.get("KAFKA_PASSWORD")
         if not user or not password:
@@ -81,8 +81,8 @@ def _escaped(text: str) -> str:
 LATEST: Final = "latest-offset"
 
 
-def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
-    """Return the ALTER TABLE statements for an environment. Raises SettingError.
+def settings(tables: list[str], environ: Mapping[str, str], until: str | None = None) -> list[str]:
+    """Return the ALTER TABLE statements of the script's tables. Raises SettingError.
 
     `until` ends the source: `LATEST`, or offsets as `partition:0,offset:42;partition:1,...`.
     """
@@ -94,16 +94,38 @@ def settings(environ: Mapping[str, str], until: str | None = None) -> list[str]:
             "scan.bounded.mode": "specific-offsets",
             "scan.bounded.specific-offsets": until,
         }
-    output = {"topic": environ.get("KAFKA_SRC_PRODUCTS_TOPIC") or "src_products"}
-    source = {"topic": environ.get("KAFKA_PRODUCT_TOPIC") or "products"}
-    group = environ.get("FLINK_GROUP_ID")
-    if group:
-        source["properties.group.id"] = group
-    return [
-        _options(SOURCE, {**source, **connection, **source_end}),
-        _options(SINK, {**output, **connection}),
-        _options(TABLE, {**output, **connection, **end}),
-    ]
+    output = _given(environ, topic="KAFKA_SRC_PRODUCTS_TOPIC")
+    source = _given(
+        environ, topic="KAFKA_PRODUCT_TOPIC", **{"properties.group.id": "FLINK_GROUP_ID"}
+    )
+    options = {
+        "source": {**source, **connection, **source_end},
+        "sink": {**output, **connection},
+        "table": {**output, **connection, **end},
+    }
+    named = [found for statement in tables if (found := _table(statement))]
+    return [_options(name, options[role]) for name, role in named]
+
+
+def _table(statement: str) -> tuple[str, str] | None:
+    """Return the name of a table and its role; None for what creates no table."""
+    match = _TABLE.match(statement)
+    if match is None:
+        return None
+    if match[1].endswith("_events_raw"):
+        return match[1], "source"
+    return match[1], "table" if "'upsert-kafka'" in statement else "sink"
+
+
+def _given(environ: Mapping[str, str], **names: str) -> dict[str, str]:
+    """Return the options whose settings are in the environment; the script has the others."""
+    return {option: environ[name] for option, name in names.items() if environ.get(name)}
+
+
+def sink_of(statements: list[str]) -> str | None:
+    """Return the table that a script writes plain records to; None when it has none."""
+    named = [found for each in statements if (found := _table(each))]
+    return next((name for name, role in named if role == "sink"), None)
 
 
 def emitted_from(offsets: str) -> str:
@@ -128,12 +150,7 @@ def script(sql: str, environ: Mapping[str, str], until: str | None = None) -> li
     statements = split(sql)
     inserts = [s for s in statements if s.startswith("INSERT")]
     tables = [s for s in statements if not s.startswith("INSERT")]
-    made = [
-        setting
-        for setting in settings(environ, until)
-        if any(s.startswith(f"CREATE TABLE {setting.split()[2]} ") for s in tables)
-    ]
-    return [*tables, *made, *inserts]
+    return [*tables, *settings(tables, environ, until), *inserts]
 
 
 def main() -> None:
@@ -141,11 +158,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--sql", type=Path, default=SQL, help="what `dedup flink-sql` printed")
     parser.add_argument("--bounded", action="store_true", help="end at the latest offsets")
     parser.add_argument("--without-insert", action="store_true", help="tables and views only")
     chosen = parser.parse_args()
     try:
-        statements = script(SQL.read_text("utf-8"), os.environ, LATEST if chosen.bounded else None)
+        statements = script(
+            chosen.sql.read_text("utf-8"), os.environ, LATEST if chosen.bounded else None
+        )
     except SettingError as error:
         sys.exit(f"Error: {error}")
     for statement in statements:

@@ -51,27 +51,27 @@ def test_more_partitions_than_the_states_were_made_with_are_refused(tmp_path: Pa
             directory(tmp_path).belong_to(replace(ORIGIN, partitions=6))
 
 
-def products_in(partition: int, partitions: int, count: int = 50) -> list[int]:
-    """The first products that Kafka's partitioner puts into a partition."""
-    found = (i for i in range(1, 100_000) if _hash(i) % partitions == partition)
+def keys_in(partition: int, partitions: int, count: int = 50) -> list[bytes]:
+    """The keys of the first products that Kafka's partitioner puts into a partition."""
+    found = (key for i in range(1, 100_000) if _hash(key := b"%d" % i) % partitions == partition)
     return [next(found) for _ in range(count)]
 
 
-def _hash(product_id: int) -> int:
-    return int(murmur2(b"%d" % product_id)) & 0x7FFFFFFF
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 @pytest.mark.parametrize(("before", "now"), [(4, 6), (4, 8), (2, 3), (3, 4)])
 def test_the_products_of_a_partition_tell_how_many_there_were(before: int, now: int) -> None:
     for partition in range(before):
-        assert partitions_before(products_in(partition, before), partition, now) == before
+        assert partitions_before(keys_in(partition, before), partition, now) == before
     for partition in range(now):
-        assert partitions_before(products_in(partition, now), partition, now) is None
+        assert partitions_before(keys_in(partition, now), partition, now) is None
 
 
 def test_products_placed_by_another_rule_tell_nothing() -> None:
-    assert partitions_before(list(range(1, 200)), 1, 4) is None
-    assert partitions_before(products_in(1, 4, 5), 1, 6) is None
+    assert partitions_before([b"%d" % i for i in range(1, 200)], 1, 4) is None
+    assert partitions_before(keys_in(1, 4, 5), 1, 6) is None
 
 
 @pytest.mark.parametrize("partitions", [2, 3, 4, 6])
@@ -79,8 +79,9 @@ def test_products_placed_by_their_json_keys_are_told_from_those_of_their_events(
     partitions: int,
 ) -> None:
     for partition in range(partitions):
-        keys = ((i, b'{"product_id":%d}' % i) for i in range(1, 2_000))
-        placed = [i for i, key in keys if (murmur2(key) & 0x7FFFFFFF) % partitions == partition]
+        keys = (b'{"product_id":%d}' % i for i in range(1, 2_000))
+        placed = [key for key in keys if _hash(key) % partitions == partition]
         assert placed_by_json_key(placed[:50], partition, partitions)
         assert not placed_by_json_key(placed[:5], partition, partitions)
-        assert not placed_by_json_key(products_in(partition, partitions), partition, partitions)
+        as_events = [b'{"product_id":%b}' % key for key in keys_in(partition, partitions)]
+        assert not placed_by_json_key(as_events, partition, partitions)

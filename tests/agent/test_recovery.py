@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from dedup.core.keys import Id
 from dedup.core.state import State
+from dedup.entities.product import PRODUCT
 from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.memory import Memory
+from dedup.state.row_keys import RowKeys
 from dedup.state.store import PartitionStore, destroy
 from dedup.state.store_errors import DamagedError
 from tests.agent.conftest import Bench, new_bench
@@ -27,9 +30,9 @@ def state(offset: int) -> State:
 
 def fill(path: Path) -> None:
     """Leave a database as a killed worker does: 3,000 states in a table, 1,000 in the log."""
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), RowKeys(PRODUCT))
     for begin in range(0, 4_000, 500):
-        states = {i: state(i) for i in range(begin + 1, begin + 501)}
+        states: dict[Id, State] = {i: state(i) for i in range(begin + 1, begin + 501)}
         store.write(states, next_offset=begin + 500, now_us=1)
         if begin == 2_500:
             store._db.flush()
@@ -160,7 +163,7 @@ def test_a_view_of_a_damaged_database_is_an_error_and_not_a_part(tmp_path: Path)
     path = tmp_path / "products-0"
     fill(path)
     scratch(only(path, "*.sst"))
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), RowKeys(PRODUCT))
 
     with pytest.raises(DamagedError):
         list(store.items())
@@ -168,26 +171,28 @@ def test_a_view_of_a_damaged_database_is_an_error_and_not_a_part(tmp_path: Path)
 
 def test_state_bytes_of_a_newer_version_are_rebuilt(tmp_path: Path) -> None:
     path = tmp_path / "products-0"
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), RowKeys(PRODUCT))
     store._db[(1).to_bytes(8, "big")] = b"\x63 of the future"
 
     with pytest.raises(DamagedError, match="layout 1 is expected"):
         store.read([1])
     store.close()
     with pytest.raises(DamagedError):
-        PartitionStore(path, Memory())
+        PartitionStore(path, Memory(), RowKeys(PRODUCT))
     destroy(path)
-    PartitionStore(path, Memory()).close()
+    PartitionStore(path, Memory(), RowKeys(PRODUCT)).close()
 
 
 WRITER = """
 import sys
 from pathlib import Path
 from dedup.core.state import State
+from dedup.entities.product import PRODUCT
 from dedup.rules import BESIDE_THE_ROW_BYTES
 from dedup.state.store import PartitionStore
 from dedup.state.memory import Memory
-store = PartitionStore(Path(sys.argv[1]), Memory())
+from dedup.state.row_keys import RowKeys
+store = PartitionStore(Path(sys.argv[1]), Memory(), RowKeys(PRODUCT))
 progress = store.progress()
 begin = progress.next_offset if progress else 0
 print(begin, flush=True)
@@ -212,7 +217,7 @@ def test_a_worker_killed_in_the_middle_of_its_writes_leaves_a_whole_prefix(tmp_p
         writer.kill()
         writer.communicate()
         try:
-            store = PartitionStore(path, Memory())
+            store = PartitionStore(path, Memory(), RowKeys(PRODUCT))
         except DamagedError:
             destroy(path)
             continue

@@ -6,14 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from dedup.core.keys import Id
 from dedup.core.state import State
+from dedup.entities.product import PRODUCT
 from dedup.state import store as store_module
 from dedup.state.memory import Memory
+from dedup.state.row_keys import RowKeys
 from dedup.state.store import PartitionStore
 from dedup.state.store_errors import StoreError
 from tests.agent.conftest import Bench
 
 ROW = State(b"f" * 21, 5, 0, 7, 100, 3, b'{"product_id":1}')
+KEYS = RowKeys(PRODUCT)
 DELETED = State(bytes(21), 6, 0, 8, 200, 0, None)
 
 
@@ -23,11 +27,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     store.write({1: ROW, 2: DELETED}, next_offset=12, now_us=9)
     store.close()
 
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     progress = store.progress()
     assert progress is not None
     assert (progress.next_offset, progress.written_at_us) == (12, 9)
@@ -36,7 +40,7 @@ def test_what_is_written_is_read_back_after_a_restart(path: Path) -> None:
 
 
 def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     store.write({1: ROW}, next_offset=12, now_us=9)
     store.write({1: structs.replace(ROW, duplicates=4)}, next_offset=None, now_us=10)
 
@@ -48,22 +52,22 @@ def test_the_offset_stays_when_nothing_was_emitted(path: Path) -> None:
 
 
 def test_an_empty_store_follows_nothing(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     assert store.progress() is None
     store.close()
 
 
 def test_items_come_by_product_id_from_any_one_on(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     store.write({300: ROW, 2: DELETED, 2**63 - 1: ROW}, next_offset=1, now_us=1)
 
     assert [i for i, _ in store.items()] == [2, 300, 2**63 - 1]
-    assert [i for i, _ in store.items(3)] == [300, 2**63 - 1]
+    assert [i for i, _ in store.scan(3)] == [300, 2**63 - 1]
     store.close()
 
 
 def test_old_deletion_markers_are_removed_and_products_that_came_back_are_not(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     store.write({1: DELETED, 2: DELETED}, next_offset=1, now_us=1)
     store.write({2: ROW}, next_offset=2, now_us=2)
 
@@ -82,22 +86,22 @@ def test_states_at_hand_are_those_that_rocksdb_has(writes: list[dict[int, int]])
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "RECENT_STATES", 4)
         path = Path(directory) / "products-0"
-        store, expected = PartitionStore(path, Memory()), dict[int, State]()
+        store, expected = PartitionStore(path, Memory(), KEYS), dict[Id, State]()
         for number, write in enumerate(writes):
-            states = {
+            states: dict[Id, State] = {
                 i: structs.replace(ROW, duplicates=n, offset=number) for i, n in write.items()
             }
             store.write(states, next_offset=number + 1, now_us=1)
             expected |= states
             assert store.read(range(1, 14)) == expected
         store.close()
-        store = PartitionStore(path, Memory())
+        store = PartitionStore(path, Memory(), KEYS)
         assert store.read(range(1, 14)) == expected
         store.close()
 
 
 def test_a_forgotten_product_is_not_at_hand_either(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     store.write({1: DELETED}, next_offset=1, now_us=1)
     assert store.forget_deleted(before_us=201) == 1
     assert store.read([1]) == {}
@@ -105,9 +109,9 @@ def test_a_forgotten_product_is_not_at_hand_either(path: Path) -> None:
 
 
 def test_a_directory_in_use_is_refused_with_the_cure(path: Path) -> None:
-    store = PartitionStore(path, Memory())
+    store = PartitionStore(path, Memory(), KEYS)
     with pytest.raises(StoreError, match=r"locked by another process.*DEDUP_DATA_DIR"):
-        PartitionStore(path, Memory())
+        PartitionStore(path, Memory(), KEYS)
     store.close()
 
 

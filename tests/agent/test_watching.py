@@ -9,10 +9,7 @@ import msgspec
 import pytest
 from prometheus_client import generate_latest
 
-from dedup.core.decide import EMITTING, Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import CONTENT_FIELDS
-from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.read import read_event
+from dedup.core.decide import EMITTING, Outcome, Position, ProcessingTime, decide
 from dedup.core.state import State
 from dedup.observability.decision_log import (
     FOLLOWED,
@@ -25,6 +22,7 @@ from dedup.observability.rates import SECONDS_KEPT, History
 from dedup.web.source_lookup import result_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
+from tests.support.products import CODEC, CONTENT_FIELDS, rules
 from tests.support.records import batch, event, record
 
 
@@ -63,7 +61,7 @@ async def test_the_log_recomputes_every_decision_as_it_was(bench: Bench, seed: i
     rows: dict[int, list[bytes | None]] = {}
     for product_id in range(1, 31):
         for past in bench.app.observers.decision_log.decisions(
-            0, product_id, bench.app.deduplicator.decide
+            0, product_id, CODEC, bench.app.deduplicator.decide
         ):
             outcomes[past.decision.outcome] += 1
             if past.decision.outcome in EMITTING:
@@ -85,7 +83,9 @@ async def test_the_log_is_bounded_and_keeps_the_newest(bench: Bench) -> None:
     for number in range(RECORDS_KEPT // 500 + 3):
         value = event(1, number=1, stock_quantity=number)
         await bench.feed(*[value] * 500, offset=number * 500)
-    past = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
+    past = list(
+        bench.app.observers.decision_log.decisions(0, 1, CODEC, bench.app.deduplicator.decide)
+    )
     assert len(past) == RECORDS_KEPT
     assert past[-1].at.offset == (RECORDS_KEPT // 500 + 3) * 500 - 1
 
@@ -94,7 +94,9 @@ async def test_the_log_is_bounded_in_bytes(bench: Bench) -> None:
     large = event(1, description="x" * 700_000)
     for number in range(40):
         await bench.feed(large, offset=number)
-    past = list(bench.app.observers.decision_log.decisions(0, 1, bench.app.deduplicator.decide))
+    past = list(
+        bench.app.observers.decision_log.decisions(0, 1, CODEC, bench.app.deduplicator.decide)
+    )
     assert 20 <= len(past) <= 24
 
 
@@ -116,13 +118,13 @@ async def test_a_product_that_is_looked_at_keeps_its_decisions_under_load(bench:
         offset += len(work)
         if number == 1:  # somebody looks after two of the four
             log.follow(7)
-    before = list(log.decisions(0, 7, decide))
+    before = list(log.decisions(0, 7, CODEC, decide))
     assert [past.decision.outcome for past in before] == ["change", "change", "stale", "duplicate"]
     for _ in range(RECORDS_KEPT // 500 + 1):
         await bench.feed(*others, offset=offset)
         offset += 500
-    assert list(log.decisions(0, 7, decide)) == before
-    assert len(list(log.decisions(0, 1, decide))) == RECORDS_KEPT
+    assert list(log.decisions(0, 7, CODEC, decide)) == before
+    assert len(list(log.decisions(0, 1, CODEC, decide))) == RECORDS_KEPT
 
 
 async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Bench) -> None:
@@ -145,7 +147,7 @@ async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Ben
     for _ in range(RECORDS_KEPT // 500 + 1):
         await bench.feed(*[event(999)] * 500, key=b"999", offset=offset)
         offset += 500
-    kept = {i: len(list(log.decisions(0, i, decide))) for i in range(1, 2 * FOLLOWED + 1)}
+    kept = {i: len(list(log.decisions(0, i, CODEC, decide))) for i in range(1, 2 * FOLLOWED + 1)}
     assert set(kept.values()) == {0, FOLLOWED_RECORDS}
     assert sorted(i for i, number in kept.items() if number) == [
         *range(FOLLOWED + 1, 2 * FOLLOWED + 1)
@@ -158,15 +160,15 @@ async def test_the_products_are_counted_exactly_while_they_change(bench: Bench, 
     events = generated(1_500, seed, products=200)
     store = bench.table.data.partition(0)
     await feed(bench, events[:500], seed)
-    assert store.products is None
+    assert store.rows is None
     for step in range(10):
         store.count_some(7)
         await feed(bench, events[500 + step * 100 : 600 + step * 100], seed)
-    while store.products is None:
+    while store.rows is None:
         store.count_some(50)
     living = sum(state.row is not None for _, state in store.items())
     assert 0 < living < 200
-    assert store.products == living
+    assert store.rows == living
 
 
 async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:
@@ -276,14 +278,14 @@ async def test_a_past_event_is_explained_by_the_fields_it_was_compared_by(
     """A worker with other DEDUP_CONTENT_FIELDS finds it in Kafka; it emitted nothing then."""
     first, later = event(number=1), event(number=2, stock_quantity=7)
     state = None
-    rules = Rules(scheme=FingerprintScheme(("price",)))
+    by_price = rules(("price",))
     for offset, value in enumerate((first, later)):
         clock = ProcessingTime(1_700_000_000_000_000, "2023-11-14T22:13:20.000000Z")
-        decision = decide(read_event(b"1", value), state, Position(0, offset), clock, rules)
+        decision = decide(CODEC.read(b"1", value), state, Position(0, offset), clock, by_price)
         state = decision.state
     assert decision.outcome == "duplicate"
     assert state is not None
-    assert bench.app.deduplicator.rules.scheme != rules.scheme
+    assert bench.app.deduplicator.rules.codec.content != by_price.codec.content
     said = result_from_record(record(1, later), 1, state, bench.app.deduplicator)
     assert said is not None
     assert (said.outcome, said.emits) == ("duplicate", False)

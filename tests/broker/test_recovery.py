@@ -11,6 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
+from dedup.core.keys import Id
 from dedup.core.state import State
 from dedup.kafka import topics
 from dedup.kafka.consumer import committed_consumer
@@ -55,11 +56,11 @@ class Reader:
     async def restore(self) -> int:
         return await self.app.parts.changelog_reader.restore(range(4))
 
-    def known(self) -> dict[int, bool]:
+    def known(self) -> dict[Id, bool]:
         """The products that are known, and whether they are there or deleted."""
         return {i: state.row is not None for i, state in self.states().items()}
 
-    def states(self) -> dict[int, State]:
+    def states(self) -> dict[Id, State]:
         """What is known, in all partitions."""
         data = self.table.data
         return {i: state for p in range(4) for i, state in data.partition(p).items()}

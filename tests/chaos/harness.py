@@ -14,9 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -25,24 +26,14 @@ import psutil
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from dedup.demo.oracle import differences
 from dedup.localkafka import LocalKafka
 from dedup.localkafka.ports import free_port
 from dedup.streaming.wiring import SESSION_TIMEOUT_S
-from producer.events import EventGenerator, Mix
-from tests.chaos.report import Report, compare, last_words, write_reports
-from tests.support.topics import (
-    emissions,
-    ends_of,
-    judge,
-    lag,
-    partition_of,
-    read_topic,
-    wait_until_done,
-)
+from tests.chaos.plan import ROWS, Plan
+from tests.chaos.report import Report, conclude, last_words, write_reports
+from tests.support.topics import ends_of, partition_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
-MIX = Mix(products=2_000, late=0.02, deletes=0.02, partial=0.03, invalid=0.005)
 STEP_S = 0.02
 SHUT_DOWN_WITHIN_S = 40
 
@@ -55,20 +46,24 @@ class Chaos:
         seed: int,
         kafka: LocalKafka,
         directory: Path,
-        workers: int,
-        actions: Sequence[str],
-        guarantee: str,
+        plan: Plan,
     ) -> None:
         self.random = random.Random(seed)
+        workers = plan.workers or random.Random(seed).randint(1, 3)
         self.report = Report(seed, workers)
+        self.plan = plan
         self.kafka = kafka
         self.names = Names.fresh()
-        self.actions = actions
-        self.not_yet = self.random.sample(actions, len(actions))
+        self.actions = plan.actions or tuple(ACTIONS)
+        self.not_yet = self.random.sample(self.actions, len(self.actions))
         """Kinds of trouble that were not made so far."""
 
         self.over = False
-        settings = {**self.names.settings, "DEDUP_GUARANTEE": guarantee}
+        settings = {
+            "DEDUP_ENTITY": plan.example.entity_name,
+            "DEDUP_GUARANTEE": plan.guarantee,
+            **self.names.settings,
+        }
         self.workers = [
             WorkerProcess(kafka.bootstrap_servers, directory / f"worker-{i}", settings)
             for i in range(workers)
@@ -79,7 +74,8 @@ class Chaos:
 
         Longer, if not every kind of trouble was made by then.
         """
-        generator = EventGenerator(self.report.seed, lambda: datetime.now(UTC), MIX)
+        clock = partial(datetime.now, UTC)
+        generator = self.plan.example.generate(self.report.seed, ROWS, clock)
         begun = time.monotonic()
         async with AIOKafkaProducer(
             bootstrap_servers=self.kafka.bootstrap_servers,
@@ -194,17 +190,6 @@ class Chaos:
             if code is not None:
                 self.report.exit_codes.append(code)
 
-    async def conclude(self) -> Report:
-        """Compare the topic with the oracle."""
-        servers, report = self.kafka.bootstrap_servers, self.report
-        report.uncommitted = await lag(servers, self.names)
-        oracle = judge(await read_topic(servers, self.names.source))
-        emitted = emissions(await read_topic(servers, self.names.states))
-        report.expected = sum(map(len, oracle.emitted.values()))
-        compare(oracle.emitted, emitted, report)
-        report.faults += differences(oracle.emitted, emitted)[:5]
-        return report
-
 
 Action = Callable[[Chaos, WorkerProcess], Awaitable[None]]
 ACTIONS: Final[dict[str, Action]] = {
@@ -218,26 +203,17 @@ ACTIONS: Final[dict[str, Action]] = {
 }
 
 
-async def run(
-    seed: int,
-    *,
-    seconds: float,
-    rate: int = 3_000,
-    workers: int | None = None,
-    actions: Sequence[str] = tuple(ACTIONS),
-    guarantee: str = "exactly_once",
-) -> Report:
-    """Run chaos for some seconds and report; without `workers` the seed chooses 1 to 3."""
-    workers = workers or random.Random(seed).randint(1, 3)
+async def run(seed: int, plan: Plan) -> Report:
+    """Run chaos for some seconds and report."""
     # Not Kafka's usual port: another broker could take it while this one is down.
     with tempfile.TemporaryDirectory() as directory, LocalKafka(port=free_port()) as kafka:
-        chaos = Chaos(seed, kafka, Path(directory), workers, actions, guarantee)
+        chaos = Chaos(seed, kafka, Path(directory), plan)
         try:
             chaos.workers[0].start()
             await asyncio.to_thread(chaos.workers[0].wait_until_ready)
             for worker in chaos.workers[1:]:
                 worker.start()
-            feeding = asyncio.ensure_future(chaos.feed(time.monotonic() + seconds, rate))
+            feeding = asyncio.ensure_future(chaos.feed(time.monotonic() + plan.seconds, plan.rate))
             watching = asyncio.ensure_future(chaos.watch())
             await chaos.trouble(feeding)
             await feeding
@@ -247,9 +223,9 @@ async def run(
                 await wait_until_done(kafka.bootstrap_servers, chaos.names)
             except AssertionError as error:
                 chaos.report.faults += [str(error), *map(last_words, chaos.workers)]
-            report = await chaos.conclude()
+            await conclude(kafka.bootstrap_servers, chaos.names, plan, chaos.report)
             await chaos.end()
-            return report
+            return chaos.report
         finally:
             for worker in chaos.workers:
                 worker.kill()
@@ -271,16 +247,14 @@ def main() -> None:
     failed = False
     reports: list[Report] = []
     for seed in range(arguments.seed, arguments.seed + arguments.runs):
-        report = asyncio.run(
-            run(
-                seed,
-                seconds=arguments.seconds,
-                rate=arguments.rate,
-                workers=arguments.workers,
-                actions=arguments.actions,
-                guarantee=arguments.guarantee,
-            )
+        plan = Plan(
+            seconds=arguments.seconds,
+            rate=arguments.rate,
+            workers=arguments.workers,
+            actions=tuple(arguments.actions),
+            guarantee=arguments.guarantee,
         )
+        report = asyncio.run(run(seed, plan))
         print(report, *report.faults, sep="\n", flush=True)  # noqa: T201 - this is the output
         failed |= not report.exact or bool(report.faults)
         reports.append(report)

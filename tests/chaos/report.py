@@ -1,14 +1,18 @@
 """What a run of chaos comes to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from dedup.demo.oracle import History
+from dedup.demo.compare import Expectation, Record
+from dedup.demo.oracle import History, differences
+from tests.chaos.plan import Plan
 from tests.support.results import write_result
-from tests.support.workers import WorkerProcess
+from tests.support.topics import emissions, lag, read_topic
+from tests.support.workers import Names, WorkerProcess
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Report:
     extra: int = 0
     wrong_final: int = 0
     uncommitted: int = 0
+    dead_letters: int = 0
     longest_stall_s: float = 0.0
     done: dict[str, int] = field(default_factory=dict)
     """What was done to workers and broker, and how often."""
@@ -34,7 +39,7 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """Whether every product had exactly the expected sequence, and everything is committed."""
+        """Whether every row had exactly the expected sequence, and everything is committed."""
         return not (self.missing or self.extra or self.wrong_final or self.uncommitted)
 
     def __str__(self) -> str:
@@ -56,9 +61,39 @@ def last_words(worker: WorkerProcess) -> str:
     return "\n".join([f"exit code {code}", *lines[begin : begin + 40], "...", *lines[-25:]])
 
 
-def compare(expected: History, emitted: History, report: Report) -> None:
-    for product_id in expected.keys() | emitted.keys():
-        want, have = expected.get(product_id, []), emitted.get(product_id, [])
+async def conclude(servers: str, names: Names, plan: Plan, report: Report) -> None:
+    """Compare the topics with the oracle."""
+    report.uncommitted = await lag(servers, names)
+    expectation = Expectation(plan.example)
+    for records in (await read_topic(servers, names.source)).values():
+        for record in records:
+            expectation.add((record.key, record.value))
+    expected = expectation.oracle.emitted
+    emitted = emissions(await read_topic(servers, names.states), plan.example)
+    report.expected = sum(map(len, expected.values()))
+    _compare(expected, emitted, report)
+    report.faults += differences(expected, emitted, plan.example.entity.name)[:5]
+    found: Counter[Record] = Counter()
+    for records in (await read_topic(servers, names.dead_letters)).values():
+        found.update((record.key, record.value) for record in records)
+    _compare_dead_letters(expectation.dead_letters, found, plan, report)
+
+
+def _compare_dead_letters(
+    expected: Counter[Record], found: Counter[Record], plan: Plan, report: Report
+) -> None:
+    """Note what is missing, what is of no event, and what is there twice where it can't be."""
+    report.dead_letters = expected.total()
+    missing, extra = (expected - found).total(), (found - expected).total()
+    if plan.guarantee == "at_least_once":  # only transactions rule duplicates out
+        extra = len(found.keys() - expected.keys())
+    if missing or extra:
+        report.faults.append(f"dead letters: {missing} missing, {extra} unexpected")
+
+
+def _compare(expected: History, emitted: History, report: Report) -> None:
+    for row_id in expected.keys() | emitted.keys():
+        want, have = expected.get(row_id, []), emitted.get(row_id, [])
         if want == have:
             continue
         common = sum(b.size for b in SequenceMatcher(None, want, have, False).get_matching_blocks())

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dedup.demo.example import Example
+from examples.debezium.demo import EXAMPLE as DEBEZIUM
+from examples.orders.demo import EXAMPLE as ORDERS
 from tests.chaos.harness import run
+from tests.chaos.plan import Plan
 from tests.chaos.report import Report, write_reports
 
 # A client that a killed broker cut off in the middle of connecting can't be closed in order.
@@ -37,7 +41,7 @@ async def test_nothing_is_missing_or_twice_or_wrong(
     seed: int, actions: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Exactly once: the same promise whatever is done to workers and broker."""
-    report = await run(seed, seconds=20, workers=WORKERS, actions=actions)
+    report = await run(seed, Plan(seconds=20, workers=WORKERS, actions=actions))
 
     assert_exact(report, actions)
     file = tmp_path / "result.json"
@@ -50,8 +54,21 @@ async def test_nothing_is_missing_or_twice_or_wrong(
 
 
 async def test_without_transactions_too_a_zombie_puts_no_old_state_over_a_newer_one() -> None:
-    report = await run(
-        13, seconds=15, workers=WORKERS, actions=("suspend",), guarantee="at_least_once"
-    )
+    plan = Plan(seconds=15, workers=WORKERS, actions=("suspend",), guarantee="at_least_once")
+    report = await run(13, plan)
 
     assert_exact(report, ("suspend",))
+
+
+@pytest.mark.parametrize(
+    ("seed", "example"), [(14, ORDERS), (15, DEBEZIUM)], ids=["orders", "debezium"]
+)
+async def test_the_examples_come_through_kills_as_products_do(seed: int, example: Example) -> None:
+    """Each against its own oracle: emissions in order, final rows, and dead letters."""
+    actions = ("kill", "kill_and_wipe", "kill", "terminate")
+    plan = Plan(seconds=20, rate=2_000, workers=WORKERS, actions=actions, example=example)
+    report = await run(seed, plan)
+
+    assert_exact(report, ("kill", "kill_and_wipe", "terminate"))
+    assert report.done["kill"] >= 2
+    assert report.dead_letters > 100

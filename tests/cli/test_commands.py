@@ -16,7 +16,7 @@ from dedup.localkafka.ports import free_port
 
 COMMANDS = (
     *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats"),
-    *("check", "verify", "dlq", "sink", "parity", "config"),
+    *("check", "verify", "dlq", "sink", "parity", "flink-sql", "entity", "config"),
 )
 
 
@@ -47,6 +47,14 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         (("stats",), ("--json", "Examples", "Exit codes:")),
         (("check",), ("--json", "Examples", "Exit codes:", "3")),
         (("verify",), ("--json", "not judged", "Examples", "Exit codes:", "3")),
+        (("parity",), ("--parallelism", "flink-sql", "Examples", "Exit codes:")),
+        (("flink-sql",), ("--bootstrap-servers", "Examples", "Exit codes:")),
+        (
+            ("entity", "infer"),
+            ("--topic", "--output", "--id", "--force", "Examples", "Exit codes:"),
+        ),
+        (("entity", "check"), ("--json", "suppressed", "Examples", "Exit codes:", "3")),
+        (("entity", "show"), ("--json", "JSON Schema", "Examples", "Exit codes:")),
         (("config", "show"), ("--json", "Examples", "Exit codes:")),
         (("config", "check"), ("Examples", "Exit codes:")),
     ],

@@ -174,8 +174,7 @@ def wait_for_its_end(worker: DemoWorker) -> None:
 
 
 def test_a_worker_that_exits_unexpectedly_is_a_failure_with_its_last_lines(tmp_path: Path) -> None:
-    worker = DemoWorker(f"127.0.0.1:{free_port()}", tmp_path)
-    worker.settings["DEDUP_ORDER"] = "newest"
+    worker = DemoWorker(f"127.0.0.1:{free_port()}", tmp_path, {"DEDUP_ORDER": "newest"})
     worker.start()
     try:
         with pytest.raises(DemoError) as raised:

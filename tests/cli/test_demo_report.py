@@ -19,6 +19,7 @@ from dedup.demo.compare import (
     disagreements,
     read_output,
 )
+from dedup.demo.products import PRODUCTS
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
@@ -29,11 +30,12 @@ MIX = Mix(products=20, late=0.05, deletes=0.05, partial=0.05, invalid=0.05)
 
 def findings() -> Findings:
     """What a faultless worker would have left of 500 events."""
-    expected = Expectation()
+    expected = Expectation(PRODUCTS)
     for event in islice(EventGenerator(1, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX), 500):
         expected.add((event.key, event.value))
     emitted = {product_id: list(ids) for product_id, ids in expected.oracle.emitted.items()}
     row = {
+        "product_id": 1,
         "product_name": "Laptop Pro [new]",  # what looks like markup is text
         "price": "1299.99",
         "stock_quantity": 25,
@@ -43,7 +45,7 @@ def findings() -> Findings:
     }
     output = WorkerOutput(emitted, {1: row}, Counter(expected.dead_letters))
     counts = Counts(dict(expected.oracle.outcomes) | {"replayed": 0}, {"key_missing": 3})
-    return Findings(500, expected, output, counts, 1234.5, {"Producing": 0.5})
+    return Findings(500, expected, output, counts, 1234.5, "src_products", {"Producing": 0.5})
 
 
 def shown(found: Findings) -> tuple[bool, str]:
@@ -118,7 +120,7 @@ def test_rows_are_those_after_the_last_record() -> None:
         return SimpleNamespace(key=b'{"product_id":%d}' % product_id, value=value)
 
     letters = [SimpleNamespace(key=None, value=b"x")] * 2
-    output = read_output([record(1, "a"), record(2, "b"), record(1, None)], letters)
+    output = read_output(PRODUCTS, [record(1, "a"), record(2, "b"), record(1, None)], letters)
     assert output.emitted == {1: ["a", None], 2: ["b"]}
     assert output.rows == {2: {"last_event_id": "b"}}
     assert output.dead_letters == {(None, b"x"): 2}

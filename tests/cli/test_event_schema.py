@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, create_model
 
 from dedup import Debezium, DecimalBytes, Entity, Epoch, EpochDays, Flat, JsonText, Wrapped
 from dedup.core.codec import Codec
+from dedup.core.entity import Envelope
 from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.entities.product import PRODUCT
 from dedup.inspection.event_schema import event_schema, example_event, row_columns
@@ -73,7 +74,12 @@ WRAPPED_IN_MILLIS: Final = Wrapped(
 
 def entities() -> Iterator[Any]:
     """Return an entity of every kind in every envelope, then one for every id and form of key."""
-    envelopes = (Flat(time="time"), Wrapped("row", "at"), WRAPPED_IN_MILLIS, Debezium())
+    envelopes: tuple[Envelope, ...] = (
+        Flat(time="time"),
+        Wrapped("row", "at"),
+        WRAPPED_IN_MILLIS,
+        Debezium(),
+    )
     named: dict[str, Any] = {
         **{name: (kind, ...) for name, kind in KINDS.items()},
         **{f"{name}_or_null": (kind | None, None) for name, kind in KINDS.items()},

@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from dedup.demo.oracle import Oracle
+from dedup.demo.example import Oracle
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix

@@ -95,5 +95,7 @@ def test_no_topic_that_librdkafka_filled_is_taken_for_one_that_grew(
         here = [i for i in range(first, first + 4_000) if by_crc32(i, partitions) == partition]
         for products in (here[:20], here[-20:], here):
             assert len(products) >= 20
-            assert partitions_before(products, partition, partitions) is None
-            assert not placed_by_json_key(products, partition, partitions)
+            keys = [b"%d" % i for i in products]
+            in_json = [b'{"product_id":%d}' % i for i in products]
+            assert partitions_before(keys, partition, partitions) is None
+            assert not placed_by_json_key(in_json, partition, partitions)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from dedup.core.row import read_product
 from dedup.core.rules_header import rules_of_record
+from dedup.entities.product import PRODUCT
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
@@ -121,10 +121,10 @@ def with_row(record: Any, headers: dict[str, bytes] | None = None, **changed: An
 
 def fingerprint_for(record: Any, **changed: Any) -> dict[str, bytes]:
     """The header that the row would have with another content, by the fields it was made with."""
-    scheme = rules_of_record(record.headers).scheme
-    product = read_product(with_row(record, **changed).value)
-    assert product is not None
-    return {"dedup.fingerprint": scheme.fingerprint(product).hex().encode()}
+    codec = rules_of_record(record.headers, PRODUCT).codec
+    fingerprint = codec.row_fingerprint(with_row(record, **changed).value)
+    assert fingerprint is not None
+    return {"dedup.fingerprint": fingerprint.hex().encode()}
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from dedup.core.dead_letter import DeadLetter
-from dedup.core.read import read_event
+from tests.support.products import CODEC
 
 EVENT: Final[dict[str, Any]] = {
     "event_id": "evt_1_1640995200_1234",
@@ -39,7 +39,7 @@ def event_json(changes: Mapping[str, str | None] | None = None) -> bytes:
 
 def outcome(key: bytes | None, value: bytes | None) -> str:
     """The reason of the dead letter, or "event"."""
-    read = read_event(key, value)
+    read = CODEC.read(key, value)
     return read.reason if isinstance(read, DeadLetter) else "event"
 
 

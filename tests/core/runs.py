@@ -9,10 +9,13 @@ from typing import Final, NamedTuple
 
 from dedup.core.dead_letter import DeadLetter, Header
 from dedup.core.decide import EMITTING, Position, ProcessingTime, Rules, decide
-from dedup.core.read import read_event
-from dedup.core.row import output_headers, output_key, read_output_key, state_from_record
+from dedup.core.facts import decide_on, facts_of
+from dedup.core.keys import Id
+from dedup.core.records import output_headers
 from dedup.core.state import decode_state, encode_state
 from tests.core.histories import Content, History, Item
+from tests.support.products import CODEC
+from tests.support.products import rules as rules_for_products
 
 NOW_MS: Final = 1_764_000_000_123
 CLOCK: Final = ProcessingTime(NOW_MS * 1000, "2025-11-24T16:00:00.123000Z")
@@ -31,11 +34,14 @@ class Record(NamedTuple):
 
 
 class Run:
-    """The core over a history: the states are bytes, as in RocksDB."""
+    """The core over a history: the states are bytes, as in RocksDB.
+
+    Each event is decided on in both ways, as pydantic reads it and by the fast path.
+    """
 
     def __init__(self, rules: Rules | None = None) -> None:
-        self.rules = rules or Rules()
-        self.states: dict[int, bytes] = {}
+        self.rules = rules or rules_for_products()
+        self.states: dict[Id, bytes] = {}
         self.records: list[Record] = []
         self.outcomes: Counter[str] = Counter()
 
@@ -45,23 +51,26 @@ class Run:
             self._apply(history[offset], Position(PARTITION, offset))
 
     def _apply(self, item: Item, at: Position) -> None:
-        event = read_event(item.key, item.value)
-        known = None if isinstance(event, DeadLetter) else self.states.get(event.product_id)
+        event = self.rules.codec.read(item.key, item.value)
+        known = None if isinstance(event, DeadLetter) else self.states.get(event.id)
         state = None if known is None else decode_state(known)
         decision = decide(event, state, at, CLOCK, self.rules)
+        facts = facts_of(self.rules.codec, item.key, item.value, CLOCK.text)
+        if decide_on(facts, state, at, CLOCK, self.rules) != decision:
+            raise AssertionError(item)  # the fast path decides otherwise
         self.outcomes[decision.outcome] += 1
         if decision.state is not None and not isinstance(event, DeadLetter):
-            self.states[event.product_id] = encode_state(decision.state)
+            self.states[event.id] = encode_state(decision.state)
             if decision.outcome in EMITTING:
-                key = output_key(event.product_id, "json")
+                key = CODEC.keys.write(event.id, "json")
                 headers = output_headers(decision.state)
                 self.records.append(Record(key, decision.state.row, headers))
 
     def recover(self, records: Iterable[Record]) -> None:
         """Bring the states up to date from records of the topic alone."""
         for record in records:
-            product_id = read_output_key(record.key)
-            state = state_from_record(record.value, record.headers, NOW_MS, self.rules.scheme)
+            product_id = CODEC.keys.read_output(record.key)
+            state = self.rules.codec.state_from_record(record.value, record.headers, NOW_MS)
             if product_id is None or state is None:
                 raise AssertionError(record)
             self.states[product_id] = encode_state(state)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers
-from dedup.core.decide import Outcome, Position, Rules, decide
-from dedup.core.read import read_event
+from dedup.core.decide import Outcome, Position, decide
 from tests.core.histories import MANY
 from tests.core.records import event_json
 from tests.core.runs import CLOCK
+from tests.support.products import CODEC, rules
 
 
 def test_a_dead_letter_says_why_and_whence_in_the_names_of_kip_1034() -> None:
@@ -69,7 +69,7 @@ def test_any_message_can_be_a_header(message: str) -> None:
 def test_the_message_names_what_is_at_fault(
     key: bytes | None, value: bytes | None, named: str
 ) -> None:
-    decision = decide(read_event(key, value), None, Position(0, 0), CLOCK, Rules())
+    decision = decide(CODEC.read(key, value), None, Position(0, 0), CLOCK, rules())
     assert decision.outcome is Outcome.DEAD_LETTER
     assert decision.state is None
     assert decision.dead_letter is not None
@@ -78,6 +78,6 @@ def test_the_message_names_what_is_at_fault(
 
 def test_a_message_does_not_repeat_the_content() -> None:
     """Headers go further than values: into logs and alerts."""
-    read = read_event(b"1", event_json({"product.price": '"secret-price"'}))
+    read = CODEC.read(b"1", event_json({"product.price": '"secret-price"'}))
     assert isinstance(read, DeadLetter)
     assert "secret" not in read.message

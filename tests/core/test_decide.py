@@ -8,14 +8,13 @@ from msgspec import structs
 
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import DAY_US, EMITTING, Decision, Position, ProcessingTime, Rules, decide
-from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.read import read_event
-from dedup.core.row import output_headers, state_from_record
+from dedup.core.records import output_headers
 from dedup.core.state import State
 from tests.core.records import event_json
 from tests.core.runs import CLOCK, NOW_MS
+from tests.support.products import CODEC, rules
 
-RULES = Rules()
+RULES = rules()
 
 
 def sent(second: int = 0, action: str = "updated", /, **tokens: str | None) -> bytes:
@@ -33,10 +32,10 @@ def judge(
     value: bytes | None,
     state: State | None = None,
     at: tuple[int, int] = (0, 0),
-    rules: Rules = RULES,
+    by: Rules = RULES,
     clock: ProcessingTime = CLOCK,
 ) -> Decision:
-    return decide(read_event(b"1", value), state, Position(*at), clock, rules)
+    return decide(CODEC.read(b"1", value), state, Position(*at), clock, by)
 
 
 def state_after(
@@ -86,7 +85,7 @@ def test_only_the_partition_a_state_came_from_can_replay_it() -> None:
 
 def test_a_state_of_unknown_source_is_never_replayed() -> None:
     """A row that Flink wrote names no source."""
-    foreign = state_from_record(KNOWN.row, [], NOW_MS, RULES.scheme)
+    foreign = CODEC.state_from_record(KNOWN.row, [], NOW_MS)
     assert foreign is not None
     assert judge(sent(10), foreign, (0, 0)).outcome == "duplicate"
     assert judge(sent(10, price='"1.00"'), foreign, (0, 0)).outcome == "change"
@@ -99,9 +98,9 @@ def test_a_late_event_is_stale_and_an_equal_time_is_not() -> None:
 
 
 def test_arrival_order_applies_a_late_event() -> None:
-    rules = Rules(order="arrival")
-    assert judge(sent(9, price='"1.00"'), KNOWN, (2, 101), rules).outcome == "change"
-    assert judge(sent(9, price='"1.00"'), KNOWN, (2, 100), rules).outcome == "replayed"
+    arrival = rules(order="arrival")
+    assert judge(sent(9, price='"1.00"'), KNOWN, (2, 101), arrival).outcome == "change"
+    assert judge(sent(9, price='"1.00"'), KNOWN, (2, 100), arrival).outcome == "replayed"
 
 
 def test_a_duplicate_is_counted_and_its_time_remembered() -> None:
@@ -200,30 +199,30 @@ def test_a_partial_update_of_nothing_known_is_refused(state: State | None, field
 
 
 def test_a_heartbeat_repeats_an_unchanged_state_whose_emission_is_long_ago() -> None:
-    rules = Rules(refresh_after_us=60_000_000)
+    refreshing = rules(refresh_after_us=60_000_000)
     early, late = later(59_999_999), later(60_000_001)
-    decision = judge(sent(11), KNOWN, (2, 101), rules, early)
+    decision = judge(sent(11), KNOWN, (2, 101), refreshing, early)
     assert decision.outcome == "duplicate"
     assert decision.state is not None
     assert decision.state.emitted_at == KNOWN.emitted_at
-    decision = judge(sent(11), KNOWN, (2, 101), rules, late)
+    decision = judge(sent(11), KNOWN, (2, 101), refreshing, late)
     assert decision.outcome == "refresh"
     assert decision.outcome in EMITTING
     assert decision.state is not None
     assert decision.state.fingerprint == KNOWN.fingerprint
     assert decision.state.emitted_at == late.now_us
-    assert judge(sent(12), decision.state, (2, 102), rules, late).outcome == "duplicate"
-    assert judge(sent(9), KNOWN, (2, 101), rules, late).outcome == "stale"
-    assert judge(sent(10), KNOWN, (2, 100), rules, late).outcome == "replayed"
+    assert judge(sent(12), decision.state, (2, 102), refreshing, late).outcome == "duplicate"
+    assert judge(sent(9), KNOWN, (2, 101), refreshing, late).outcome == "stale"
+    assert judge(sent(10), KNOWN, (2, 100), refreshing, late).outcome == "replayed"
 
 
 def test_the_content_fields_can_be_changed_without_losing_the_state() -> None:
     """A fingerprint of another choice is not compared: the row's is."""
-    rules = Rules(scheme=FingerprintScheme(("price",)))
-    rebuilt = state_from_record(KNOWN.row, output_headers(KNOWN), NOW_MS, rules.scheme)
+    by_price = rules(("price",))
+    rebuilt = by_price.codec.state_from_record(KNOWN.row, output_headers(KNOWN), NOW_MS)
     for state in (KNOWN, rebuilt):
-        assert judge(sent(11, product_name='"x"'), state, (2, 101), rules).outcome == "duplicate"
-        assert judge(sent(11, price='"1.00"'), state, (2, 101), rules).outcome == "change"
+        assert judge(sent(11, product_name='"x"'), state, (2, 101), by_price).outcome == "duplicate"
+        assert judge(sent(11, price='"1.00"'), state, (2, 101), by_price).outcome == "change"
 
 
 def test_there_and_back_again_is_emitted_three_times() -> None:

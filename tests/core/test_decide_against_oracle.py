@@ -10,7 +10,6 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from dedup.core.decide import Rules
 from dedup.demo.oracle import Oracle
 from tests.core.histories import FLAWS, MANY, Content, Item, Meaning, histories
 from tests.core.runs import (
@@ -20,6 +19,7 @@ from tests.core.runs import (
     judged,
     without_forgotten_times,
 )
+from tests.support.products import rules
 
 Order = Literal["event_time", "arrival"]
 orders = pytest.mark.parametrize("order", ["event_time", "arrival"])
@@ -52,7 +52,7 @@ def content(row: dict[str, Any]) -> Content:
 def test_every_event_has_the_outcome_and_the_row_the_model_says(
     order: Order, history: list[Item]
 ) -> None:
-    run, model = Run(Rules(order=order)), Model(order)
+    run, model = Run(rules(order=order)), Model(order)
     expected = [model.judge(item) for item in history]
     found: list[str] = []
     for offset in range(len(history)):
@@ -84,7 +84,7 @@ def test_the_oracle_of_the_demo_agrees(history: list[Item]) -> None:
 @MANY
 def test_no_record_repeats_the_one_before_it(order: Order, history: list[Item]) -> None:
     """Neither a row with the content of the last, nor a tombstone of what is not there."""
-    run = Run(Rules(order=order))
+    run = Run(rules(order=order))
     run.read(history)
     for entries in emitted(run).values():
         contents = [None if entry is None else entry[1] for entry in entries]
@@ -122,7 +122,7 @@ def test_a_replay_from_any_point_emits_nothing_new(
     order: Order, history: list[Item], data: st.DataObject
 ) -> None:
     """With the states kept, as often as one likes: rule 2."""
-    once, again = Run(Rules(order=order)), Run(Rules(order=order))
+    once, again = Run(rules(order=order)), Run(rules(order=order))
     once.read(history)
     journey = data.draw(journeys(len(history)))
     for start, stop in journey:
@@ -143,7 +143,7 @@ def test_a_rebuild_from_the_topic_alone_goes_on_as_if_nothing_had_happened(
     """
     if order == "event_time":
         history = without_forgotten_times(history)
-    once, topic = Run(Rules(order=order)), Run(Rules(order=order))
+    once, topic = Run(rules(order=order)), Run(rules(order=order))
     once.read(history)
     for start, stop in data.draw(journeys(len(history), committing=True)):
         topic.states.clear()

@@ -1,4 +1,4 @@
-"""Whole histories: events of products decided through the codec and through today's reader."""
+"""What the rules see of records: decisions on other entities, and on both ways of reading."""
 
 from typing import Final, Literal
 
@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter, Reason
-from dedup.core.decide import Rules, decide
+from dedup.core.decide import decide
 from dedup.core.facts import EntityFacts, decide_on, facts_of
-from dedup.core.fingerprint import FingerprintScheme
-from dedup.core.read import read_event
+from dedup.core.keys import Id
 from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.state import State
 from dedup.entities.product import PRODUCT
 from tests.core.histories import MANY, Item, histories
 from tests.core.orders import DEBEZIUM, DEBEZIUM_ORDER, EPOCH_ORDER, FLAT, WRAPPED, document_of
+from tests.support.products import rules
 
 NOW_US: Final = 1_767_225_600_000_000
 CLOCK: Final = ProcessingTime(NOW_US, "2026-01-01T00:00:00.000000Z")
@@ -27,7 +27,7 @@ FIELDS: Final = (PRODUCT.content, ("price",), ("discount", "product_name"))
 @pytest.mark.parametrize("unknown", ["update", "dead_letter"])
 @given(history=histories(), data=st.data())
 @MANY
-def test_both_decide_alike_on_products(
+def test_both_ways_of_reading_lead_to_one_decision(
     order: Literal["event_time", "arrival"],
     unknown: Literal["update", "dead_letter"],
     history: list[Item],
@@ -36,29 +36,28 @@ def test_both_decide_alike_on_products(
     """Also through replays, a change of the content fields, small rows, and expired markers."""
     limit = data.draw(st.sampled_from([None, None, 420]))
     refresh = data.draw(st.sampled_from([None, 0, 10**15]))
-    states: dict[int, State] = {}
+    states: dict[Id, State] = {}
     for fields in data.draw(st.lists(st.sampled_from(FIELDS), min_size=1, max_size=2)):
-        codec = Codec(PRODUCT, fields, unknown_actions=unknown)
-        rules = Rules(
+        by = rules(
+            fields,
+            unknown,
             order=order,
             refresh_after_us=refresh,
             deleted_marker_us=data.draw(st.sampled_from([10**12, -1])),
             largest_row_bytes=limit,
-            scheme=FingerprintScheme(fields),
-            unknown_actions=unknown,
         )
         first = data.draw(st.integers(0, max(0, len(history) - 1)))
         for offset in [*range(len(history)), *range(first, len(history))]:
             item, at = history[offset], Position(0, offset)
-            event = read_event(item.key, item.value)
-            facts = facts_of(codec, item.key, item.value, CLOCK.text)
-            state = None if isinstance(event, DeadLetter) else states.get(event.product_id)
-            expected = decide(event, state, at, CLOCK, rules)
-            assert decide_on(facts, state, at, CLOCK, rules) == expected
+            event = by.codec.read(item.key, item.value)
+            facts = facts_of(by.codec, item.key, item.value, CLOCK.text)
+            state = None if isinstance(event, DeadLetter) else states.get(event.id)
+            expected = decide(event, state, at, CLOCK, by)
+            assert decide_on(facts, state, at, CLOCK, by) == expected
             if expected.state is not None and not isinstance(event, DeadLetter):
                 assert not isinstance(facts, DeadLetter)
-                assert (facts.id, facts.time) == (event.product_id, event.event_time)
-                states[event.product_id] = expected.state
+                assert (facts.id, facts.time) == (event.id, event.time)
+                states[event.id] = expected.state
 
 
 class Worker:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from dedup.core.event import CONTENT_FIELDS, Event, NormalProduct
-from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
-from dedup.core.read import read_event
+from dedup.core.codecs import with_content_of
+from dedup.core.fingerprint import FINGERPRINT_BYTES
 from tests.core.histories import MANY
 from tests.core.records import event_json
+from tests.support.products import CODEC, CONTENT_FIELDS, fingerprint, rules, seen
 
 LAPTOP = {
     "product_name": "Laptop Pro",
@@ -38,14 +37,7 @@ ALL_NAMES = b"product_name,description,price,stock_quantity,discount"
 
 def of(changes: dict[str, str | None], fields: tuple[str, ...] = CONTENT_FIELDS) -> bytes:
     """The fingerprint of an event, over the defaults."""
-    read = read_event(b"1", event_json(changes))
-    assert isinstance(read, Event), read
-    return FingerprintScheme(fields).fingerprint(normal(read.product.given()))
-
-
-def normal(fields: dict[str, Any]) -> NormalProduct:
-    """A product with these fields, over the defaults."""
-    return replace(NormalProduct.default(1), **fields)
+    return fingerprint(seen(CODEC.read(b"1", event_json(changes))).product, fields)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +79,7 @@ def test_golden_vectors(
     """Fingerprints stand in headers and databases: a change of them is a new version."""
     names_digest = blake2b(names, digest_size=4).digest()
     by_hand = b"\x01" + names_digest + blake2b(canonical, digest_size=16).digest()
-    assert FingerprintScheme(fields).fingerprint(normal(product)).hex() == golden
+    assert fingerprint(product, fields).hex() == golden
     assert by_hand.hex() == golden
     assert len(by_hand) == FINGERPRINT_BYTES
 
@@ -167,43 +159,50 @@ products = st.fixed_dictionaries(
 @given(one=products, other=products)
 @MANY
 def test_different_contents_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
-    scheme = FingerprintScheme()
-    assert (scheme.fingerprint(normal(one)) == scheme.fingerprint(normal(other))) == (one == other)
+    assert (fingerprint(one) == fingerprint(other)) == (one == other)
 
 
 def test_a_name_that_looks_like_a_separator_moves_nothing() -> None:
     one = {**LAPTOP, "product_name": 'a","b', "description": "c"}
     other = {**LAPTOP, "product_name": "a", "description": 'b","c'}
     third = {**LAPTOP, "product_name": 'a","b","c', "description": None}
-    scheme = FingerprintScheme()
-    assert len({scheme.fingerprint(normal(product)) for product in (one, other, third)}) == 3
+    assert len({fingerprint(product) for product in (one, other, third)}) == 3
 
 
 def test_the_order_of_the_setting_does_not_matter() -> None:
-    one, other = FingerprintScheme(CONTENT_FIELDS), FingerprintScheme(CONTENT_FIELDS[::-1])
-    assert one.fingerprint(normal(LAPTOP)) == other.fingerprint(normal(LAPTOP))
-    assert other.matches(one.fingerprint(normal(LAPTOP)))
+    assert fingerprint(LAPTOP, CONTENT_FIELDS[::-1]) == fingerprint(LAPTOP, CONTENT_FIELDS)
+    some = ("price", "discount", "product_name")
+    assert fingerprint(LAPTOP, some) == fingerprint(LAPTOP, some[::-1])
+    assert rules(CONTENT_FIELDS[::-1]) == rules()
+    assert rules(some) == rules(some[::-1])
 
 
 def test_fingerprints_of_different_field_choices_are_never_equal() -> None:
     """Also where the chosen contents are: they differ before the digest of the content begins."""
-    same = normal(dict.fromkeys(CONTENT_FIELDS, "1.00"))
-    schemes = [
-        FingerprintScheme(fields)
+    same = dict.fromkeys(CONTENT_FIELDS, "1.00")
+    choices = [
+        fields
         for size in range(1, len(CONTENT_FIELDS) + 1)
         for fields in combinations(CONTENT_FIELDS, size)
     ]
-    heads = {scheme.fingerprint(same)[:5] for scheme in schemes}
-    assert len(heads) == len(schemes) == 31
-    for scheme in schemes:
-        made = [other for other in schemes if other.matches(scheme.fingerprint(same))]
-        assert made == [scheme]
+    heads = {fingerprint(same, fields)[:5] for fields in choices}
+    assert len(heads) == len(choices) == 31
+
+
+def test_a_fingerprint_tells_the_choice_of_fields_that_made_it() -> None:
+    for size in range(1, len(CONTENT_FIELDS) + 1):
+        for fields in combinations(CONTENT_FIELDS, size):
+            made_by = with_content_of(CODEC, fingerprint(LAPTOP, fields))
+            assert made_by is not None
+            assert made_by.content == fields
+    assert with_content_of(CODEC, b"\x02" + fingerprint(LAPTOP)[1:]) is None
+    assert with_content_of(CODEC, bytes(FINGERPRINT_BYTES)) is None
 
 
 @pytest.mark.parametrize("fields", [(), ("price", "colour"), ("product_id",), ("created_at",)])
 def test_a_choice_of_no_or_other_fields_is_refused(fields: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="content fields are chosen from product_name, "):
-        FingerprintScheme(fields)
+        rules(fields)
 
 
 def test_a_field_that_is_not_chosen_does_not_count() -> None:

@@ -20,6 +20,7 @@ CORE_MODULES = [f"dedup.core.{path.stem}" for path in CORE if path.stem != "__in
 LAYERS = [
     "dedup.core",
     "dedup.entities",
+    "dedup.inference",
     "dedup.kafka.settings",
     "dedup.settings",
     "dedup.kafka",

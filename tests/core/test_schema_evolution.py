@@ -8,16 +8,24 @@ import pytest
 from msgspec import structs
 
 from dedup.core.dead_letter import Reason
-from dedup.core.decide import Outcome, Position, Rules, decide
-from dedup.core.event import ACTIONS, CONTENT_FIELDS, Event
-from dedup.core.fingerprint import VERSION, FingerprintScheme
-from dedup.core.read import read_event
-from dedup.core.row import output_headers, read_output_key, read_product, state_from_record
+from dedup.core.decide import Outcome, Position, decide
+from dedup.core.fingerprint import VERSION
+from dedup.core.normal_event import NormalEvent
+from dedup.core.records import output_headers
 from dedup.core.state import LAYOUT, State, decode_state, encode_state
 from tests.core.records import event_json
 from tests.core.runs import CLOCK
 from tests.golden.files import Golden, golden, state_document, versions
 from tests.golden.write import EVENTS_VERSION, produced
+from tests.support.products import (
+    ACTIONS,
+    CODEC,
+    CONTENT_FIELDS,
+    fingerprint,
+    read_product,
+    read_product_event,
+    rules,
+)
 
 EVENTS = golden("events")
 VALUES = [event for event in EVENTS if event.document["value"] is not None]
@@ -40,8 +48,7 @@ def each(files: list[Golden]) -> pytest.MarkDecorator:
 
 def rebuilt(file: Golden, value: bytes | None) -> State | None:
     """The state of a record, its value exchanged."""
-    timestamp = file.document["timestamp_ms"]
-    return state_from_record(value, file.headers, timestamp, FingerprintScheme())
+    return CODEC.state_from_record(value, file.headers, file.document["timestamp_ms"])
 
 
 def reversed_members(document: Any) -> Any:
@@ -72,13 +79,13 @@ def test_every_version_there_ever_was_has_golden_files(kind: str, version: int) 
 
 @each(EVENTS)
 def test_an_event_of_every_version_means_what_it_meant(file: Golden) -> None:
-    assert read_event(file.bytes("key"), file.bytes("value")) == file.event
+    assert read_product_event(file.bytes("key"), file.bytes("value")) == file.event
 
 
 @each(RECORDS)
 def test_a_record_of_every_version_gives_the_state_it_gave(file: Golden) -> None:
     """Its fingerprint too - unless it has to be computed, then by the version of today."""
-    assert read_output_key(file.bytes("key")) == file.document["product_id"]
+    assert CODEC.keys.read_output(file.bytes("key")) == file.document["product_id"]
     state = rebuilt(file, file.bytes("value"))
     assert state is not None
     if not file.headers and file.version != VERSION:
@@ -109,7 +116,7 @@ def test_a_fingerprint_of_this_version_is_what_it_was(file: Golden) -> None:
     """Else every product would change once, without any new content."""
     product = read_product(file.bytes("value") or b"")
     assert product is not None
-    assert FingerprintScheme().fingerprint(product) == file.state.fingerprint
+    assert fingerprint(product) == file.state.fingerprint
 
 
 @each([state for state in STATES if state.version == LAYOUT])
@@ -122,7 +129,7 @@ def test_the_state_bytes_written_today_are_those_of_the_newest_golden_files(file
 def test_an_event_that_repeats_an_old_state_is_a_duplicate(file: Golden) -> None:
     known = read_product(file.state.row or b"")
     assert known is not None
-    fields = {field: getattr(known, field) for field in CONTENT_FIELDS}
+    fields = {field: known[field] for field in CONTENT_FIELDS}
     product_id = json.loads(file.state.row or b"")["product_id"]
     event = {
         "event_id": "evt_later",
@@ -130,8 +137,8 @@ def test_an_event_that_repeats_an_old_state_is_a_duplicate(file: Golden) -> None
         "timestamp": "2100-01-01T00:00:00Z",
         "product": {"product_id": product_id, **fields},
     }
-    read = read_event(b"%d" % product_id, json.dumps(event).encode())
-    decision = decide(read, file.state, Position(0, 0), CLOCK, Rules())
+    read = CODEC.read(b"%d" % product_id, json.dumps(event).encode())
+    decision = decide(read, file.state, Position(0, 0), CLOCK, rules())
     assert decision.outcome is Outcome.DUPLICATE
 
 
@@ -151,7 +158,7 @@ def test_an_added_field_changes_nothing(file: Golden, first: bool, place: str, t
     document = with_added(json.loads(file.bytes("value") or b""), place, "added_later", first)
     value = json.dumps(document).replace('"ADDED"', token).encode()
     assert token.encode() in value
-    assert read_event(file.bytes("key"), value) == file.event
+    assert read_product_event(file.bytes("key"), value) == file.event
 
 
 @each(VALUES)
@@ -159,7 +166,7 @@ def test_the_order_of_the_fields_changes_nothing(file: Golden) -> None:
     document = json.loads(file.bytes("value") or b"")
     turned = json.dumps(reversed_members(document)).encode()
     assert list(json.loads(turned)) == list(document)[::-1]
-    assert read_event(file.bytes("key"), turned) == file.event
+    assert read_product_event(file.bytes("key"), turned) == file.event
 
 
 @pytest.mark.parametrize("field", ["processed", "old_price"])
@@ -169,7 +176,7 @@ def test_a_field_that_an_older_producer_did_not_write_is_not_missed(
 ) -> None:
     document = json.loads(file.bytes("value") or b"")
     del document[field]
-    assert read_event(file.bytes("key"), json.dumps(document).encode()) == file.event
+    assert read_product_event(file.bytes("key"), json.dumps(document).encode()) == file.event
 
 
 def _later_row(value: bytes) -> bytes:
@@ -195,27 +202,27 @@ def test_a_row_of_a_job_may_have_more_columns_in_any_order(
 def test_headers_that_others_add_change_nothing(file: Golden) -> None:
     more = [("traceparent", b"00-1"), *reversed(file.headers), ("dedup.added_later", b"\xff")]
     timestamp = file.document["timestamp_ms"]
-    state = state_from_record(file.bytes("value"), more, timestamp, FingerprintScheme())
+    state = CODEC.state_from_record(file.bytes("value"), more, timestamp)
     assert state == file.state
 
 
 # --- Actions of tomorrow -------------------------------------------------------------------
 
-STRICT = Rules(unknown_actions="dead_letter")
+STRICT = rules(unknown_actions="dead_letter")
 UNKNOWN = ['"restocked"', '"Updated"', '"DELETED"', '"deleted "', '""', '"\\u00e4"']
 
 
-def read(changes: dict[str, str | None] | None = None) -> Event:
-    event = read_event(b"1", event_json(changes))
-    assert isinstance(event, Event)
+def read(changes: dict[str, str | None] | None = None) -> NormalEvent:
+    event = CODEC.read(b"1", event_json(changes))
+    assert isinstance(event, NormalEvent)
     return event
 
 
 @pytest.mark.parametrize("action", UNKNOWN)
 def test_an_unknown_action_is_applied_as_an_update(action: str) -> None:
     at = Position(0, 0)
-    decision = decide(read({"action": action}), None, at, CLOCK, Rules())
-    update = decide(read({"action": '"updated"'}), None, at, CLOCK, Rules())
+    decision = decide(read({"action": action}), None, at, CLOCK, rules())
+    update = decide(read({"action": '"updated"'}), None, at, CLOCK, rules())
     assert decision.outcome is update.outcome is Outcome.CHANGE
     assert decision.state is not None
     assert update.state is not None
@@ -227,7 +234,7 @@ def test_an_unknown_action_is_applied_as_an_update(action: str) -> None:
 
 
 def test_an_unknown_action_may_be_partial_as_an_update_may() -> None:
-    known = decide(read(), None, Position(0, 0), CLOCK, Rules()).state
+    known = decide(read(), None, Position(0, 0), CLOCK, rules()).state
     partial = read(
         {
             "action": '"restocked"',
@@ -236,7 +243,7 @@ def test_an_unknown_action_may_be_partial_as_an_update_may() -> None:
             "product.stock_quantity": "99",
         }
     )
-    decision = decide(partial, known, Position(0, 1), CLOCK, Rules())
+    decision = decide(partial, known, Position(0, 1), CLOCK, rules())
     assert decision.outcome is Outcome.CHANGE
     assert decision.state is not None
     row = json.loads(decision.state.row or b"")
@@ -256,14 +263,14 @@ def test_an_unknown_action_is_a_dead_letter_where_that_is_configured(action: str
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_known_action_is_none_of_its_business(action: str) -> None:
-    for state in (None, decide(read(), None, Position(0, 0), CLOCK, Rules()).state):
+    for state in (None, decide(read(), None, Position(0, 0), CLOCK, rules()).state):
         event = read({"action": f'"{action}"', "timestamp": '"2023-12-02T00:00:00Z"'})
         at = Position(0, 1)
-        assert decide(event, state, at, CLOCK, STRICT) == decide(event, state, at, CLOCK, Rules())
+        assert decide(event, state, at, CLOCK, STRICT) == decide(event, state, at, CLOCK, rules())
 
 
 def test_a_delete_by_null_value_is_a_known_action() -> None:
     known = decide(read(), None, Position(0, 0), CLOCK, STRICT).state
-    deletion = read_event(b"1", None)
+    deletion = CODEC.read(b"1", None)
     decision = decide(deletion, known, Position(0, 1), CLOCK, STRICT)
     assert decision.outcome is Outcome.TOMBSTONE

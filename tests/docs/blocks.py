@@ -11,6 +11,7 @@ PAGES: Final = (
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "deploy" / "k8s" / "README.md",
     ROOT / "tests" / "deploy" / "README.md",
+    *sorted((ROOT / "examples").rglob("*.md")),
 )
 LANGUAGES: Final = frozenset({"sh", "console", "text", "sql", "python", "json", "yaml", "csv"})
 """`sh`: commands. `console`: commands after `$ ` with what they print. The others hold none."""
@@ -67,6 +68,8 @@ ELSEWHERE: Final = {
     r"(minikube|kubectl) .*": "no cluster; `make test-deploy` checks what is applied",
     r"TOKEN=\$\(kubectl .*": "no cluster",
     r"dedup dlq (show|replay) \d.*": "the positions are those of the reader's own dead letters",
+    r"(DEDUP_ENTITY=\S+ )?dedup (entity|worker).*": "the topic is the reader's own",
+    r"dedup entity check .*": "it exits with 3, since some of the orders are invalid",
     r"curl -H .*": "the token comes from the cluster",
     r"\.uv/bin/uv tool run pip-audit .*": "asks a database of vulnerabilities outside of PyPI",
     r"CRD_SCHEMAS=\S+ make test-deploy": "needs the operators' published schemas",

@@ -5,10 +5,8 @@ import re
 
 import pytest
 
-from dedup.core.event import Event
-from dedup.core.read import read_event
-from dedup.core.row import ROW_FIELDS, read_product
 from tests.docs.blocks import ROOT, blocks
+from tests.support.products import CODEC, ROW_FIELDS, read_product, seen
 
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = [
@@ -33,9 +31,7 @@ def test_the_readme_names_the_commands_that_show_and_that_test() -> None:
 @pytest.mark.parametrize("event", [e for e in EXAMPLES if "product" in e])
 def test_an_event_that_is_shown_is_one_that_is_applied(event: dict[str, dict[str, int]]) -> None:
     key = str(event["product"]["product_id"]).encode()
-    read = read_event(key, json.dumps(event).encode())
-    assert isinstance(read, Event)
-    assert read.complete
+    assert seen(CODEC.read(key, json.dumps(event).encode())).complete
 
 
 def test_the_row_that_is_shown_has_the_fields_of_a_row() -> None:

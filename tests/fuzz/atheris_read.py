@@ -18,18 +18,14 @@ import atheris
 
 with atheris.instrument_imports(include=["dedup.core", "json"], enable_loader_override=False):
     from dedup.core.dead_letter import DeadLetter, dead_letter_headers
-    from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
-    from dedup.core.event import Event
-    from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
-    from dedup.core.read import _read_any, _read_plain, read_event
-    from dedup.core.row import (
+    from dedup.core.decide import Decision, Position, ProcessingTime, decide
+    from dedup.core.fingerprint import FINGERPRINT_BYTES
+    from dedup.core.normal_event import NormalEvent
+    from dedup.core.records import (
         EVENT_TIME_HEADER,
         FINGERPRINT_HEADER,
         SOURCE_HEADER,
         output_headers,
-        read_output_key,
-        read_product,
-        state_from_record,
     )
     from dedup.core.state import State, UnknownLayoutError, decode_state, encode_state
 
@@ -37,18 +33,22 @@ from tests.core.records import ADDED, PATHS, event_json
 from tests.fuzz.hostile import HOSTILE, WHOLE, mutilated
 from tests.fuzz.result import run_and_record
 from tests.golden.files import golden
+from tests.support.products import CODEC, judged_by_pydantic, recognised, rules
 
 CORPUS: Final = Path(".fuzz") / "corpus"
 CLOCK: Final = ProcessingTime(1_764_000_000_123_000, "2025-11-24T16:00:00.123000Z")
-SCHEME: Final = FingerprintScheme()
-RULES: Final = (Rules(), Rules(order="arrival"), Rules(unknown_actions="dead_letter"))
+RULES: Final = (
+    rules(),
+    rules(order="arrival"),
+    rules(unknown_actions="dead_letter"),
+)
 PLACES: Final = (*PATHS, *ADDED)
 LONGEST_SEED: Final = 8192
 DEFAULTS: Final = ("-runs=1000000", "-max_len=4096", "-timeout=2", "-print_final_stats=1")
 
 
 def _state(value: bytes | None) -> bytes:
-    decision = decide(read_event(b"1", value), None, Position(0, 0), CLOCK, Rules())
+    decision = decide(CODEC.read(b"1", value), None, Position(0, 0), CLOCK, rules())
     if decision.state is None:
         raise AssertionError(decision)
     return encode_state(decision.state)
@@ -57,14 +57,14 @@ def _state(value: bytes | None) -> bytes:
 KNOWN: Final = (None, decode_state(_state(event_json())))
 
 
-def check_readers_agree(value: bytes) -> None:
-    """What the plain reader knows is what the model says."""
-    plain = _read_plain(value)
-    if plain is not None and plain != _read_any(value):
-        raise AssertionError("the readers disagree")
+def check_readers_agree(key: bytes, value: bytes) -> None:
+    """What the fast path takes is what pydantic says."""
+    plain = recognised(key, value)
+    if plain is not None and plain != judged_by_pydantic(key, value):
+        raise AssertionError("the fast path and pydantic disagree")
 
 
-def check_decision(event: Event | DeadLetter, decision: Decision) -> None:
+def check_decision(event: NormalEvent | DeadLetter, decision: Decision) -> None:
     """A dead letter or a state, never both; what was unreadable is never applied."""
     if decision.dead_letter is not None:
         if decision.state is not None:
@@ -74,7 +74,7 @@ def check_decision(event: Event | DeadLetter, decision: Decision) -> None:
         raise AssertionError(decision)
     if decision.state is not None:
         check_state(decision.state)
-        if decision.state.row is not None and read_product(decision.state.row) is None:
+        if decision.state.row is not None and CODEC.read_row(decision.state.row) is None:
             raise AssertionError(decision.state)
 
 
@@ -86,22 +86,22 @@ def check_state(state: State) -> None:
 
 def fuzz_record(key: bytes | None, value: bytes | None) -> None:
     """A record is an event or a dead letter; what comes of it can be written and read again."""
-    event = read_event(key, value)
-    if value is not None:
-        check_readers_agree(value)
+    event = CODEC.read(key, value)
+    if key is not None and value is not None:
+        check_readers_agree(key, value)
     for known in KNOWN:
-        for rules in RULES:
-            check_decision(event, decide(event, known, Position(0, 1), CLOCK, rules))
+        for each in RULES:
+            check_decision(event, decide(event, known, Position(0, 1), CLOCK, each))
 
 
 def fuzz_output(value: bytes, headers: list[tuple[str, bytes]]) -> None:
     """A record of `src_products` is a state that can be kept, or nothing."""
     timestamp_ms = int.from_bytes(value[-8:], "big", signed=True)
-    state = state_from_record(value or None, headers, timestamp_ms, SCHEME)
+    state = CODEC.state_from_record(value or None, headers, timestamp_ms)
     if state is not None:
         check_state(state)
         output_headers(state)
-        decide(read_event(b"1", event_json()), state, Position(0, 0), CLOCK, Rules())
+        decide(CODEC.read(b"1", event_json()), state, Position(0, 0), CLOCK, rules())
 
 
 def fuzz_state(data: bytes) -> None:
@@ -126,8 +126,8 @@ def try_one(data: bytes) -> None:
         headers = list(zip(names, texts[:3], strict=False)) if len(texts) > 1 else []
         fuzz_output(texts[-1], headers)
     elif kind == b"i":
-        product_id = read_output_key(rest)
-        if product_id is not None and not 1 <= product_id < 2**63:
+        product_id = CODEC.keys.read_output(rest)
+        if product_id is not None and not (isinstance(product_id, int) and 1 <= product_id < 2**63):
             raise AssertionError(product_id)
     elif kind == b"s":
         fuzz_state(rest)

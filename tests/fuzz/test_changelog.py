@@ -9,24 +9,21 @@ from hypothesis import example, given
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 
-from dedup.core.decide import Outcome, Position, Rules, decide
-from dedup.core.fingerprint import FINGERPRINT_BYTES, FingerprintScheme
-from dedup.core.read import read_event
-from dedup.core.row import (
+from dedup.core.decide import Outcome, Position, decide
+from dedup.core.fingerprint import FINGERPRINT_BYTES
+from dedup.core.records import (
     EVENT_TIME_HEADER,
     FINGERPRINT_HEADER,
     SOURCE_HEADER,
     output_headers,
-    read_output_key,
-    state_from_record,
 )
 from dedup.core.state import State, UnknownLayoutError, decode_state, encode_state
 from tests.core.records import EVENT, event_json
 from tests.core.runs import CLOCK
 from tests.fuzz import hostile
 from tests.golden.files import golden
+from tests.support.products import CODEC, rules
 
-SCHEME = FingerprintScheme()
 MANY = settings_of(max_examples=400, deadline=None)
 LONG = st.integers(-(2**63), 2**63 - 1)
 FINGERPRINT = bytes(range(FINGERPRINT_BYTES)).hex().encode()
@@ -71,16 +68,16 @@ def test_a_record_of_the_output_is_a_state_or_nothing(
     """And such a state can be kept, decided upon, and written again."""
     found: list[tuple[str, bytes]] = headers  # type: ignore[assignment]  # Kafka allows null
     begun = time.thread_time()
-    state = state_from_record(value, found, timestamp_ms, SCHEME)
+    state = CODEC.state_from_record(value, found, timestamp_ms)
     assert time.thread_time() - begun < 1
     if state is None:
         assert value is not None
         return
     assert decode_state(encode_state(state)) == state
-    again = state_from_record(value, output_headers(state), state.emitted_at // 1000, SCHEME)
+    again = CODEC.state_from_record(value, output_headers(state), state.emitted_at // 1000)
     assert again == state or (value is not None and not headers)
-    for later in (read_event(b"1", event_json()), read_event(b"1", None)):
-        decision = decide(later, state, Position(0, 10), CLOCK, Rules())
+    for later in (CODEC.read(b"1", event_json()), CODEC.read(b"1", None)):
+        decision = decide(later, state, Position(0, 10), CLOCK, rules())
         assert decision.outcome in Outcome
         if decision.state is not None:
             encode_state(decision.state)
@@ -89,8 +86,8 @@ def test_a_record_of_the_output_is_a_state_or_nothing(
 @given(key=hostile.keys() | hostile.values())
 @MANY
 def test_a_key_of_the_output_is_a_product_or_nothing(key: bytes | None) -> None:
-    product_id = read_output_key(key)
-    assert product_id is None or 1 <= product_id < 2**63
+    product_id = CODEC.keys.read_output(key)
+    assert product_id is None or (isinstance(product_id, int) and 1 <= product_id < 2**63)
 
 
 def decoded(data: bytes) -> State | None:
@@ -119,7 +116,7 @@ def test_ten_thousand_mutilated_states_are_states_or_of_an_unknown_layout() -> N
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"[" * 100_000, b'{"product_id":1e400}'])
 def test_a_row_that_cannot_be_read_is_no_state(value: bytes) -> None:
-    assert state_from_record(value, [], 0, SCHEME) is None
+    assert CODEC.state_from_record(value, [], 0) is None
 
 
 @given(value=hostile.values())
@@ -132,9 +129,9 @@ def test_a_state_whose_row_is_damaged_is_replaced_by_the_next_event(value: bytes
         (SOURCE_HEADER, b"0/1"),
         (FINGERPRINT_HEADER, FINGERPRINT),
     ]
-    state = state_from_record(row, vouched, 0, SCHEME)
+    state = CODEC.state_from_record(row, vouched, 0)
     assert state is not None
-    decision = decide(read_event(b"1", event_json()), state, Position(0, 2), CLOCK, Rules())
+    decision = decide(CODEC.read(b"1", event_json()), state, Position(0, 2), CLOCK, rules())
     assert decision.outcome in (Outcome.CHANGE, Outcome.DUPLICATE)
-    partial = read_event(b"1", event_json({"product.price": None}))
-    assert decide(partial, state, Position(0, 2), CLOCK, Rules()).outcome in Outcome
+    partial = CODEC.read(b"1", event_json({"product.price": None}))
+    assert decide(partial, state, Position(0, 2), CLOCK, rules()).outcome in Outcome

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from dedup.core.batch_result import Output, OutputRecord
 from dedup.core.dead_letter import DeadLetter, Reason
-from dedup.core.event import Event
-from dedup.core.read import _read_any, _read_plain, read_event
+from dedup.core.normal_event import NormalEvent
 from tests.agent.conftest import Bench
 from tests.core.records import ADDED, EVENT, PATHS, event_json
 from tests.fuzz import hostile
+from tests.support.products import CODEC, judged_by_pydantic, recognised
 from tests.support.records import batch, record
 
 LONGEST_S = 1.0
@@ -39,12 +39,12 @@ FUZZ = settings(
 Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
 
 
-def read_in_time(key: bytes | None, value: bytes | None) -> Event | DeadLetter:
+def read_in_time(key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
     """Read, and fail when it is no value or takes too long."""
     begun = time.thread_time()
-    found = read_event(key, value)
+    found = CODEC.read(key, value)
     taken = time.thread_time() - begun
-    assert isinstance(found, (Event, DeadLetter))
+    assert isinstance(found, (NormalEvent, DeadLetter))
     assert taken < LONGEST_S * max(1, len(value or b"") / hostile.MB)
     return found
 
@@ -77,14 +77,14 @@ async def assert_applied_or_dead(bench: Bench, records: list[Record]) -> Output:
     sources = [dict(state.headers)["dedup.source"] for state in output.states]
     assert len(set(sources)) == len(sources)
     for source in records:
-        event = read_event(source.key, source.value)
+        event = CODEC.read(source.key, source.value)
         letter = letters.get(source.offset)
         if letter is not None:
             assert_letter_is_the_record(letter, source)
             assert b"0/%d" % source.offset not in sources
         else:
-            assert isinstance(event, Event)
-        if isinstance(event, Event):
+            assert isinstance(event, NormalEvent)
+        if isinstance(event, NormalEvent):
             assert_known(bench, event, source, applied=letter is None)
     return output
 
@@ -98,14 +98,14 @@ def assert_letter_is_the_record(letter: OutputRecord, source: Record) -> None:
     assert as_kafka_gives_it_back(letter) == written
 
 
-def assert_known(bench: Bench, event: Event, source: Record, *, applied: bool) -> None:
+def assert_known(bench: Bench, event: NormalEvent, source: Record, *, applied: bool) -> None:
     """What was applied is known: the state is as new as the event; what was not left no trace."""
-    state = bench.table.read(0, [event.product_id]).get(event.product_id)
+    state = bench.table.read(0, [event.id]).get(event.id)
     if not applied:
         assert state is None or state.offset != source.offset
-    elif event.event_time is not None:
+    elif event.time is not None:
         assert state is not None
-        assert state.event_time >= event.event_time
+        assert state.event_time >= event.time
     elif state is not None and state.offset <= source.offset:
         assert state.row is None
 
@@ -122,8 +122,8 @@ def test_every_hostile_token_is_read_in_every_place() -> None:
         for token in hostile.HOSTILE:
             value = event_json({place: token})
             read_in_time(b"1", value)
-            plain = _read_plain(value)
-            assert plain is None or plain == _read_any(value), (place, token[:100])
+            plain = recognised(b"1", value)
+            assert plain is None or plain == judged_by_pydantic(b"1", value), (place, token[:100])
 
 
 def test_twenty_thousand_mutilated_events_are_read() -> None:

@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from dedup.core.dead_letter import Header
-from dedup.core.event import Event, NormalProduct, time_text
 from dedup.core.state import State
+from dedup.core.times import time_text
+from tests.support.products import ProductEvent
 
 ROOT: Final = Path(__file__).parent
 
@@ -43,7 +44,7 @@ class Golden(NamedTuple):
         return [(name, bytes.fromhex(value)) for name, value in self.document["headers"]]
 
     @property
-    def event(self) -> Event:
+    def event(self) -> ProductEvent:
         """What an event meant."""
         return read_event_document(self.document["means"])
 
@@ -75,23 +76,22 @@ def golden(kind: str) -> list[Golden]:
     ]
 
 
-def event_document(event: Event) -> dict[str, Any]:
+def event_document(event: ProductEvent) -> dict[str, Any]:
     """Return an event as JSON: of its product the fields that were given, times as text."""
     product = {
         name: time_text(value) if isinstance(value, datetime) else value
-        for name, value in event.product.given().items()
+        for name, value in event.product.items()
     }
-    return asdict(event) | {"product": product}
+    return event._asdict() | {"product": product}
 
 
-def read_event_document(document: dict[str, Any]) -> Event:
+def read_event_document(document: dict[str, Any]) -> ProductEvent:
     """Read an event from JSON."""
     given = {
         name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
         for name, value in document["product"].items()
     }
-    product = replace(NormalProduct.unknown(document["product_id"]), **given)
-    return Event(**document | {"product": product})
+    return ProductEvent(**document | {"product": given})
 
 
 def state_document(state: State) -> dict[str, Any]:

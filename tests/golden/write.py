@@ -11,19 +11,15 @@ from typing import Final
 from msgspec import structs
 
 from dedup.core.dead_letter import DeadLetter, Header
-from dedup.core.decide import Position, ProcessingTime, Rules, decide
-from dedup.core.event import Event, NormalProduct
-from dedup.core.fingerprint import VERSION, FingerprintScheme
-from dedup.core.read import read_event
-from dedup.core.row import (
-    output_headers,
-    output_key,
-    read_output_key,
-    state_from_record,
-)
+from dedup.core.decide import Position, ProcessingTime, decide
+from dedup.core.fingerprint import VERSION
+from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent
+from dedup.core.records import output_headers
 from dedup.core.state import LAYOUT, State, encode_state
 from producer.events import EventGenerator, GeneratedEvent, Kind, Mix
 from tests.golden.files import Golden, event_document, state_document, versions
+from tests.support.products import CODEC, rules, seen
 
 EVENTS_VERSION: Final = 1
 """Counts the forms in which producer/events.py has written events."""
@@ -69,14 +65,11 @@ def _hex(data: bytes | None) -> str | None:
 
 def _events() -> Iterator[Golden]:
     for name, event in {**produced(), "null_value": _null_value()}.items():
-        read = read_event(event.key, event.value)
-        if isinstance(read, DeadLetter):
-            raise TypeError(read)
         document = {
             "key": _hex(event.key),
             "value": _hex(event.value),
             "text": None if event.value is None else event.value.decode(),
-            "means": event_document(read),
+            "means": event_document(seen(CODEC.read(event.key, event.value))),
         }
         yield Golden("events", EVENTS_VERSION, name, document)
 
@@ -85,67 +78,61 @@ def _null_value() -> GeneratedEvent:
     return GeneratedEvent(b"7", None, Kind.DELETE, "deleted", None)
 
 
-def _states() -> Iterator[tuple[str, int, State]]:
+def _states() -> Iterator[tuple[str, Id, State]]:
     """States as decisions make them: after each produced event, and after some more."""
     for offset, (name, event) in enumerate(produced().items()):
-        read = read_event(event.key, event.value)
+        read = CODEC.read(event.key, event.value)
         at = Position(3, 2**33 + offset)
         known = None if name != "partial" else _created(read)
-        decision = decide(read, known, at, CLOCK, Rules())
-        if not isinstance(read, Event) or decision.state is None:
+        decision = decide(read, known, at, CLOCK, rules())
+        if isinstance(read, DeadLetter) or decision.state is None:
             raise AssertionError(decision)
-        yield name, read.product_id, decision.state
+        yield name, read.id, decision.state
         if name == "updated":
             again = structs.replace(at, offset=2**34)
             repeated = decide(
-                structs.replace(read, event_time=2**51), decision.state, again, CLOCK, Rules()
+                structs.replace(read, time=2**51), decision.state, again, CLOCK, rules()
             )
             gone = decide(
-                structs.replace(read, action="deleted", event_time=2**52),
+                structs.replace(read, kind=EventKind.DELETE, time=2**52),
                 repeated.state,
                 structs.replace(at, offset=2**35),
                 CLOCK,
-                Rules(),
+                rules(),
             )
             for more, state in (("repeated", repeated.state), ("gone", gone.state)):
                 if state is None:
                     raise AssertionError(more)
-                yield more, read.product_id, state
+                yield more, read.id, state
 
 
-def _created(partial: Event | DeadLetter) -> State | None:
+def _created(partial: NormalEvent | DeadLetter) -> State | None:
     """A state the partial event can be merged over."""
     if isinstance(partial, DeadLetter):
         raise TypeError(partial)
-    product = structs.replace(
-        NormalProduct.unknown(partial.product_id),
-        product_name="Before",
-        price="5.00",
-        description="as it was",
-    )
+    _, _, timestamp, _ = partial.provenance
     before = structs.replace(
         partial,
-        action="created",
-        event_time=1,
-        event_id="evt_before",
-        product=product,
-        old_price=None,
+        kind=EventKind.UPSERT,
+        time=1,
+        provenance=("evt_before", "created", timestamp, None),
+        values=(partial.id, "Before", "as it was", "5.00", 0, "0.00", None, None),
     )
-    return decide(before, None, Position(3, 1), CLOCK, Rules()).state
+    return decide(before, None, Position(3, 1), CLOCK, rules()).state
 
 
 def _records() -> Iterator[Golden]:
     for name, product_id, state in _states():
         if name in ("repeated", "deleted"):
             continue  # a duplicate, and a delete of what is not known: they emit nothing
-        key = output_key(product_id, "plain" if name == "created" else "json")
+        key = CODEC.keys.write(product_id, "plain" if name == "created" else "json")
         yield _record(name, key, state.row, output_headers(state))
     for name, row in FLINK_ROWS.items():
-        yield _record(name, output_key(2 if "nulls" in name else 1, "json"), row, [])
+        yield _record(name, CODEC.keys.write(2 if "nulls" in name else 1, "json"), row, [])
 
 
 def _record(name: str, key: bytes, value: bytes | None, headers: list[Header]) -> Golden:
-    state = state_from_record(value, headers, TIMESTAMP_MS, FingerprintScheme())
+    state = CODEC.state_from_record(value, headers, TIMESTAMP_MS)
     if state is None:
         raise ValueError(name)
     document = {
@@ -153,7 +140,7 @@ def _record(name: str, key: bytes, value: bytes | None, headers: list[Header]) -
         "value": _hex(value),
         "headers": [[header, content.hex()] for header, content in headers],
         "timestamp_ms": TIMESTAMP_MS,
-        "product_id": read_output_key(key),
+        "product_id": CODEC.keys.read_output(key),
         "means": state_document(state),
     }
     return Golden("records", VERSION, name, document)

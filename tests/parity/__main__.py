@@ -1,5 +1,6 @@
 """`make parity`: named cases and random histories, equal through the worker and through Flink.
 
+Of products, of orders (flat events, text ids, every kind of field) and of customers (Debezium).
 Then one rule of the SQL after the other is changed, and each time a difference must be seen.
 """
 
@@ -8,19 +9,24 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Final
 
+from dedup.entities.resolve import DEFAULT
 from dedup.localkafka import LocalKafka
 from dedup.parity.engine import FlinkError
-from tests.parity.changed_rules import CHANGED_RULES, changed_sql
+from tests.parity import customers, orders, products
+from tests.parity.changed_rules import ORDER_RULES, PRODUCT_RULES, changed_sql
 from tests.parity.command import parity_command
+from tests.parity.products import ProductEngines
 from tests.parity.seed import seed_query_goes_wrong
-from tests.parity.suite import Engines, known_differences, make_events
+from tests.parity.suite import Engines, Events
 from tests.parity.takeover import flink_after_worker, worker_after_flink
+from tests.parity.walks import walk
 
 _SHOWN: Final = 20
-PARTS: Final = ("equal", "moves", "command", "known-differences", "seed-query", "changed-rules")
 
 
 def _say(text: str) -> None:
@@ -29,34 +35,65 @@ def _say(text: str) -> None:
 
 
 async def _equal(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
-    """Compare the engines as they are."""
-    events = make_events(chosen.seed, chosen.walks, chosen.events)
-    engines = Engines(kafka, directory, events)
-    failures = await engines.run_worker()
+    """Compare the engines on products."""
+    events = products.make_events(chosen.seed, chosen.walks, chosen.events)
+    engines = ProductEngines(kafka, directory, events)
+    return [*await engines.judged(), *await _compare(engines, chosen)]
+
+
+async def _orders(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
+    """Compare the engines on orders."""
+    events = orders.make_events(chosen.seed, chosen.walks // 4)
+    return await _of_entity(Engines(kafka, directory, events, orders.SETTING), chosen)
+
+
+async def _customers(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
+    """Compare the engines on customers."""
+    events = customers.make_events()
+    return await _of_entity(Engines(kafka, directory, events, customers.SETTING), chosen)
+
+
+async def _of_entity(engines: Engines, chosen: argparse.Namespace) -> list[str]:
+    await engines.run_worker()
+    return await _compare(engines, chosen)
+
+
+async def _compare(engines: Engines, chosen: argparse.Namespace) -> list[str]:
+    """Run Flink where the worker has run; return what differs."""
     begun = time.monotonic()
     result = await engines.compare(parallelism=chosen.parallelism)
-    failures += result.failures
+    events = engines.events
     _say(
-        f"{len(events.cases)} named cases, {events.walks:,} random histories and "
-        f"{chosen.events:,} events of the producer: {len(events.events):,} events, "
-        f"{len(result.worker):,} products, {dict(result.outcomes)}; "
-        f"Flink took {time.monotonic() - begun:.0f} s"
+        f"{engines.entity.plural}: {len(events.cases)} named cases, {events.walks:,} random "
+        f"histories: {len(events.events):,} events, {len(result.worker):,} ids, "
+        f"{dict(result.outcomes)}; Flink took {time.monotonic() - begun:.0f} s"
     )
-    return failures
+    return result.failures
 
 
 async def _changed(kafka: str, directory: Path) -> list[str]:
     """Change one rule of the SQL at a time; return the changes that no case detects."""
-    engines = Engines(kafka, directory, make_events(1, walks=0, generated=0))
-    failures = await engines.run_worker()
-    for name in CHANGED_RULES:
-        sql = directory / "changed.sql"
-        sql.write_text(changed_sql(name), encoding="utf-8")
-        seen = await engines.differences(sql)
-        _say(f"with {name}: {len(seen)} differences, such as {seen[0] if seen else 'none'}")
-        if not seen:
-            failures.append(f"no case detects {name}")
+    failures = []
+    of_products = products.make_events(1, walks=0, generated=0)
+    for engines, rules in (
+        (_engines(kafka, directory / "products", of_products), PRODUCT_RULES),
+        (
+            _engines(kafka, directory / "orders", orders.make_events(1, 0), orders.SETTING),
+            ORDER_RULES,
+        ),
+    ):
+        await engines.run_worker()
+        for name in rules:
+            seen = await engines.differences(changed_sql(engines.sql(), rules, name))
+            _say(f"with {name}: {len(seen)} differences, such as {seen[0] if seen else 'none'}")
+            if not seen:
+                failures.append(f"no case detects {name}")
     return failures
+
+
+def _engines(kafka: str, directory: Path, events: Events, entity: str = DEFAULT) -> Engines:
+    directory.mkdir()
+    return Engines(kafka, directory, events, entity)
 
 
 async def _moves(kafka: str, directory: Path) -> list[str]:
@@ -71,22 +108,31 @@ async def _moves(kafka: str, directory: Path) -> list[str]:
 
 async def _command(kafka: str, directory: Path) -> list[str]:
     """Call `dedup parity` as a user does."""
-    failures = await parity_command(kafka, directory)
+    failures = []
+    random = Random(1)
+    for name, entity, events in (
+        ("products", DEFAULT, [e for n in range(20) for e in walk(random, 1 + 3 * n)]),
+        ("orders", orders.SETTING, orders.make_events(1, walks=5).events),
+    ):
+        (directory / name).mkdir()
+        failures += await parity_command(kafka, directory / name, entity, events)
     _say(f"dedup parity: {len(failures)} wrong answers")
     return failures
 
 
 async def _known_differences(kafka: str, directory: Path) -> list[str]:
     """Look at every documented difference; one that is none any more is a failure."""
-    engines = Engines(kafka, directory, known_differences())
-    await engines.run_worker()  # the oracle does not see every flaw either
-    seen = await engines.differences()
-    gone = [
-        f"documented as a difference, but equal: {name}"
-        for name in engines.events.cases.values()
-        if not any(difference.startswith(name) for difference in seen)
-    ]
-    _say(f"{len(engines.events.cases)} documented differences: {len(gone)} not seen")
+    gone = []
+    for engines in (
+        _engines(kafka, directory / "products", products.known_differences()),
+        _engines(kafka, directory / "orders", orders.known_differences(), orders.SETTING),
+    ):
+        await engines.run_worker()  # the oracle does not see every flaw either
+        seen = await engines.differences()
+        cases = engines.events.cases.values()
+        unseen = [name for name in cases if not any(each.startswith(name) for each in seen)]
+        gone += [f"documented as a difference, but equal: {name}" for name in unseen]
+        _say(f"{engines.entity.plural}: {len(cases)} documented differences, {len(unseen)} unseen")
     return gone
 
 
@@ -97,23 +143,25 @@ async def _seed_query(kafka: str) -> list[str]:
     return unseen
 
 
+COMPARED: Final = {"equal": _equal, "orders": _orders, "customers": _customers}
+CHECKED: Final[Mapping[str, Callable[[str, Path], Awaitable[list[str]]]]] = {
+    "moves": _moves,
+    "command": _command,
+    "known-differences": _known_differences,
+    "seed-query": lambda kafka, _: _seed_query(kafka),
+    "changed-rules": _changed,
+}
+PARTS: Final = (*COMPARED, *CHECKED)
+
+
 async def _run(kafka: str, directory: Path, chosen: argparse.Namespace) -> int:
     failures: list[str] = []
     for part in chosen.parts or PARTS:
         (directory / part).mkdir()
-        match part:
-            case "equal":
-                failures += await _equal(kafka, directory / part, chosen)
-            case "moves":
-                failures += await _moves(kafka, directory / part)
-            case "command":
-                failures += await _command(kafka, directory / part)
-            case "known-differences":
-                failures += await _known_differences(kafka, directory / part)
-            case "seed-query":
-                failures += await _seed_query(kafka)
-            case "changed-rules":
-                failures += await _changed(kafka, directory / part)
+        if part in COMPARED:
+            failures += await COMPARED[part](kafka, directory / part, chosen)
+        else:
+            failures += await CHECKED[part](kafka, directory / part)
     for failure in failures[:_SHOWN]:
         _say(f"DIFFERENT {failure}")
     return len(failures)

@@ -1,55 +1,45 @@
 """One run of the parity suite: the same events through a real worker and through real Flink."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from dedup.core.row import ROW_FIELDS
-from dedup.demo.oracle import Oracle
-from dedup.parity.compare import Difference, Row, RowHistory, differences, row_histories
+from dedup.core.entity import Entity
+from dedup.core.keys import Id, Keys
+from dedup.entities.resolve import resolve_entity
+from dedup.parity.compare import (
+    Difference,
+    Row,
+    RowHistory,
+    comparable,
+    differences,
+    differing_columns,
+    row_histories,
+    row_kinds,
+    shown,
+)
 from dedup.parity.engine import Rows, run_flink
-from producer.events import EventGenerator, Mix
-from tests.parity.cases import CASES, KNOWN_DIFFERENCES, Event, named_cases
-from tests.parity.walks import PRODUCTS, interleaved, walk
-from tests.support.topics import emissions, judge, produce, read_topic, wait_until_done
+from dedup.parity.reference import sql_of
+from dedup.settings import load_settings
+from tests.parity.cases import Event
+from tests.support.topics import Records, partition_of, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
 OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone")
-MIX: Final = Mix(products=1_000, late=0.05, deletes=0.03, invalid=0.02)
-FIRST_CASE: Final = 10_001
-FIRST_WALK: Final = 100_001
-
-_COLUMNS: Final = ", ".join(
-    f"CAST({name} AS STRING) AS {name}" for name in ROW_FIELDS if name != "processing_time"
-)
 _STATS: Final = "SELECT * FROM deduplication_stats"
-_TABLE: Final = f"SELECT {_COLUMNS} FROM src_products"  # noqa: S608 - constants
-
-
-_LATEST: Final = (
-    "SELECT product_id, `action`, event_timestamp FROM product_events_flattened "
-    "ORDER BY event_timestamp DESC LIMIT 10"
-)
-_COUNTS: Final = (
-    "SELECT 'Raw Events' AS source, COUNT(*) AS events FROM product_events_flattened "
-    "UNION ALL SELECT 'Deduplicated', COUNT(*) FROM product_events_deduplicated"
-)
-_ALIVE: Final = "SELECT COUNT(*) AS products FROM current_product_state"
 
 
 @dataclass(frozen=True)
 class Events:
-    """What is put on `products`: the events, and whose product is whose."""
+    """What is put on the source topic: the events, and whose row is whose."""
 
     events: list[Event]
-    cases: Mapping[int, str]
+    cases: Mapping[Id, str]
     walks: int
 
 
@@ -57,48 +47,32 @@ class Events:
 class Result:
     """What the engines said. `failures` are sentences; none means parity."""
 
-    worker: Mapping[int, RowHistory] = field(default_factory=dict)
-    flink: Mapping[int, RowHistory] = field(default_factory=dict)
+    worker: Mapping[Id, RowHistory] = field(default_factory=dict)
+    flink: Mapping[Id, RowHistory] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
 
-def known_differences() -> Events:
-    """Return the events of the documented differences."""
-    cases = named_cases(KNOWN_DIFFERENCES, FIRST_CASE)
-    events = [event for _, events in cases.values() for event in events]
-    return Events(events, {product_id: name for product_id, (name, _) in cases.items()}, 0)
-
-
-def make_events(seed: int, walks: int, generated: int) -> Events:
-    """Return the named cases, random walks and events of the producer, mixed into one stream."""
-    random = Random(seed)
-    cases = named_cases(CASES, FIRST_CASE)
-    generator = EventGenerator(seed, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX)
-    histories = [
-        *(events for _, events in cases.values()),
-        *(walk(random, FIRST_WALK + PRODUCTS * number) for number in range(walks)),
-        [(event.key, event.value) for event in islice(generator, generated)],
-    ]
-    names = {product_id: name for product_id, (name, _) in cases.items()}
-    return Events(interleaved(random, histories), names, walks)
-
-
 class Engines:
-    """A broker's topics for one set of events, the worker run once, Flink as often as wanted."""
+    """A broker's topics for one set of events, the worker run once, Flink as often as wanted.
 
-    def __init__(self, kafka: str, directory: Path, events: Events) -> None:
+    `entity` is a value of DEDUP_ENTITY.
+    """
+
+    def __init__(self, kafka: str, directory: Path, events: Events, entity: str) -> None:
         self.events = events
+        self.names: Final = Names.fresh()
+        self.entity: Final = resolve_entity(entity)
         self._kafka = kafka
         self._directory = directory
-        self._names = Names.fresh()
+        self._environ: Final = {**self.names.settings, "DEDUP_ENTITY": entity}
         self._counted: Counter[str] = Counter()
-        self._worker: Mapping[int, RowHistory] = {}
+        self._worker: Mapping[Id, RowHistory] = {}
 
-    async def run_worker(self) -> list[str]:
-        """Let the worker do everything; say where the oracle disagrees."""
-        names = self._names
-        with WorkerProcess(self._kafka, self._directory / "state", names.settings) as worker:
+    async def run_worker(self) -> Records:
+        """Let the worker do everything; return its output."""
+        names = self.names
+        with WorkerProcess(self._kafka, self._directory / "state", self._environ) as worker:
             worker.wait_until_ready()
             await produce(self._kafka, self.events.events, names.source)
             await wait_until_done(self._kafka, names)
@@ -107,53 +81,66 @@ class Engines:
         for outcome in (*OUTCOMES, "dead_letter"):
             self._counted[outcome] = int(metrics[f'dedup_events_total{{outcome="{outcome}"}}'])
         output = await read_topic(self._kafka, names.states)
-        self._worker = row_histories(record for records in output.values() for record in records)
-        oracle: Oracle = judge(await read_topic(self._kafka, names.source))
-        agrees = oracle.emitted == emissions(output)
-        return [] if agrees else ["the worker's output is not what the oracle expects"]
+        self._worker = self._histories(output)
+        return output
+
+    def sql(self) -> str:
+        """Return the reference of the entity, as `dedup flink-sql` prints it."""
+        return sql_of(load_settings(self._environ))
 
     async def compare(self, *, parallelism: int = 1) -> Result:
         """Run Flink on the same events; compare sequences, tables and statistics."""
-        of_worker = f"{_TABLE} /*+ OPTIONS('topic' = '{self._names.states}') */"
-        queries = (_STATS, _TABLE, of_worker, _LATEST, _COUNTS, _ALIVE)
-        emitted, tables = await self._run_flink(None, queries=queries, parallelism=parallelism)
+        table = _table(self.entity)
+        of_worker = f"{table} /*+ OPTIONS('topic' = '{self.names.states}') */"
+        queries = (_STATS, table, of_worker, *_monitoring_queries(self.entity))
+        written, tables = await self._run_flink(self.sql(), queries, parallelism)
+        flink = self._histories(written)
         stats, table_of_flink, table_of_worker, *monitoring = tables
-        result = Result(self._worker, emitted, self._counted)
-        result.failures += self._told(differences(self._worker, emitted))
+        result = Result(self._worker, flink, self._counted)
+        result.failures += self._told(differences(self._worker, flink))
+        result.failures += _misplaced(self.entity, written)
         result.failures += _statistics(self._counted, stats)
-        result.failures += _tables(self._worker, table_of_worker, "the worker's")
-        result.failures += _tables(emitted, table_of_flink, "Flink's")
+        result.failures += _tables(self.entity, self._worker, table_of_worker, "the worker's")
+        result.failures += _tables(self.entity, flink, table_of_flink, "Flink's")
         result.failures += _monitoring(self._counted, len(table_of_flink), *monitoring)
-        if _by_product(table_of_flink) != _by_product(table_of_worker):
-            result.failures.append("the tables read through the upsert-kafka DDL differ")
         return result
 
-    async def differences(self, sql: Path | None = None) -> list[str]:
-        """Run Flink on the same events with other SQL; say whose sequence differs."""
-        emitted, _ = await self._run_flink(sql, queries=(), parallelism=1)
-        return self._told(differences(self._worker, emitted))
+    async def differences(self, sql: str | None = None) -> list[str]:
+        """Run Flink on the same events, perhaps with other SQL; say whose sequence differs."""
+        written, _ = await self._run_flink(sql or self.sql(), (), parallelism=1)
+        return self._told(differences(self._worker, self._histories(written)))
 
     async def _run_flink(
-        self, sql: Path | None, *, queries: tuple[str, ...], parallelism: int
-    ) -> tuple[dict[int, list[Row | None]], list[Rows]]:
+        self, sql: str, queries: tuple[str, ...], parallelism: int
+    ) -> tuple[Records, list[Rows]]:
         output = Names.fresh().states
         await create_topic(self._kafka, output, "compact")
-        environ = {"KAFKA_BOOTSTRAP_SERVERS": self._kafka} | self._names.settings
+        environ = {"KAFKA_BOOTSTRAP_SERVERS": self._kafka} | self.names.settings
+        script = self._directory / "reference.sql"
+        script.write_text(sql, encoding="utf-8")
         tables = run_flink(
             environ | {"KAFKA_SRC_PRODUCTS_TOPIC": output},
-            sql=sql,
+            sql=script,
             queries=queries,
             options=("--parallelism", str(parallelism)),
         )
-        written = await read_topic(self._kafka, output)
-        return row_histories(record for records in written.values() for record in records), tables
+        return await read_topic(self._kafka, output), tables
+
+    def _histories(self, written: Records) -> dict[Id, list[Row | None]]:
+        return row_histories(self.entity, (r for records in written.values() for r in records))
 
     def _told(self, found: list[Difference]) -> list[str]:
         return [
-            f"{self.events.cases.get(d.product_id, 'random history')} (product {d.product_id}): "
-            f"worker {_short(d.worker)}, Flink {_short(d.flink)}"
+            f"{self.events.cases.get(d.id, 'random history')} ({self.entity.name} {d.id}): "
+            f"worker {self._short(d, d.worker)}, Flink {self._short(d, d.flink)}"
             for d in found
         ]
+
+    def _short(self, difference: Difference, history: RowHistory) -> str:
+        provenance = self.entity.provenance
+        first = "last_event_id" if "last_event_id" in provenance else "last_event_timestamp"
+        columns = differing_columns(difference.worker, difference.flink)
+        return str([shown(row, sorted({first, *columns})) for row in history])
 
 
 async def create_topic(kafka: str, name: str, cleanup_policy: str) -> None:
@@ -168,8 +155,36 @@ async def create_topic(kafka: str, name: str, cleanup_policy: str) -> None:
         await admin.close()
 
 
-def _short(history: RowHistory) -> str:
-    return str([row and (row["last_event_id"], str(row["price"])) for row in history])
+def _table(entity: Entity) -> str:
+    columns = ", ".join(f"CAST(`{name}` AS STRING) AS `{name}`" for name in row_kinds(entity))
+    return f"SELECT {columns} FROM src_{entity.plural}"  # noqa: S608 - names of columns
+
+
+def _monitoring_queries(entity: Entity) -> tuple[str, str, str]:
+    """Return the example queries of the script."""
+    flattened = f"FROM {entity.name}_events_flattened"
+    count = "SELECT '{}' AS source, COUNT(*) AS events {}"
+    raw = count.format("Raw Events", flattened)
+    rest = count.format("Deduplicated", f"FROM {entity.name}_events_deduplicated")
+    return (
+        f"SELECT `{entity.id}`, event_timestamp {flattened} ORDER BY event_timestamp DESC LIMIT 10",
+        f"{raw} UNION ALL {rest}",
+        f"SELECT COUNT(*) AS alive FROM current_{entity.name}_state",  # noqa: S608 - as above
+    )
+
+
+def _misplaced(entity: Entity, written: Records) -> list[str]:
+    """Compare the partitions of Flink's records with those of the source, where ids are keys."""
+    if entity.key_form != "text":
+        return []
+    keys = Keys(entity)
+    wrong = [
+        record.key
+        for partition, records in written.items()
+        for record in records
+        if partition_of(str(keys.read_output(record.key)).encode()) != partition
+    ]
+    return [f"{len(wrong)} records in another partition: {wrong[0]!r}"] if wrong else []
 
 
 def _statistics(counted: Counter[str], rows: Rows) -> list[str]:
@@ -186,7 +201,7 @@ def _statistics(counted: Counter[str], rows: Rows) -> list[str]:
 
 
 def _monitoring(
-    counted: Counter[str], alive: int, latest: Rows, counts: Rows, products: Rows
+    counted: Counter[str], alive: int, latest: Rows, counts: Rows, rows: Rows
 ) -> list[str]:
     """Compare what the seed's monitoring queries say with what was counted."""
     emitted = counted["change"] + counted["tombstone"]
@@ -195,26 +210,33 @@ def _monitoring(
         "10 latest events": len(latest) == 10,
         "raw and deduplicated": {row["source"]: row["events"] for row in counts}
         == {"Raw Events": total, "Deduplicated": emitted},
-        "current_product_state": products == [{"products": alive}],
+        "the current state": rows == [{"alive": alive}],
     }
     return [f"monitoring, {name}: wrong" for name, right in said.items() if not right]
 
 
-def _tables(emitted: Mapping[int, RowHistory], rows: Rows, whose: str) -> list[str]:
-    """Compare a table, as Flink reads it, with the last row of every product on its topic."""
-    wanted = {
-        product_id: (last["product_name"], f"{last['price']:.2f}", last["last_event_id"])
-        for product_id, history in emitted.items()
-        if (last := history[-1]) is not None
-    }
+def _tables(entity: Entity, emitted: Mapping[Id, RowHistory], rows: Rows, whose: str) -> list[str]:
+    """Compare a table, as Flink reads it, with the last row of every id on its topic."""
+    kinds = row_kinds(entity)
+    wanted = {str(i): history[-1] for i, history in emitted.items() if history[-1] is not None}
     found = {
-        int(row["product_id"]): (row["product_name"], row["price"], row["last_event_id"])
+        row[entity.id]: {name: _of_table(kind, row[name]) for name, kind in kinds.items()}
         for row in rows
     }
     if len(rows) == len(found) and found == wanted:
         return []
-    return [f"{whose} src_products: {len(wanted)} rows on the topic, {len(rows)} in the table"]
+    wrong = [i for i in wanted.keys() | found.keys() if wanted.get(i) != found.get(i)]
+    told = [f"{i}: topic {wanted.get(i)}, table {found.get(i)}" for i in wrong[:3]]
+    return [f"{whose} table differs from its topic in {len(wrong)} rows: {told}"]
 
 
-def _by_product(rows: Rows) -> dict[str, dict[str, Any]]:
-    return {row["product_id"]: row for row in rows}
+def _of_table(kind: str, text: str | None) -> Any:
+    """Return a value that Flink cast to STRING, as the comparison of rows has it."""
+    if text is None:
+        return None
+    match kind:
+        case "decimal" | "time":
+            return comparable(kind, text)
+        case "integer" | "boolean" | "json":
+            return comparable(kind, json.loads(text.lower() if kind == "boolean" else text))
+    return comparable(kind, text)

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from dedup.cli import cli
-from dedup.core.row import ROW_FIELDS
 from dedup.parity import engine
-from dedup.parity.compare import Row, differences
+from dedup.parity.reference import sql_of
+from dedup.settings import load_settings
 from deploy.flink.statements import LATEST, SQL, SettingError, emitted_from, script, split
-from tests.parity.changed_rules import CHANGED_RULES, changed_sql
-from tests.parity.suite import make_events
+from tests.parity import orders
+from tests.parity.changed_rules import ORDER_RULES, PRODUCT_RULES, changed_sql
+from tests.parity.products import make_events
 
 RUN = SQL.with_name("run-flink-dedup.sh")
 KUBECTL = """#!/bin/sh
@@ -36,15 +37,6 @@ if [ "$1" = get ]; then printf flink-0; else cat > "$SEEN" ; echo "$@" >> "$SEEN
 def test_every_name_of_the_seed_is_in_the_sql(name: str) -> None:
     statements = split(SQL.read_text("utf-8"))
     assert sum(s.startswith((f"CREATE {name} ", f"CREATE {name}\n")) for s in statements) == 1
-
-
-def test_the_table_and_its_insert_have_every_field_of_a_row() -> None:
-    statements = split(SQL.read_text("utf-8"))
-    table = next(s for s in statements if s.startswith("CREATE TABLE src_products ("))
-    insert = next(s for s in statements if s.startswith("INSERT"))
-    for field in ROW_FIELDS:
-        assert f"\n    {field} " in table
-        assert f"KEY '{field}' VALUE" in insert
 
 
 def test_semicolons_in_quotes_and_comments_end_no_statement() -> None:
@@ -93,33 +85,21 @@ def test_what_was_emitted_before_is_left_out() -> None:
         emitted_from("0:4")
 
 
-@pytest.mark.parametrize("name", CHANGED_RULES)
-def test_every_changed_rule_is_in_the_sql(name: str) -> None:
-    assert changed_sql(name) != SQL.read_text("utf-8")
+@pytest.mark.parametrize("name", PRODUCT_RULES)
+def test_every_changed_rule_of_products_is_in_the_sql(name: str) -> None:
+    sql = SQL.read_text("utf-8")
+    assert changed_sql(sql, PRODUCT_RULES, name) != sql
+
+
+@pytest.mark.parametrize("name", ORDER_RULES)
+def test_every_changed_rule_of_orders_is_in_the_sql(name: str) -> None:
+    sql = sql_of(load_settings({"DEDUP_ENTITY": orders.SETTING}))
+    assert changed_sql(sql, ORDER_RULES, name) != sql
 
 
 def test_walks_are_the_same_for_the_same_seed_and_keep_their_order() -> None:
     assert make_events(3, 20, 100).events == make_events(3, 20, 100).events
     assert make_events(3, 20, 100).events != make_events(4, 20, 100).events
-
-
-def _history(*prices: int | None) -> list[Row | None]:
-    return [None if price is None else {"price": price} for price in prices]
-
-
-def test_another_order_a_lost_and_a_repeated_row_are_differences() -> None:
-    flink = {1: _history(1, 2, None)}
-    assert differences(flink, {1: _history(1, 2, None)}) == []
-    for other in (_history(2, 1, None), _history(1, None), _history(1, 1, 2, None), _history()):
-        assert [d.product_id for d in differences({1: other}, flink)] == [1]
-    assert [d.product_id for d in differences({}, flink)] == [1]
-
-
-def test_compaction_may_take_rows_but_not_the_last_one() -> None:
-    flink = {1: _history(1, 2, 3), 2: _history(1, None)}
-    assert differences({1: _history(1, 3)}, flink, compacted=True) == []
-    for other in (_history(1, 2), _history(2, 1, 3), _history(4, 3), _history(3, 3)):
-        assert [d.product_id for d in differences({1: other}, flink, compacted=True)] == [1]
 
 
 def _run(tmp_path: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -153,6 +133,17 @@ def test_a_dry_run_on_kubernetes_says_what_it_would_do(tmp_path: Path) -> None:
     assert "exec -i -n flink flink-0 -- sh -c" in done.stdout
     assert "sql-client.sh -f" in done.stdout
     assert not (tmp_path / "seen").exists()
+
+
+def test_the_script_of_another_entity_goes_into_the_pod(tmp_path: Path) -> None:
+    _with_kubectl(tmp_path, KUBECTL.replace("cat >", "cat >>"))
+    script_of_orders = tmp_path / "orders.sql"
+    script_of_orders.write_text(sql_of(load_settings({"DEDUP_ENTITY": orders.SETTING})))
+    done = _run(tmp_path, "--kubernetes", f"--sql={script_of_orders}", KAFKA_PRODUCT_TOPIC="o")
+    assert done.returncode == 0, done.stderr
+    sent = (tmp_path / "seen").read_text()
+    assert "ALTER TABLE order_events_raw SET ('topic' = 'o'" in sent
+    assert "product_events" not in sent
 
 
 def test_without_a_pod_the_cure_is_named(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from itertools import islice, pairwise
 import pytest
 
 from dedup.core.dead_letter import DeadLetter
-from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
-from dedup.core.event import ACTIONS, PartialProductEvent, ProductEvent, microseconds
-from dedup.core.read import read_event
+from dedup.core.decide import Outcome, Position, ProcessingTime, decide
 from dedup.core.state import State
+from dedup.core.times import microseconds
 from producer.events import EventGenerator, GeneratedEvent, Kind, Mix
 from producer.invalid import FLAWS
+from producer.models import ACTIONS, PartialProductEvent, ProductEvent
+from tests.support.products import CODEC, rules
 
 START = datetime(2024, 2, 29, 23, 59, 58, 999_990, tzinfo=UTC)
 EVERYTHING = Mix(products=20, duplicates=0.3, late=0.1, deletes=0.05, partial=0.1, invalid=0.05)
@@ -90,7 +91,7 @@ def test_the_decision_agrees_with_every_kind() -> None:
     for offset, event in enumerate(generate(20_000, EVERYTHING)):
         state = states.get(event.key)
         decision = decide(
-            read_event(event.key, event.value), state, Position(0, offset), clock, Rules()
+            CODEC.read(event.key, event.value), state, Position(0, offset), clock, rules()
         )
         assert decision.outcome is expected[event.kind], event
         if decision.state is not None:
@@ -238,7 +239,7 @@ def test_invalid_events_go_round_every_flaw_and_only_they_are_refused() -> None:
     flaws = [event.flaw for event in events if event.kind is Kind.INVALID]
     assert flaws[: len(FLAWS)] == list(FLAWS)
     for event in events:
-        read = read_event(event.key, event.value)
+        read = CODEC.read(event.key, event.value)
         assert isinstance(read, DeadLetter) is (event.kind is Kind.INVALID), event
         if event.kind is not Kind.INVALID:
             assert event.key == b"%d" % parsed(event).product.product_id

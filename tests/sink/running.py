@@ -8,13 +8,19 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
+from dedup import Entity
 from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
 from tests.support.postgres import PostgresServer
 from tests.support.rows import Table
+
+Rows = dict[Any, tuple[Any, ...]]
+"""The rows of a table by their id."""
 
 
 def environ(kafka: str, postgres: PostgresServer, topic: str, **more: str) -> dict[str, str]:
@@ -38,6 +44,13 @@ def table(postgres: PostgresServer) -> Table:
         "created_at, updated_at FROM products"
     )
     return {product_id: tuple(rest) for product_id, *rest in found}
+
+
+def rows_of(postgres: PostgresServer, entity: Entity) -> Rows:
+    """Return the rows of an entity's table, read by the driver's own types."""
+    names = SQL(", ").join(Identifier(field.name) for field in entity.fields)
+    statement = SQL("SELECT {} FROM {}").format(names, Identifier(entity.plural))
+    return {row_id: tuple(rest) for row_id, *rest in postgres.ask(statement.as_string())}
 
 
 @asynccontextmanager

@@ -76,7 +76,7 @@ async def test_records_that_are_not_rows_are_skipped_and_logged(
     await run_sink(settings(kafka, postgres, topic), once=True)
 
     assert table(postgres) == history.table
-    assert caplog.text.count("is not a product row; it is skipped") == 3
+    assert caplog.text.count("is not a row of entity product; it is skipped") == 3
 
 
 async def test_kill_9_again_and_again_applies_every_state_once(

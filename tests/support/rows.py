@@ -23,7 +23,7 @@ Table = dict[int, tuple[Any, ...]]
 
 def row(product_id: int, version: int, **other: Any) -> dict[str, Any]:
     """A row as the worker writes it; its stock is its version."""
-    time = (EPOCH + timedelta(seconds=version)).isoformat()
+    time = _text(EPOCH + timedelta(seconds=version))
     return {
         "product_id": product_id,
         "product_name": f"Product {product_id} \U0001f4e6 'n\\\"",
@@ -31,14 +31,18 @@ def row(product_id: int, version: int, **other: Any) -> dict[str, Any]:
         "price": f"{version}.99",
         "stock_quantity": version,
         "discount": "0.00",
-        "created_at": EPOCH.isoformat().replace("+00:00", "Z"),
-        "updated_at": time.replace("+00:00", "Z"),
+        "created_at": _text(EPOCH),
+        "updated_at": time,
         "last_event_id": f"evt_{version}",
         "last_action": "updated",
         "last_event_timestamp": time,
         "last_old_price": None,
         "processing_time": time,
     } | other
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def as_flink_writes(row: dict[str, Any]) -> bytes:

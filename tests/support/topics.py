@@ -11,7 +11,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from dedup.demo.oracle import History, Oracle
+from dedup.demo.example import Example, Oracle
+from dedup.demo.oracle import History
+from dedup.demo.products import PRODUCTS
 from tests.support.workers import Names
 
 Records = dict[int, list[Any]]
@@ -134,19 +136,21 @@ async def end_of(bootstrap_servers: str, topic: str) -> int:
     return sum((await ends_of(bootstrap_servers, topic)).values())
 
 
-def emissions(output: Records) -> History:
-    """Return the ids of the events emitted for each product, in order; None for a tombstone."""
+def emissions(output: Records, example: Example = PRODUCTS) -> History:
+    """Return the emissions of each id, in order; None for a tombstone."""
     found: History = defaultdict(list)
+    id_name = example.entity.id
     for records in output.values():
         for record in records:
-            event_id = None if record.value is None else json.loads(record.value)["last_event_id"]
-            found[json.loads(record.key)["product_id"]].append(event_id)
+            row = None if record.value is None else json.loads(record.value)
+            said = None if row is None else example.emission(row)
+            found[json.loads(record.key)[id_name]].append(said)
     return found
 
 
-def judge(source: Records) -> Oracle:
+def judge(source: Records, example: Example = PRODUCTS) -> Oracle:
     """Let the oracle see everything that stands on the source topic."""
-    oracle = Oracle()
+    oracle = example.oracle()
     for records in source.values():
         oracle.feed((record.key, record.value) for record in records)
     return oracle

@@ -18,7 +18,11 @@ from tests.support.workers import Names, WorkerProcess
 from tests.web.conftest import apart, get, wait_for
 
 GOOD, BROKEN, KEYLESS = 15, 30, 5
-LISTED = "see `dedup dlq list`"
+LISTED = "See `dedup dlq list`"
+WRONG = (
+    "The value is not JSON in UTF-8: Expecting property name enclosed in double quotes: line 1 "
+    "column 2 (char 1)"
+)
 PAGES = ("/", "/products", "/products/1", "/products/999", "/check", "/dead-letters", "/api", "/no")
 
 
@@ -94,8 +98,9 @@ def newest_of_each(pair: Pair) -> dict[int, int]:
 def sentences(pair: Pair, verb: str, where: str) -> set[str]:
     """What may be said: the example is the newest unreadable event of one of the partitions."""
     return {
-        f"35 of the last 50 events (70%) {verb} dead letters, most of them for invalid_json, such "
-        f"as the event at partition {partition} offset {offset} of the source topic; {where}."
+        f"35 of the last 50 events (70%) {verb} dead letters, most often for invalid_json, such "
+        f"as the event at partition {partition} offset {offset} of the source topic: {WRONG}. "
+        f"{where}."
         for partition, offset in newest_of_each(pair).items()
     }
 
@@ -113,14 +118,16 @@ def test_a_majority_of_dead_letters_is_reported_everywhere(pair: Pair, browser: 
     expect(page.locator(".banner.warning")).to_have_text(said.replace("`", ""))
     expect(page.locator("h1 .state")).to_have_class("state warned")
     page.close()
+    for worker in (pair.worker, pair.dry_run):
+        assert worker.metrics()["dedup_mostly_dead_letters"] == 1
 
 
 def test_it_is_logged_as_one_warning(pair: Pair) -> None:
     for worker, verb in ((pair.worker, "are"), (pair.dry_run, "would be")):
-        lines = [line for line in worker.log().splitlines() if "dead letters, most" in line]
+        lines = [line for line in worker.log().splitlines() if "dead letters" in line]
+        assert [line for line in lines if "WARNING" in line] == lines
         assert len(lines) == 1, lines
-        assert "WARNING" in lines[0]
-        assert f"{verb} dead letters, most of them for invalid_json" in lines[0]
+        assert f"{verb} dead letters, most often for " in lines[0]
 
 
 def test_a_dry_run_says_so_on_every_page_and_counts_nothing_as_written(
@@ -163,6 +170,11 @@ def test_a_dry_run_s_rates_are_of_what_would_be_emitted(pair: Pair) -> None:
     # 35 of 250: most are not dead letters any more.
     pair.wait_for_total(pair.dry_run, GOOD + BROKEN + KEYLESS + 200)
     assert get(f"{pair.url(pair.dry_run)}/api/overview")[1]["warnings"] == {}, said
+    assert pair.dry_run.metrics()["dedup_mostly_dead_letters"] == 0
+    (over,) = [line for line in pair.dry_run.log().splitlines() if "dead letters is over" in line]
+    assert "INFO" in over
+    # At a quarter, or with the batch in which they became fewer.
+    assert re.search(r": 35 of the last \d+ events \(\d+%\) would be dead letters\.$", over)
 
 
 def test_unavailable_brokers_are_reported_within_seconds_with_the_time_of_the_lag(

@@ -1,0 +1,76 @@
+"""What a demo is of: an entity, a generator of its events, and an oracle.
+
+`dedup demo --example MODULE:ATTRIBUTE` runs one of these; without it, the demo is of products.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from dedup.core.entity import Entity
+from dedup.demo.oracle import History
+from dedup.entities.resolve import resolve, resolve_entity
+from producer.kafka import Event
+
+Row = Mapping[str, Any]
+"""A row of the output topic, as JSON has it."""
+
+
+class Oracle(Protocol):
+    """An independent implementation of the rules for one entity."""
+
+    emitted: History
+    """What must have been emitted for each id, in order; None is a tombstone."""
+
+    outcomes: Counter[str]
+
+    def feed(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        """Process keys and values, in the order of their partition."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the rows that the demo shows."""
+
+    heading: str
+    text: Callable[[Row], object]
+    right: bool = False
+
+
+def _key_and_value(event: Event) -> list[str]:
+    shown = [b"null" if part is None else part for part in (event.key, event.value)]
+    return [b" ".join(shown).decode("utf-8", "backslashreplace")]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An entity that the demo and the chaos tests can run."""
+
+    entity_name: str
+    """The value of `DEDUP_ENTITY`."""
+
+    generate: Callable[[int, int, Callable[[], datetime]], Iterator[Event]]
+    """Returns endless events: of a seed, of so many rows, at the times of a clock."""
+
+    oracle: Callable[[], Oracle]
+    emission: Callable[[Row], Any]
+    """Returns what the oracle has for the emission of a row."""
+
+    columns: tuple[Column, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Other settings of the worker, such as `KAFKA_PRODUCT_TOPIC`."""
+
+    lines: Callable[[Any], list[str]] = _key_and_value
+    """Returns the lines that the console shows for an event."""
+
+    @property
+    def entity(self) -> Entity:
+        """The entity."""
+        return resolve_entity(self.entity_name)
+
+
+def resolve_example(name: str) -> Example:
+    """Return the example that `--example` names. Raises ValueError, which says what is wrong."""
+    return resolve(name, "--example", Example)
