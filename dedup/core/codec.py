@@ -7,7 +7,7 @@ refuses and says why. Property tests hold the two together.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,19 +16,24 @@ from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
 from dedup.core.encodings import foreign_encoding
-from dedup.core.entity import Debezium, Entity, Flat
+from dedup.core.entity import Debezium, Entity, Flat, content_fields
 from dedup.core.envelopes import EventReader, FlatReader
 from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
-from dedup.core.keys import Id, Keys
+from dedup.core.keys import Keys
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.payload import completed, values_of
-from dedup.core.recogniser import IS_COMPILED, Recognise
-from dedup.core.recogniser import compiled as compiled_recogniser
+from dedup.core.payload import completed
+from dedup.core.recogniser import (
+    IS_COMPILED,
+    Recognise,
+    compiled_recogniser,
+    delete_recogniser,
+    pure_recogniser,
+)
 from dedup.core.records import rebuilt_state
 from dedup.core.rows import Row, Rows, Unknown, row_fields
 from dedup.core.state import State
-from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.strict_json import read_json
 from dedup.core.times import time_text
 from dedup.core.validators import validated
 from dedup.core.wrapped import WrappedReader
@@ -71,7 +76,7 @@ class Codec:
         self.entity: Final = entity
         self.unknown_fields: Final[UnknownFields] = unknown_fields
         self.unknown_actions: Final[UnknownActions] = unknown_actions
-        self.content: Final = _chosen(entity, content, keep_unknown=keep)
+        self.content: Final = content_fields(entity, content, keep_unknown=keep)
         self.prefix: Final = scheme_prefix(self.content)
         self.keys: Final = Keys(entity)
         self._rows: Final = Rows(entity, keep_unknown=keep)
@@ -83,48 +88,25 @@ class Codec:
         self._unknown_content: Final = [name for name in self.content if name not in names]
         known = [names.index(name) for name in self.content if name in names]
         self._values_of: Final = _several(known)
-        pure, layout = self._recogniser(), self._reader.layout
-        self.recogniser: Final[Literal["compiled", "pure"]] = (
-            "compiled" if compiled and IS_COMPILED and layout is not None else "pure"
+        use_compiled = compiled and IS_COMPILED and self._reader.layout is not None
+        self.recogniser: Final[Literal["compiled", "pure"]] = "compiled" if use_compiled else "pure"
+        layout = self._reader.layout
+        self._recognised_delete: Final[Callable[[bytes], NormalEvent | None]] = (
+            delete_recogniser(entity, layout)
+            if self.is_fast and layout is not None and layout.deletes
+            else lambda _value: None
         )
-        self.recognise: Final[Recognise] = (
-            pure
-            if self.recogniser == "pure" or layout is None or not self.is_fast
-            else compiled_recogniser(entity, self.content, layout, self.keys, pure)
-        )
+        self.recognise: Final[Recognise] = self._recogniser()
         """Returns id, event time, canonical content and row of an event that needs no judging."""
 
     def _recogniser(self) -> Recognise:
-        """Return `recognise`, as a closure: its names are found faster than attributes."""
         if not self.is_fast:
             return lambda _key, _value, _processing_time: None
-        recognise_value, names, written = (
-            self._reader.recognise,
-            self.keys.names,
-            self._rows.written,
-        )
-        content_of, id_of = values_of(self.content), attrgetter(self.entity.id)
-
-        def recognise(
-            key: bytes | None, value: bytes | None, processing_time: str
-        ) -> tuple[Id, int, bytes, bytes] | None:
-            if key is None or value is None:
-                return None
-            try:
-                read = recognise_value(value) if is_plain_text(value) else None
-            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-                return None
-            if read is None:
-                return None
-            row, time = read
-            row_id = id_of(row)
-            if not names(key, row_id):
-                return None
-            canonical = _encode(content_of(row))  # times of the content as they are
-            row.processing_time = processing_time
-            return row_id, time, canonical, written(row)
-
-        return recognise
+        reader, layout = self._reader, self._reader.layout
+        pure = pure_recogniser(self.entity, self.content, reader, self.keys, self._rows)
+        if layout is None or self.recogniser == "pure":
+            return pure
+        return compiled_recogniser(self.entity, self.content, layout, self.keys, pure)
 
     def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.
@@ -139,12 +121,7 @@ class Codec:
             )
         if value is None:
             return self._read_null_value(key)
-        try:
-            document = read_json(value)
-        except ValueError as error:
-            said = f"The value is not JSON in UTF-8: {error}"
-            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
-        event = self._reader.read(document, self.keys.read(key))
+        event = self._recognised_delete(value) or self._read_by_pydantic(key, value)
         if isinstance(event, DeadLetter):
             return event
         if not self.keys.names(key, event.id):
@@ -154,6 +131,14 @@ class Codec:
                 f"{self.keys.hint(key, event.id)}",
             )
         return event
+
+    def _read_by_pydantic(self, key: bytes, value: bytes) -> NormalEvent | DeadLetter:
+        try:
+            document = read_json(value)
+        except ValueError as error:
+            said = f"The value is not JSON in UTF-8: {error}"
+            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
+        return self._reader.read(document, self.keys.read(key))
 
     def refused(self, event: NormalEvent) -> DeadLetter | None:
         """Return the dead letter of an event that was read, if its action is refused."""
@@ -289,19 +274,6 @@ def _shown_value(value: Any) -> Shown:
 
 def _shown(key: bytes) -> str:
     return repr(key[:_LONGEST_SHOWN].decode("utf-8", "backslashreplace"))
-
-
-def _chosen(
-    entity: Entity, content: Sequence[str] | None, *, keep_unknown: bool
-) -> tuple[str, ...]:
-    """Return the content fields in the one order used everywhere: the model's, then by name."""
-    if content is None:
-        return entity.content
-    unknown = sorted(set(content) - set(entity.content))
-    ours = {field.name for field in entity.fields} | set(entity.provenance)
-    if not content or (unknown and not keep_unknown) or ours & set(unknown):
-        raise ValueError(f"content fields are chosen from {', '.join(entity.content)}")
-    return (*(name for name in entity.content if name in content), *unknown)
 
 
 def _reader(entity: Entity, *, keep_unknown: bool, refuse_unknown: bool) -> EventReader:
