@@ -6,6 +6,7 @@ Python, and works as well but for its speed. `DEDUP_BUILD=pure` asks for that, a
 """
 
 import os
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,21 +23,23 @@ class CompiledBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and add what came of it to the wheel (`version`: standard or editable)."""
-        wanted = os.environ.get("DEDUP_BUILD", "")
-        if self.target_name != "wheel" or wanted == "pure":
+        if self.target_name != "wheel":
             return
-        root = Path(self.root)
+        root, wanted = Path(self.root), os.environ.get("DEDUP_BUILD", "")
+        source = root.joinpath(*MODULE.split(".")).with_suffix(".pyx")
+        target = source.with_suffix(sysconfig.get_config_var("EXT_SUFFIX"))
+        target.unlink(missing_ok=True)  # nothing outdated is left; a module in use keeps its bytes
+        if wanted == "pure":
+            return
         with tempfile.TemporaryDirectory() as directory:
             try:
-                built = compiled(root, Path(directory))
+                target.write_bytes(compiled(source, Path(directory)).read_bytes())
             except Exception as error:  # a compiler, its headers or Cython: each fails in its way
                 if wanted == "compiled":
                     raise
-                self.app.display_warning(f"The recogniser is not compiled, and slower: {error}")
+                why = f"{type(error).__name__}: {error}"[:200]
+                self.app.display_warning(f"Built in Python alone, which is slower. {why}")
                 return
-            target = root / Path(*MODULE.split(".")).with_name(built.name)
-            target.unlink(missing_ok=True)  # one that is in use keeps its bytes
-            target.write_bytes(built.read_bytes())
         build_data["infer_tag"] = True
         build_data["pure_python"] = False
         if version == "standard":
@@ -44,14 +47,13 @@ class CompiledBuildHook(BuildHookInterface[Any]):
             build_data["force_include"][str(target)] = name
 
 
-def compiled(root: Path, directory: Path) -> Path:
+def compiled(source: Path, directory: Path) -> Path:
     """Return the module compiled from its source; its file is in the directory."""
     # A build in Python alone needs none of these.
     from Cython.Build import cythonize  # noqa: PLC0415
     from setuptools import Distribution, Extension  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
-    source = root / Path(*MODULE.split(".")).with_suffix(".pyx")
     extension = Extension(MODULE, [str(source)])
     modules = cythonize([extension], build_dir=str(directory), force=True, quiet=True)
     command = build_ext(Distribution({"name": "product-dedup", "ext_modules": modules}))

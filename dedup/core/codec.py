@@ -7,7 +7,7 @@ refuses and says why. Property tests hold the two together.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,15 +20,19 @@ from dedup.core.entity import Debezium, Entity, Flat
 from dedup.core.envelopes import EventReader, FlatReader
 from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
-from dedup.core.keys import Id, Keys
+from dedup.core.keys import Keys
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.payload import completed, values_of
-from dedup.core.recogniser import IS_COMPILED, Recognise
-from dedup.core.recogniser import compiled as compiled_recogniser
+from dedup.core.payload import completed
+from dedup.core.recogniser import (
+    IS_COMPILED,
+    Recognise,
+    compiled_recogniser,
+    pure_recogniser,
+)
 from dedup.core.records import rebuilt_state
 from dedup.core.rows import Row, Rows, Unknown, row_fields
 from dedup.core.state import State
-from dedup.core.strict_json import is_plain_text, read_json
+from dedup.core.strict_json import read_json
 from dedup.core.times import time_text
 from dedup.core.validators import validated
 from dedup.core.wrapped import WrappedReader
@@ -83,48 +87,19 @@ class Codec:
         self._unknown_content: Final = [name for name in self.content if name not in names]
         known = [names.index(name) for name in self.content if name in names]
         self._values_of: Final = _several(known)
-        pure, layout = self._recogniser(), self._reader.layout
-        self.recogniser: Final[Literal["compiled", "pure"]] = (
-            "compiled" if compiled and IS_COMPILED and layout is not None else "pure"
-        )
-        self.recognise: Final[Recognise] = (
-            pure
-            if self.recogniser == "pure" or layout is None or not self.is_fast
-            else compiled_recogniser(entity, self.content, layout, self.keys, pure)
-        )
+        use_compiled = compiled and IS_COMPILED and self._reader.layout is not None
+        self.recogniser: Final[Literal["compiled", "pure"]] = "compiled" if use_compiled else "pure"
+        self.recognise: Final[Recognise] = self._recogniser()
         """Returns id, event time, canonical content and row of an event that needs no judging."""
 
     def _recogniser(self) -> Recognise:
-        """Return `recognise`, as a closure: its names are found faster than attributes."""
         if not self.is_fast:
             return lambda _key, _value, _processing_time: None
-        recognise_value, names, written = (
-            self._reader.recognise,
-            self.keys.names,
-            self._rows.written,
-        )
-        content_of, id_of = values_of(self.content), attrgetter(self.entity.id)
-
-        def recognise(
-            key: bytes | None, value: bytes | None, processing_time: str
-        ) -> tuple[Id, int, bytes, bytes] | None:
-            if key is None or value is None:
-                return None
-            try:
-                read = recognise_value(value) if is_plain_text(value) else None
-            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-                return None
-            if read is None:
-                return None
-            row, time = read
-            row_id = id_of(row)
-            if not names(key, row_id):
-                return None
-            canonical = _encode(content_of(row))  # times of the content as they are
-            row.processing_time = processing_time
-            return row_id, time, canonical, written(row)
-
-        return recognise
+        reader, layout = self._reader, self._reader.layout
+        pure = pure_recogniser(self.entity, self.content, reader, self.keys, self._rows)
+        if layout is None or self.recogniser == "pure":
+            return pure
+        return compiled_recogniser(self.entity, self.content, layout, self.keys, pure)
 
     def read(self, key: bytes | None, value: bytes | None) -> NormalEvent | DeadLetter:
         """Read one record. Total: bad input is a value, never an exception.

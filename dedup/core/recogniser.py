@@ -1,19 +1,23 @@
-"""The compiled recogniser, where it was built: the same as the codec's own function, faster.
+"""The recogniser of a codec: in Python, and compiled where that was built, which does the same.
 
-It is optional: an install without a C compiler has no `_recogniser`, and lacks nothing but speed.
+The compiled one is optional: an install without a C compiler lacks nothing but speed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
 from dedup.core.entity import Entity
+from dedup.core.envelopes import EventReader
 from dedup.core.fields import EntityField
 from dedup.core.keys import Id, Keys
 from dedup.core.kinds import Form
 from dedup.core.layout import Layout
-from dedup.core.payload import ABSENT
+from dedup.core.payload import ABSENT, values_of
+from dedup.core.rows import Rows
+from dedup.core.strict_json import is_plain_text
 from dedup.core.wire_forms import is_in_utc
 
 try:
@@ -31,7 +35,36 @@ Recognise = Callable[[bytes | None, bytes | None, str], tuple[Id, int, bytes, by
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def compiled(
+def pure_recogniser(
+    entity: Entity, content: Sequence[str], reader: EventReader, keys: Keys, rows: Rows
+) -> Recognise:
+    """Return `recognise` in Python: a closure, whose names are found faster than attributes."""
+    recognise_value, names, written = reader.recognise, keys.names, rows.written
+    content_of, id_of = values_of(content), attrgetter(entity.id)
+
+    def recognise(
+        key: bytes | None, value: bytes | None, processing_time: str
+    ) -> tuple[Id, int, bytes, bytes] | None:
+        if key is None or value is None:
+            return None
+        try:
+            read = recognise_value(value) if is_plain_text(value) else None
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None
+        if read is None:
+            return None
+        row, time = read
+        row_id = id_of(row)
+        if not names(key, row_id):
+            return None
+        canonical = _encode(content_of(row))  # times of the content as they are
+        row.processing_time = processing_time
+        return row_id, time, canonical, written(row)
+
+    return recognise
+
+
+def compiled_recogniser(
     entity: Entity, content: Collection[str], layout: Layout, keys: Keys, pure: Recognise
 ) -> Recognise:
     """Return the compiled form of `pure`, which gets what is too large for it."""

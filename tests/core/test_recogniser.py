@@ -23,6 +23,7 @@ from dedup.core.entity import Entity
 from dedup.core.normal_event import EventKind
 from dedup.core.recogniser import IS_COMPILED
 from dedup.entities.product import PRODUCT
+from tests.core.histories import MANY
 from tests.core.orders import DEBEZIUM, FLAT, ORDER, WRAPPED, document_of, mutated
 from tests.core.records import ADDED, PATHS, TOKENS, event_json, mutated_events
 
@@ -110,11 +111,13 @@ def test_the_three_agree_on_mutated_events(pair: tuple[Codec, Codec]) -> None:
     assert seen["recognised"] > events / 20
 
 
+@MANY
 @given(st.sampled_from((b"1", b"2", None)), mutated_events())
 def test_the_three_agree_on_any_event(key: bytes | None, value: bytes) -> None:
     agree(PAIRS["product"], key, value)
 
 
+@MANY
 @given(st.sampled_from((b"1", b"\xff", None)), st.none() | st.binary())
 @example(b"1", b"[" * 100_000)
 @example(b"1", b'{"product":' * 10_000)
@@ -140,6 +143,7 @@ def test_the_three_agree_on_decimals(text: str) -> None:
         agree(PAIRS["product"], b"1", event_json({path: token}))
 
 
+@MANY
 @given(st.sampled_from(TEXTS) | st.text(max_size=300))
 @example(LARGE)
 def test_the_three_agree_on_texts(text: str) -> None:
