@@ -5,6 +5,7 @@ from typing import Final
 from dedup.core.codec import Codec
 from dedup.core.codecs import codec_for
 from dedup.core.decide import DAY_US, Rules
+from dedup.core.recogniser import IS_COMPILED
 from dedup.kafka.topics import STATE_MAX_BYTES, TopicFacts
 from dedup.settings import Settings
 
@@ -37,3 +38,15 @@ def rules_of(settings: Settings, topics: TopicFacts | None = None) -> Rules:
         deleted_marker_us=DAY_US if topics is None else topics.delete_retention_ms * 1000,
         largest_row_bytes=batch_bytes - BESIDE_THE_ROW_BYTES,
     )
+
+
+def how_events_are_read(codec: Codec) -> str:
+    """Return what reads the events of an entity: their rate depends on it."""
+    read = f"Each event is of the entity {codec.entity.name}"
+    if not codec.is_fast:
+        return f"{read} and is read by pydantic: the model has validators, or unknown fields pass."
+    if codec.recogniser == "compiled":
+        return f"{read} and is recognised by compiled code."
+    if IS_COMPILED:
+        return f"{read} and is recognised by Python code, as its envelope has no compiled form."
+    return f"{read} and is recognised by Python code: without a C compiler there is no faster one."

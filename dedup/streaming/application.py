@@ -28,7 +28,7 @@ from dedup.observability.metrics import Metrics
 from dedup.observability.observers import Observers
 from dedup.observability.rates import History
 from dedup.observability.rejected import Rejected
-from dedup.rules import codec_of
+from dedup.rules import codec_of, how_events_are_read
 from dedup.settings import Settings, redacted
 from dedup.state.data_directory import DataDirectory, Origin
 from dedup.state.store_errors import StoreError
@@ -172,6 +172,7 @@ class DedupApp(faust.App):
     async def on_first_start(self) -> None:
         """Log what starts; check the data directory and the topics before anything is read."""
         logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
+        logger.info("%s", how_events_are_read(codec_of(self.settings)))
         values = redacted(self.settings).items()
         logger.info("Settings: %s", " ".join(f"{name}={v}" for name, v in values if v is not None))
         try:
