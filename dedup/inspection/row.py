@@ -20,11 +20,12 @@ from dedup.settings import Settings
 class RowInspection:
     """The records and events of an id in all partitions, the newest last.
 
-    `complete`: `products` still has the first event of these partitions. `notes`: how the settings
+    `topic` is the output topic. `complete`: the source topic still has the first event of these partitions. `notes`: how the settings
     differ from those the newest record was made with.
     """
 
     codec: Codec
+    topic: str
     row_id: Id
     partitions: list[int]
     partition_count: int
@@ -107,6 +108,7 @@ async def inspect_row(
     complete = all(spans[number].start == 0 for number in partitions)
     return RowInspection(
         codec,
+        settings.KAFKA_SRC_PRODUCTS_TOPIC,
         row_id,
         sorted(partitions),
         len(source.spans),

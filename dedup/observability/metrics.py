@@ -60,7 +60,7 @@ class Metrics:
         )
         self.foreign_records = self._counter(
             "foreign_records",
-            "Committed records found on src_products between this worker's own: another program "
+            "Committed records found on the output topic between this worker's own: another program "
             "writes to it. Of long gaps only the first part is read and counted.",
         )
         self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
@@ -107,7 +107,7 @@ class Metrics:
         )
         self.recovery_remaining = self._gauge(
             "recovery_remaining_records",
-            "Records of src_products still to be read before the partition is processed.",
+            "Records of the output topic still to be read before the partition is processed.",
             "partition",
         )
         self.group_member = self._gauge(

@@ -18,14 +18,14 @@ def show_row(found: RowInspection, limit: int) -> None:
     out.print(Text(title, "bold"), soft_wrap=True)
     _show_record(found)
     if found.records:
-        out.print(Text("\nOn src_products", "bold"), _records(found, limit), sep="\n")
+        out.print(Text(f"\nOn {found.topic}", "bold"), _records(found, limit), sep="\n")
     if found.events:
         out.print(Text("\nEvents and the decisions on them", "bold"))
         for event in found.events[-limit:]:
             line = decision_line(event)
             emitted = emitted_at(event)
             if emitted is not None:
-                line.append(f"  → src_products {event.at.partition}:{emitted}", "dim")
+                line.append(f"  → {found.topic} {event.at.partition}:{emitted}", "dim")
             out.print(line, soft_wrap=True)
     left_out = len(found.events) - limit
     if left_out > 0:
