@@ -20,8 +20,8 @@ from dedup.settings import Settings
 class RowInspection:
     """The records and events of an id in all partitions, the newest last.
 
-    `topic` is the output topic. `complete`: the source topic still has the first event of these partitions. `notes`: how the settings
-    differ from those the newest record was made with.
+    `topic` is the output topic. `complete`: the source topic still has the first event of these
+    partitions. `notes`: how the settings differ from those the newest record was made with.
     """
 
     codec: Codec

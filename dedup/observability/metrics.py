@@ -60,8 +60,8 @@ class Metrics:
         )
         self.foreign_records = self._counter(
             "foreign_records",
-            "Committed records found on the output topic between this worker's own: another program "
-            "writes to it. Of long gaps only the first part is read and counted.",
+            "Committed records found on the output topic between this worker's own: another "
+            "program writes to it. Of long gaps only the first part is read and counted.",
         )
         self.rebalances = self._counter("rebalances", "Assignments of partitions received.")
         self._batch_seconds = Histogram(
