@@ -31,8 +31,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.churn import Churn
 from benchmarks.soak_report import Sample, percentiles, write_report
 from dedup.core.records import EVENT_TIME_HEADER
-from dedup.demo.oracle import History, Oracle, differences
+from dedup.demo.example import History, differences
 from dedup.localkafka import LocalKafka
+from producer.oracle import Oracle
 from tests.support.topics import emissions, partition_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.contender import Judgement
 from dedup.core.codecs import codec_for
-from dedup.demo.oracle import History, differences
+from dedup.demo.example import History, differences
 from dedup.entities.product import PRODUCT
 from producer.catalog import catalog_item
 from producer.events import EventGenerator, GeneratedEvent, Mix

@@ -1,7 +1,7 @@
 """What the generator knows of one product: its real state, and the JSON of an event about it.
 
 Text is put together by hand: models would cost more than everything else the generator does. The
-tests hold every value against the models of `dedup.core.event`.
+tests hold every value against the models of `producer.models`.
 """
 
 from json.encoder import encode_basestring_ascii as json_text

@@ -123,12 +123,12 @@ def test_a_module_with_two_entities_needs_the_name_of_one(modules: Modules) -> N
     assert resolve_entity("orders_two:RETURN").name == "return"
     said = refusal("orders_two")
     assert "DEDUP_ENTITY=orders_two is not accepted" in said
-    assert "orders_two has 2 entities: name one after a colon" in said
+    assert "orders_two has 2 of Entity: name one after a colon" in said
 
 
 def test_a_module_without_an_entity_is_refused(modules: Modules) -> None:
     modules.write("orders_none.py", "ORDER = 'order'\n")
-    assert "orders_none has 0 entities" in refusal("orders_none")
+    assert "orders_none has 0 of Entity" in refusal("orders_none")
     assert "ORDER is none; an Entity is expected" in refusal("orders_none:ORDER")
     assert "orders_none has no SALE; an Entity is expected" in refusal("orders_none:SALE")
 

@@ -39,7 +39,7 @@ Exit codes:
 @click.option("--follow", is_flag=True, help="Then send one event every 1-3 s, until Ctrl-C.")
 @click.option(
     "--example",
-    default="dedup.demo.products:PRODUCTS",
+    default="producer.example:PRODUCTS",
     show_default=True,
     help="Which entity, events and oracle: MODULE or MODULE:ATTRIBUTE.",
 )

@@ -16,7 +16,7 @@ from dedup.core.annotations import listed
 from dedup.core.dead_letter import DeadLetter, Header, Reason
 from dedup.core.debezium import DebeziumReader
 from dedup.core.encodings import foreign_encoding
-from dedup.core.entity import Debezium, Entity, Flat
+from dedup.core.entity import Debezium, Entity, Flat, content_fields
 from dedup.core.envelopes import EventReader, FlatReader
 from dedup.core.faults import with_hint
 from dedup.core.fingerprint import fingerprint_of, scheme_prefix
@@ -27,6 +27,7 @@ from dedup.core.recogniser import (
     IS_COMPILED,
     Recognise,
     compiled_recogniser,
+    delete_recogniser,
     pure_recogniser,
 )
 from dedup.core.records import rebuilt_state
@@ -75,7 +76,7 @@ class Codec:
         self.entity: Final = entity
         self.unknown_fields: Final[UnknownFields] = unknown_fields
         self.unknown_actions: Final[UnknownActions] = unknown_actions
-        self.content: Final = _chosen(entity, content, keep_unknown=keep)
+        self.content: Final = content_fields(entity, content, keep_unknown=keep)
         self.prefix: Final = scheme_prefix(self.content)
         self.keys: Final = Keys(entity)
         self._rows: Final = Rows(entity, keep_unknown=keep)
@@ -89,6 +90,12 @@ class Codec:
         self._values_of: Final = _several(known)
         use_compiled = compiled and IS_COMPILED and self._reader.layout is not None
         self.recogniser: Final[Literal["compiled", "pure"]] = "compiled" if use_compiled else "pure"
+        layout = self._reader.layout
+        self._recognised_delete: Final[Callable[[bytes], NormalEvent | None]] = (
+            delete_recogniser(entity, layout)
+            if self.is_fast and layout is not None and layout.deletes
+            else lambda _value: None
+        )
         self.recognise: Final[Recognise] = self._recogniser()
         """Returns id, event time, canonical content and row of an event that needs no judging."""
 
@@ -114,12 +121,7 @@ class Codec:
             )
         if value is None:
             return self._read_null_value(key)
-        try:
-            document = read_json(value)
-        except ValueError as error:
-            said = f"The value is not JSON in UTF-8: {error}"
-            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
-        event = self._reader.read(document, self.keys.read(key))
+        event = self._recognised_delete(value) or self._read_by_pydantic(key, value)
         if isinstance(event, DeadLetter):
             return event
         if not self.keys.names(key, event.id):
@@ -129,6 +131,14 @@ class Codec:
                 f"{self.keys.hint(key, event.id)}",
             )
         return event
+
+    def _read_by_pydantic(self, key: bytes, value: bytes) -> NormalEvent | DeadLetter:
+        try:
+            document = read_json(value)
+        except ValueError as error:
+            said = f"The value is not JSON in UTF-8: {error}"
+            return DeadLetter(Reason.INVALID_JSON, with_hint(said, foreign_encoding(value)))
+        return self._reader.read(document, self.keys.read(key))
 
     def refused(self, event: NormalEvent) -> DeadLetter | None:
         """Return the dead letter of an event that was read, if its action is refused."""
@@ -264,19 +274,6 @@ def _shown_value(value: Any) -> Shown:
 
 def _shown(key: bytes) -> str:
     return repr(key[:_LONGEST_SHOWN].decode("utf-8", "backslashreplace"))
-
-
-def _chosen(
-    entity: Entity, content: Sequence[str] | None, *, keep_unknown: bool
-) -> tuple[str, ...]:
-    """Return the content fields in the one order used everywhere: the model's, then by name."""
-    if content is None:
-        return entity.content
-    unknown = sorted(set(content) - set(entity.content))
-    ours = {field.name for field in entity.fields} | set(entity.provenance)
-    if not content or (unknown and not keep_unknown) or ours & set(unknown):
-        raise ValueError(f"content fields are chosen from {', '.join(entity.content)}")
-    return (*(name for name in entity.content if name in content), *unknown)
 
 
 def _reader(entity: Entity, *, keep_unknown: bool, refuse_unknown: bool) -> EventReader:

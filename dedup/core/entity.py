@@ -1,6 +1,7 @@
 """What is deduplicated: an entity is a value that describes rows, events and record keys."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -187,3 +188,19 @@ def _check_wrapped(envelope: Wrapped, fields: list[str]) -> None:
     for name in envelope.carries:
         if not name.startswith("old_") or name.removeprefix("old_") not in fields:
             raise ValueError(f"carries: {name!r} is not old_ and the name of a field")
+
+
+def content_fields(
+    entity: Entity, chosen: Sequence[str] | None, *, keep_unknown: bool
+) -> tuple[str, ...]:
+    """Return the content fields in the one order used everywhere: the model's, then by name.
+
+    None chooses all. Raises ValueError for none or for unknown ones, unless these are kept.
+    """
+    if chosen is None:
+        return entity.content
+    unknown = sorted(set(chosen) - set(entity.content))
+    ours = {each.name for each in entity.fields} | set(entity.provenance)
+    if not chosen or (unknown and not keep_unknown) or ours & set(unknown):
+        raise ValueError(f"content fields are chosen from {', '.join(entity.content)}")
+    return (*(name for name in entity.content if name in chosen), *unknown)

@@ -15,9 +15,11 @@ from dedup.core.fields import EntityField
 from dedup.core.keys import Id, Keys
 from dedup.core.kinds import Form
 from dedup.core.layout import Layout
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.payload import ABSENT, values_of
 from dedup.core.rows import Rows
 from dedup.core.strict_json import is_plain_text
+from dedup.core.times import from_microseconds, time_text
 from dedup.core.wire_forms import is_in_utc
 
 try:
@@ -60,6 +62,32 @@ def pure_recogniser(
         canonical = _encode(content_of(row))  # times of the content as they are
         row.processing_time = processing_time
         return row_id, time, canonical, written(row)
+
+    return recognise
+
+
+def delete_recogniser(entity: Entity, layout: Layout) -> Callable[[bytes], NormalEvent | None]:
+    """Return the function to a delete that names its whole row in normal form; None: it is none."""
+    decode = msgspec.json.Decoder(layout.type).decode
+    fields, old = layout.fields, layout.carried
+    named = [name for name in (layout.event_id, layout.action) if name is not None]
+    head_of, values_of_row = values_of(named), values_of([field.name for field in entity.fields])
+    old_of = values_of([] if old is None else [field.name for field, _ in old.forms])
+
+    def recognise(value: bytes) -> NormalEvent | None:
+        try:
+            event = decode(value) if is_plain_text(value) else None
+            if event is None or event.action not in layout.deletes:
+                return None
+            row, time = event.payload, layout.read_time(event.time)
+            normal = fields.normalise(row) and (old is None or old.normalise(event))
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return None
+        if time is None or not normal:
+            return None
+        provenance = (*head_of(event), time_text(from_microseconds(time[0])), *old_of(event))
+        values = values_of_row(row)
+        return NormalEvent(values[0], EventKind.DELETE, time[0], provenance, values)
 
     return recognise
 

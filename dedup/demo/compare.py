@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dedup.demo.example import Example
-from dedup.demo.oracle import History, differences
+from dedup.demo.example import Example, History, differences
 
 COMPARED_OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
 """The outcomes of the oracle. A replayed event was read twice, and is counted once already."""

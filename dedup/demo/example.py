@@ -7,15 +7,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from dedup.core.entity import Entity
-from dedup.demo.oracle import History
 from dedup.entities.resolve import resolve, resolve_entity
-from producer.kafka import Event
+
+History = dict[Any, list[Any]]
+"""The emissions of each id in order, of products by the id of the event; None is a tombstone."""
 
 Row = Mapping[str, Any]
 """A row of the output topic, as JSON has it."""
+
+
+class Event(Protocol):
+    """A record to produce."""
+
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102 - Kafka's words
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
 
 
 class Oracle(Protocol):
@@ -74,3 +85,18 @@ class Example:
 def resolve_example(name: str) -> Example:
     """Return the example that `--example` names. Raises ValueError, which says what is wrong."""
     return resolve(name, "--example", Example)
+
+
+def differences(expected: History, emitted: History, of: str = "product") -> list[str]:
+    """Return the first difference of each row whose sequences of emissions differ."""
+    found = []
+    for row_id in sorted(expected.keys() | emitted.keys()):
+        want, have = expected.get(row_id, []), emitted.get(row_id, [])
+        if want != have:
+            pairs = enumerate(zip_longest(want, have, fillvalue="nothing"))
+            number, (wanted, got) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+            found.append(
+                f"{of} {row_id}, emission {number + 1}: expected {wanted} of {len(want)}, "
+                f"found {got} of {len(have)}"
+            )
+    return found

@@ -28,11 +28,15 @@ class Identity(NamedTuple):
 
 
 def find_identity(
-    events: Sequence[SampledEvent], rows: Sequence[dict[str, Any]], wanted: str | None
+    events: Sequence[SampledEvent],
+    rows: Sequence[dict[str, Any]],
+    wanted: str | None,
+    usual: KeyForm = "text",
 ) -> Identity:
     """Return the id of events whose rows are these, or in a member of these.
 
-    `wanted` is the name that the user gave. Raises InferenceError when there is no id, or several.
+    `wanted` is the name that the user gave, `usual` the form of keys that have both. Raises
+    InferenceError when there is no id, or several.
     """
     found: dict[Place, Counter[str]] = {}
     sizes: Counter[Place] = Counter()
@@ -49,7 +53,9 @@ def find_identity(
                     sizes[payload, name] = max(sizes[payload, name], len(members))
     place = _chosen(found, sizes, keyed, wanted)
     counts = found[place]
-    form: KeyForm = "json" if counts["json"] > counts["text"] else "text"
+    form = usual
+    if counts["json"] != counts["text"]:
+        form = "json" if counts["json"] > counts["text"] else "text"
     payload, field = place
     above = found.get((None, field), Counter[str]())
     also = payload is not None and max(above.values(), default=0) > 0

@@ -21,7 +21,7 @@ from dedup.inference.members import Actions, actions, event_id, event_time
 from dedup.inference.metadata import changes_of, metadata_of
 from dedup.inference.names import unusable
 from dedup.inference.observed import Observed, observe, shown
-from dedup.inference.types import FieldType, Typed, type_of
+from dedup.inference.types import FieldType, Typed, type_of, words
 
 _SAMPLE_TOO_SMALL: Final = 100
 
@@ -130,7 +130,7 @@ def _debezium(events: list[SampledEvent], wanted: str | None) -> tuple[Identity,
     if not after:
         raise InferenceError("No event of Debezium has a row in `after`: only deletes were read.")
     top = [{n: v for n, v in row.items() if not isinstance(v, dict)} for row in rows]
-    identity = find_identity(holders, top, wanted)
+    identity = find_identity(holders, top, wanted, usual="json")
     schemas = [members for e in events if (members := described_members(e.schema))]
     doubts = []
     if schemas and len(schemas) < len(events):
@@ -166,7 +166,9 @@ def _wrapped(bodies: list[dict[str, Any]], identity: Identity, payload: str) -> 
     rows = [body[payload] for body in wrapping]
     members = observe({n: v for n, v in body.items() if n != payload} for body in wrapping)
     time = event_time(members, len(wrapping), f"the events beside {payload!r}")
-    does = actions({n: seen for n, seen in members.items() if n != time.name}, len(wrapping))
+    others = {name: seen for name, seen in members.items() if name != time.name}
+    things = words(payload) | words(identity.field) - {"id"}
+    does = actions(others, len(wrapping), things)
     taken = {time.name, identity.field, *([does.name] if does.name else [])}
     fields = {name for row in rows for name in row}
     carries = tuple(

@@ -1,6 +1,7 @@
 """The members of an event beside its row: its time, its id, its action; and the time of a row."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from dedup.core.annotations import EpochUnit
@@ -11,15 +12,12 @@ from dedup.inference.types import epoch_unit, says_time, words
 _MOST_ACTIONS: Final = 20
 _MOSTLY: Final = 0.9
 _ACTION_WORDS: Final = frozenset({"action", "op", "operation", "verb"})
-_CREATED: Final = frozenset(
-    {"created", "create", "insert", "inserted", "added", "add", "new", "opened"}
-)
-_DELETED: Final = frozenset(
-    {"deleted", "delete", "removed", "remove", "dropped", "erased", "purged"}
-)
+_CREATED: Final = frozenset({"created", "create", "inserted", "insert"})
+_DELETED: Final = frozenset({"deleted", "delete", "removed", "remove"})
 _CHANGED: Final = frozenset(
     {"updated", "update", "changed", "change", "upsert", "upserted", "modified"}
 )
+_FILL: Final = frozenset({"event", "row", "record", "v"})
 _ID_WORDS: Final = frozenset({"id", "uuid", "guid"})
 _BEST_TIMES: Final = (
     frozenset({"timestamp", "ts", "time", "occurred", "event"}),
@@ -96,15 +94,20 @@ class Actions(NamedTuple):
     doubts: tuple[str, ...] = ()
 
 
-def actions(members: Mapping[str, Observed], events: int) -> Actions:
-    """Return the member with the action, if there is one."""
+def actions(members: Mapping[str, Observed], events: int, things: set[str]) -> Actions:
+    """Return the member with the action, if there is one.
+
+    `things` are words for what a row is of: `order_deleted` deletes an order, `item_deleted` may
+    well be a change of it.
+    """
     best: Actions = Actions()
+    free = {*things, *(f"{thing}s" for thing in things), *_FILL}
     for name, seen in members.items():
         if seen.count < events or set(seen.types) != {"text"} or len(seen.distinct) > _MOST_ACTIONS:
             continue
         values = sorted(str(value) for value in seen.distinct)
-        creates = tuple(v for v in values if words(v) & _CREATED)
-        deletes = tuple(v for v in values if words(v) & _DELETED and v not in creates)
+        creates = tuple(v for v in values if _is_only(v, _CREATED, free))
+        deletes = tuple(v for v in values if _is_only(v, _DELETED, free))
         says_action = bool(words(name) & _ACTION_WORDS)
         known = creates or deletes or any(words(v) & _CHANGED for v in values)
         if not (says_action or known) or (best.name is not None and not says_action):
@@ -116,6 +119,12 @@ def actions(members: Mapping[str, Observed], events: int) -> Actions:
         )
         best = Actions(name, creates, deletes, (doubt,))
     return best
+
+
+def _is_only(action: str, verbs: AbstractSet[str], free: AbstractSet[str]) -> bool:
+    """Tell whether an action is one of the verbs, of nothing but the row."""
+    found = words(action)
+    return bool(found & verbs) and found - free <= verbs
 
 
 def _listed(values: tuple[str, ...] | list[str]) -> str:

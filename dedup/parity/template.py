@@ -66,8 +66,8 @@ SELECT
 FROM ${name}_events_typed
 WHERE $valid;
 
--- 3. The decision. The source is keyed by $id, so the order of arrival is that of the partition at
--- any parallelism. Late events are separated, so they neither become nor hide the known state.
+-- 3. The decision. The source is keyed by the id, so the order of arrival is that of the partition
+-- at any parallelism. Late events are separated, so they neither become nor hide the known state.
 CREATE VIEW ${name}_events_ordered AS
 SELECT
     *,

@@ -1,7 +1,7 @@
 """The models of the API for an entity, built once, when the worker starts.
 
 A model whose words, types or members depend on the entity is replaced by a subclass, in which they
-are filled in: for products `EntityLine.id` is `ProductLine.product_id` in JSON and in its schema.
+are filled in: for orders `EntityLine.id` is `OrderLine.order_id` in JSON and in its schema.
 """
 
 from functools import lru_cache, reduce

@@ -69,7 +69,7 @@ def merge_lists(
 ) -> EntityList:
     """Merge one page of the list from each worker's page.
 
-    A worker with further products searched no further than its cursor. Beyond the nearest cursor
+    A worker with further rows searched no further than its cursor. Beyond the nearest cursor
     the merged page would have gaps, so it ends there.
     """
     backwards = before is not None

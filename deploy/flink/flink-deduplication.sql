@@ -131,8 +131,8 @@ WHERE record_key = CAST(`product_id` AS STRING)
     AND `discount` = TRY_CAST(`discount_text` AS DECIMAL(38, 18))
     AND `discount` >= 0;
 
--- 3. The decision. The source is keyed by `product_id`, so the order of arrival is that of the partition at
--- any parallelism. Late events are separated, so they neither become nor hide the known state.
+-- 3. The decision. The source is keyed by the id, so the order of arrival is that of the partition
+-- at any parallelism. Late events are separated, so they neither become nor hide the known state.
 CREATE VIEW product_events_ordered AS
 SELECT
     *,

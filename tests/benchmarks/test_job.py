@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from benchmarks.peers.job import decide
-from dedup.demo.oracle import History, Oracle
+from dedup.demo.example import History
 from producer.events import EventGenerator, Mix
+from producer.oracle import Oracle
 
 
 @pytest.mark.parametrize("seed", range(5))

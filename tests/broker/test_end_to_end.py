@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dedup.demo.oracle import differences
+from dedup.demo.example import differences
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done

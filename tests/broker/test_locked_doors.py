@@ -12,7 +12,7 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from dedup.demo.oracle import differences
+from dedup.demo.example import differences
 from dedup.kafka import connecting
 from dedup.kafka.connecting import connection_fault, explain_connection
 from dedup.localkafka.ports import free_port

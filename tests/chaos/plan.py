@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from dedup.demo.example import Example
-from dedup.demo.products import PRODUCTS
 from producer.events import EventGenerator, Mix
+from producer.example import PRODUCTS
 from producer.kafka import Event
 
 ROWS: Final = 2_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dedup.demo.compare import Expectation, Record
-from dedup.demo.oracle import History, differences
+from dedup.demo.example import History, differences
 from tests.chaos.plan import Plan
 from tests.support.results import write_result
 from tests.support.topics import emissions, lag, read_topic

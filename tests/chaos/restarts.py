@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dedup.demo.oracle import differences
+from dedup.demo.example import differences
 from dedup.localkafka.ports import free_port
 from dedup.localkafka.process import spawn
 from tests.support.topics import emissions, judge, read_topic, wait_until_done

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dedup.cli import cli
-from dedup.demo.oracle import Oracle
 from dedup.settings import Settings
 from producer.events import EventGenerator, Mix
+from producer.oracle import Oracle
 from tests.support.records import event
 
 

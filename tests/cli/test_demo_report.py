@@ -19,11 +19,11 @@ from dedup.demo.compare import (
     disagreements,
     read_output,
 )
-from dedup.demo.products import PRODUCTS
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
 from producer.events import EventGenerator, Mix
+from producer.example import PRODUCTS
 
 MIX = Mix(products=20, late=0.05, deletes=0.05, partial=0.05, invalid=0.05)
 

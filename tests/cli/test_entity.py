@@ -14,11 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dedup.core.codec import Codec
 from dedup.core.normal_event import NormalEvent
-from dedup.demo.oracle import Oracle
 from dedup.entities.product import PRODUCT
 from dedup.inspection.entity_file import load_entity
 from dedup.inspection.entity_topic import sample_spans
 from producer.events import EventGenerator, Mix
+from producer.oracle import Oracle
 from tests.cli.topics import Topics
 from tests.support.topics import partition_of, produce
 from tests.support.workers import Names

@@ -132,7 +132,7 @@ SUBTLE_FLAWS: Final = (
     ("product.stock_quantity", "true"),
     ("timestamp", '"0001-01-01T00:00:00+14:00"'),
 )
-"""Flaws that `dedup.demo.oracle` does not see."""
+"""Flaws that `producer.oracle` does not see."""
 
 
 @st.composite

@@ -12,11 +12,13 @@ from dedup.core.codecs import codec_for
 from dedup.core.decide import Rules
 from dedup.core.facts import decide_on, facts_of
 from dedup.core.keys import Id
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.ruling import EMITTING, Position, ProcessingTime
 from dedup.core.state import State
 from dedup.entities.product import PRODUCT
 from tests.core.histories import MANY, Item, histories
 from tests.core.orders import EPOCH_ORDER, FLAT, document_of
+from tests.core.records import event_json
 
 NOW_US: Final = 1_767_225_600_000_000
 CLOCK: Final = ProcessingTime(NOW_US, "2026-01-01T00:00:00.000000Z")
@@ -95,6 +97,24 @@ def test_the_pass_over_products_agrees_with_the_rules(
         for _ in range(4)
     ]
     agree(records, batches, data.draw)
+
+
+@given(history=histories())
+@MANY
+def test_a_delete_in_normal_form_is_read_as_pydantic_reads_it(history: list[Item]) -> None:
+    codec = codec_for(PRODUCT)
+    for item in history:
+        found = codec._recognised_delete(item.value or b"")
+        if found is not None and item.key is not None and item.value is not None:
+            assert found == codec._read_by_pydantic(item.key, item.value)
+
+
+def test_deletes_in_normal_form_need_no_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = codec_for(PRODUCT)
+    monkeypatch.setattr(codec, "_read_by_pydantic", None)
+    event = codec.read(b"1", event_json({"action": '"deleted"'}))
+    assert isinstance(event, NormalEvent)
+    assert (event.id, event.kind, codec.action(event)) == (1, EventKind.DELETE, "deleted")
 
 
 @st.composite

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from dedup.demo.oracle import Oracle
+from producer.oracle import Oracle
 from tests.core.histories import FLAWS, MANY, Content, Item, Meaning, histories
 from tests.core.runs import (
     Emitted,

@@ -35,6 +35,7 @@ LAYERS = [
     "dedup.streaming.wiring",
     "dedup.streaming.worker",
     "dedup.localkafka",
+    "dedup.demo.example",
     "producer",
     "dedup.terminal",
     "dedup.demo",
@@ -44,8 +45,9 @@ LAYERS = [
 """The rooms of design.md section 7, from below: each may import itself and those before it.
 
 `dedup` itself has the version and the lazy app, and stands outside. Of the room `dedup.kafka` the
-base of all settings is below these, and the rest above; of `dedup.streaming` the two modules that
-put a whole worker together are above the pages, which are a part of it.
+base of all settings is below these, and the rest above; what a demo is of stands below the
+producer, which has the demo of products, and `dedup.demo` above; of `dedup.streaming` the two
+modules that put a whole worker together are above the pages, which are a part of it.
 """
 
 

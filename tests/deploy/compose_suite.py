@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dedup.demo.oracle import differences
+from dedup.demo.example import differences
 from dedup.localkafka.ports import free_port
 from tests.deploy.engine import ROOT, Project, engine, run, wait_for
 from tests.support.topics import emissions, end_of, judge, read_topic, wait_until_done

@@ -151,7 +151,7 @@ def test_the_tables_of_arguments_are_those_of_the_code() -> None:
 def test_the_module_of_the_tutorial_is_an_entity() -> None:
     (block,) = (b for b in blocks() if b.page == "docs/entities.md" and b.language == "python")
     names: dict[str, Any] = {**NAMES, "BaseModel": BaseModel, "Entity": Entity, "Flat": Flat}
-    source = "\n".join(line.removeprefix("    ") for line in block.lines)
+    source = "\n".join(block.lines)
     exec(compile(source, "shop_orders", "exec", dont_inherit=True), names)  # noqa: S102 - the page's own
     codec = Codec(names["ORDER"])
     order = {"order_id": "AB-1", "status": "open", "total": 12.5, "items": []}

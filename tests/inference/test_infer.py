@@ -162,6 +162,19 @@ def test_deletes_may_lack_fields_and_creations_must_not() -> None:
     assert '"OrderPaid" may lack fields' in doubts_about(found, "type")
 
 
+def test_an_action_on_a_part_of_the_row_neither_creates_nor_deletes_it() -> None:
+    """Taken for a delete, each `item_removed` would take an order from the output."""
+    values = ("order_created", "item_removed", "created_item", "deleted", "new_price")
+    events = (
+        {"action": values[n % 5], "ts": MS + n, "order": {"id": n, "total": 1.5, "name": "x"}}
+        for n in range(100)
+    )
+    found = infer(sample((str(n).encode(), event) for n, event in enumerate(events)))
+    assert isinstance(found.envelope, Wrapped)
+    assert found.envelope.creates == ("order_created",)
+    assert found.envelope.deletes == ("deleted",)
+
+
 def test_the_schema_of_debezium_decides_and_not_the_values() -> None:
     file = next(f for f in golden("debezium") if f.name == "postgresql_with_schema_precise")
     found = infer(sample([(file.document["key"], file.document["value"])]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
-from dedup.demo.oracle import differences
+from dedup.demo.example import differences
 from dedup.parity.engine import run_flink
 from producer.events import EventGenerator, Mix
 from tests.parity.cases import Event

@@ -161,7 +161,7 @@ def test_compaction_may_take_rows_but_not_the_last_one() -> None:
 
 
 def test_a_row_that_is_none_differs_and_is_shown_as_it_is() -> None:
-    (key,) = {json.dumps({"product_id": 7}).encode()}
+    key = b'{"product_id":7}'
     broken = row_histories(PRODUCT, [Record(key, b"{"), Record(None, b"{}"), Record(b"x", b"{}")])
     assert list(broken) == [7]
     (difference,) = differences(histories(PRODUCT, ROWS["product"]), broken)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dedup import Entity
-from dedup.demo.oracle import Oracle
 from dedup.sink.consuming import run_sink
 from producer.events import EventGenerator, Mix
+from producer.oracle import Oracle
 from tests.sink.entities import INTEGER, TEXT, UUIDS, RandomRows
 from tests.sink.running import rows_of, settings, table
 from tests.support.postgres import PostgresServer

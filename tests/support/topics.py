@@ -11,9 +11,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from dedup.demo.example import Example, Oracle
-from dedup.demo.oracle import History
-from dedup.demo.products import PRODUCTS
+from dedup.demo.example import Example, History, Oracle
+from producer.example import PRODUCTS
 from tests.support.workers import Names
 
 Records = dict[int, list[Any]]

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Final
 
 from dedup.demo.example import Column, Example
-from dedup.demo.oracle import Oracle
 from dedup.entities.resolve import DEFAULT
 from producer.events import EventGenerator, GeneratedEvent, Mix
 from producer.lines import event_lines
+from producer.oracle import Oracle
 
 
 def _generate(seed: int, products: int, clock: Callable[[], datetime]) -> Iterator[GeneratedEvent]:

@@ -10,12 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import zip_longest
 from typing import Any, Final
 
+from dedup.demo.example import History
+
 Content = dict[str, Any]
-History = dict[Any, list[Any]]
-"""The emissions of each id in order, of products by the id of the event; None is a tombstone."""
 
 CONTENT: Final = ("product_name", "description", "price", "stock_quantity", "discount")
 DEFAULTS: Final[Content] = {"description": None, "stock_quantity": 0, "discount": Decimal(0)}
@@ -87,18 +86,3 @@ def _checked(field: str, value: Any) -> Any:
     if field == "product_name" and not 1 <= len(value + "") <= LONGEST_NAME:
         raise ValueError(value)
     return value
-
-
-def differences(expected: History, emitted: History, of: str = "product") -> list[str]:
-    """Return the first difference of each row whose sequences of emissions differ."""
-    found = []
-    for row_id in sorted(expected.keys() | emitted.keys()):
-        want, have = expected.get(row_id, []), emitted.get(row_id, [])
-        if want != have:
-            pairs = enumerate(zip_longest(want, have, fillvalue="nothing"))
-            number, (wanted, got) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
-            found.append(
-                f"{of} {row_id}, emission {number + 1}: expected {wanted} of {len(want)}, "
-                f"found {got} of {len(have)}"
-            )
-    return found
