@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from dedup.demo.example import History
-
 Content = dict[str, Any]
 
 CONTENT: Final = ("product_name", "description", "price", "stock_quantity", "discount")
@@ -25,7 +23,7 @@ class Oracle:
     """Takes records in the order of their partition; the results are `emitted` and `outcomes`."""
 
     def __init__(self) -> None:
-        self.emitted: History = defaultdict(list)
+        self.emitted: dict[Any, list[Any]] = defaultdict(list)
         self.outcomes: Counter[str] = Counter()
         self._content: dict[int, Content | None] = {}
         self._newest: dict[int, datetime] = {}

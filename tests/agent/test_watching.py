@@ -228,6 +228,7 @@ async def test_the_names_of_the_metrics_are_these(bench: Bench) -> None:
         "dedup_events_total",
         "dedup_brokers_answered_timestamp_seconds",
         "dedup_dry_run",
+        "dedup_mostly_dead_letters",
         "dedup_foreign_records_total",
         "dedup_group_member",
         "dedup_field_changes_total",

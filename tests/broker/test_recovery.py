@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 
 from dedup.core.keys import Id
 from dedup.core.state import State
+from dedup.entities.resolve import DEFAULT
 from dedup.kafka import topics
 from dedup.kafka.consumer import committed_consumer
 from dedup.settings import load_settings
@@ -41,9 +42,11 @@ def key(product_id: int) -> bytes:
 class Reader:
     """The recovery of a worker, without its process: the same app, the real broker."""
 
-    def __init__(self, kafka: str, names: Names, data_dir: Path, partitions: int) -> None:
+    def __init__(
+        self, kafka: str, names: Names, data_dir: Path, partitions: int, entity: str
+    ) -> None:
         environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_DATA_DIR": str(data_dir)}
-        self.settings = load_settings(environ | names.settings)
+        self.settings = load_settings(environ | names.settings | {"DEDUP_ENTITY": entity})
         self.app: DedupApp = build_app(self.settings)
         for directory in (self.app.conf.datadir, self.app.conf.appdir, self.app.conf.tabledir):
             directory.mkdir(parents=True, exist_ok=True)
@@ -68,9 +71,9 @@ class Reader:
 
 @asynccontextmanager
 async def reader(
-    kafka: str, names: Names, data_dir: Path, partitions: int = 4
+    kafka: str, names: Names, data_dir: Path, partitions: int = 4, entity: str = DEFAULT
 ) -> AsyncIterator[Reader]:
-    made = Reader(kafka, names, data_dir, partitions)
+    made = Reader(kafka, names, data_dir, partitions, entity)
     try:
         yield made
     finally:
@@ -172,6 +175,20 @@ async def test_rows_that_a_flink_job_placed_by_their_own_keys_are_refused(
             StoreError, match=f"The rows of {names.states} are partitioned by the hash"
         ):
             await found.restore()
+
+
+async def test_rows_whose_events_have_keys_in_json_are_not_taken_for_misplaced(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Debezium's key without a schema has the very bytes of the row's key."""
+    names = Names.fresh()
+    await _make_topics(kafka, names)
+    changed = {"stock_quantity": 1, "updated_at": "2026-01-01T00:00:05Z"}
+    await produce(kafka, [(key(i), row(i, **changed)) for i in range(1, 201)], names.states)
+    entity = "examples.debezium.products:PRODUCT"
+    async with reader(kafka, names, tmp_path / "state", entity=entity) as found:
+        assert await found.restore() == 200
+        assert len(found.known()) == 200
 
 
 async def test_a_topic_that_is_gone_ends_in_a_sentence(

@@ -42,7 +42,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         (("topics",), ("create", "check", "Exit codes:")),
         (("topics", "create"), ("DEDUP_PARTITIONS",)),
         (("worker",), ("faust -A dedup worker --help", "Example")),
-        (("inspect",), ("PRODUCT_ID", "--json", "Examples", "Exit codes:")),
+        (("inspect",), ("ID", "--json", "Examples", "Exit codes:")),
         (("tail",), ("--outcome", "--product", "--json", "Examples", "Exit codes:")),
         (("stats",), ("--json", "Examples", "Exit codes:")),
         (("check",), ("--json", "Examples", "Exit codes:", "3")),

@@ -19,6 +19,7 @@ from dedup.demo.compare import (
     disagreements,
     read_output,
 )
+from dedup.demo.example import resolve_example
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
@@ -129,3 +130,27 @@ def test_rows_are_those_after_the_last_record() -> None:
 def test_a_demo_whose_oracle_disagrees_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Demo, "run", lambda _: False)
     assert CliRunner().invoke(cli, ["demo"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        ("examples.nothing", "there is no module examples.nothing"),
+        (
+            "examples.orders.demo:ORDERS",
+            "examples.orders.demo has no ORDERS; an Example is expected",
+        ),
+        ("examples.orders.orders", "examples.orders.orders has 0 of Example"),
+    ],
+)
+def test_an_example_that_is_none_is_refused(example: str, message: str) -> None:
+    result = CliRunner().invoke(cli, ["demo", "--example", example])
+    assert result.exit_code == 2
+    assert f"--example={example} is not accepted: {message}" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["orders", "debezium"])
+def test_an_example_is_found_by_its_module(name: str) -> None:
+    example = resolve_example(f"examples.{name}.demo")
+    assert example.entity.id in {"order_id", "product_id"}
+    assert {column.heading for column in example.columns} > {"id", "at (UTC)"}
