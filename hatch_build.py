@@ -1,8 +1,8 @@
 """Builds the compiled recogniser into the wheel, or into the tree of an editable install.
 
 Without a C compiler or Python's headers the build says so and goes on: the package is then pure
-Python, and works as well but for its speed. `DEDUP_BUILD=pure` asks for that, and
-`DEDUP_BUILD=compiled` makes a build fail that can't compile.
+Python, and works as well but for its speed. `PRODUCT_DEDUP_BUILD=pure` asks for that, and
+`PRODUCT_DEDUP_BUILD=compiled` makes a build fail that can't compile.
 """
 
 import os
@@ -25,7 +25,7 @@ class CompiledBuildHook(BuildHookInterface[Any]):
         """Compile, and add what came of it to the wheel (`version`: standard or editable)."""
         if self.target_name != "wheel":
             return
-        root, wanted = Path(self.root), os.environ.get("DEDUP_BUILD", "")
+        root, wanted = Path(self.root), os.environ.get("PRODUCT_DEDUP_BUILD", "")
         source = root.joinpath(*MODULE.split(".")).with_suffix(".pyx")
         target = source.with_suffix(sysconfig.get_config_var("EXT_SUFFIX"))
         target.unlink(missing_ok=True)  # nothing outdated is left; a module in use keeps its bytes

@@ -10,7 +10,7 @@ import timeit
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dedup.core.codec import Whole
+from dedup.core.codec import Codec, Whole
 from dedup.core.codecs import codec_for
 from dedup.core.decide import Outcome, Position, ProcessingTime, Rules
 from dedup.core.facts import EntityFacts, decide_on, facts_of
@@ -24,6 +24,7 @@ Step = Callable[[], object]
 KEY: Final = b"17"
 CLOCK: Final = ProcessingTime(1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z")
 CODEC: Final = codec_for(PRODUCT)
+PURE: Final = Codec(PRODUCT, compiled=False)
 RULES: Final = Rules(codec=CODEC)
 SHORT_REPEATS: Final = 5
 SHORT_LOOPS: Final = 2_000
@@ -79,6 +80,7 @@ def steps() -> Mapping[str, Step]:
     return {
         "read key, once per product": lambda: CODEC.keys.read(KEY),
         "parse, plain form": lambda: CODEC.recognise(KEY, plain, CLOCK.text),
+        "parse, plain form, in Python": lambda: PURE.recognise(KEY, plain, CLOCK.text),
         "parse and normalise, any other form": lambda: CODEC.read(KEY, other_form),
         "fingerprint": lambda: CODEC.fingerprint(whole.canonical),
         "decide: new product": lambda: decide_on(new, None, later, CLOCK, RULES),

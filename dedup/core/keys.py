@@ -36,13 +36,14 @@ class Keys:
         self._name: Final = entity.id
         self._form: Final[KeyForm] = entity.key_form
         self._is_integer: Final = self._field.kind.name == "integer"
-        self._text_of: Final[Callable[[Any], bytes] | None] = (
+        self.text_of: Final[Callable[[Any], bytes] | None] = (
             None
             if self._form == "json" or self._field.kind.name == "uuid"
             else b"%d".__mod__
             if self._is_integer
             else str.encode
         )
+        """Returns the one key of all events of an id; None: keys of several forms name it."""
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
         limits = self._field.annotation.limits
         self._least: Final = -(2**63) if limits.ge is None else limits.ge
@@ -51,15 +52,10 @@ class Keys:
         as_in_rows = self._field.marked(None)
         self._validate: Final = TypeAdapter[Any](as_in_rows.pydantic_type()).validate_python
 
-    @property
-    def are_text(self) -> bool:
-        """Tell whether the key of an event is the text of its id, in one form only."""
-        return self._text_of is not None
-
     def names(self, key: bytes, row_id: Id) -> bool:
         """Tell whether the key of an event names this id."""
-        if self._text_of is not None:
-            return key == self._text_of(row_id)
+        if self.text_of is not None:
+            return key == self.text_of(row_id)
         return self.read(key) == row_id
 
     def read(self, key: bytes) -> Id | None:
@@ -94,7 +90,7 @@ class Keys:
 
     def of_events(self, row_id: Id) -> bytes | None:
         """Return the one key of all events of an id; None where keys of several forms name it."""
-        return None if self._text_of is None else self._text_of(row_id)
+        return None if self.text_of is None else self.text_of(row_id)
 
     def write(self, row_id: Id, form: OutputForm) -> bytes:
         """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""

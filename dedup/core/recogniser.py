@@ -118,7 +118,7 @@ def compiled_recogniser(
         layout.read_time,
         layout.time_is_text,
         keys.names,
-        keys.are_text,
+        keys.text_of is not None,
         layout.deletes,
         layout.known,
     )
