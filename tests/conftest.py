@@ -4,12 +4,19 @@ import faulthandler
 import logging
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key  # the stderr that is not captured
 
 from dedup.localkafka import LocalKafka
 
 _CLEANUP_TIMEOUT_S = 120
+
+# CI machines are slow at times; a test that hangs has pytest's timeout.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 _skipped: list[str] = []
 
