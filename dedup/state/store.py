@@ -33,6 +33,7 @@ from rocksdict import (
 
 from dedup.core.keys import Id
 from dedup.core.state import State, decode_state, encode_state, marks_deleted
+from dedup.state.log_files import make_readable
 from dedup.state.memory import Memory, options
 from dedup.state.row_keys import FIRST_OTHER_KEY, RowKeys
 from dedup.state.store_errors import DamagedError, StoreError, explain
@@ -76,6 +77,7 @@ class PartitionStore:
             if _damage_mark(path).exists():
                 raise DamagedError(path, "found when it was read")
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_readable(path)
             files = {file.name for file in path.glob("*.sst") if _complete(file)}
             self._db = Rdict(str(path), options(memory), access_type=AccessType.read_write())
             self._refuse_if_files_are_lost(files)
