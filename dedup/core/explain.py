@@ -9,6 +9,7 @@ from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Rules
 from dedup.core.normal_event import EventKind, NormalEvent
+from dedup.core.payload import completed
 from dedup.core.ruling import Decision, EventRules, Outcome, Position
 from dedup.core.state import State
 from dedup.core.times import EPOCH, time_text
@@ -90,10 +91,12 @@ def _compare_values(
     """Compare the content of an event with the known row, field by field, in normal form."""
     row = None if state is None else state.row
     known, whole = None if row is None else codec.read_row(row), codec.whole(event, row)
-    if isinstance(whole, DeadLetter):
-        raise TypeError(whole)
+    if isinstance(whole, DeadLetter):  # the state that completed it then is no longer known
+        values, extra = completed(codec.entity.fields, event.values, None), event.extra
+    else:
+        values, extra = whole.values, whole.extra
     before = None if known is None else codec.shown(known.values, known.extra)
-    after = codec.shown(whole.values, whole.extra)
+    after = codec.shown(values, extra)
     names = [*codec.entity.content, *(n for n in codec.content if n not in codec.entity.content)]
     return _comparisons(names, before, after, codec.content)
 

@@ -8,7 +8,7 @@ import pytest
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
-from dedup.core.decide import Outcome, Position, ProcessingTime, Rules, decide
+from dedup.core.decide import Decision, Outcome, Position, ProcessingTime, Rules, decide
 from dedup.core.explain import Explanation, explain, instant
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind
@@ -117,6 +117,20 @@ def test_deletes_are_told_apart() -> None:
     assert told(event(), None, created)[1].why == (
         "The product was deleted, and this event creates it again."
     )
+
+
+def test_a_part_of_a_row_is_explained_without_the_state_that_completed_it() -> None:
+    """As of an emission on the topic whose earlier records compaction has removed."""
+    by, at = rules(), Position(0, 7)
+    part = event(number=2, price="12.5")
+    document = json.loads(part)
+    del document["product"]["product_name"]
+    read = CODEC.read(b"1", json.dumps(document).encode())
+    state = State(b"", 0, 0, 7, 0, 0, b"{}")
+    explained = explain(read, None, Decision(Outcome.CHANGE, state), at, by)
+    assert explained.why == "Nothing was known of this product: it is new."
+    shown = {c.field: c.event for c in explained.comparisons}
+    assert (shown["product_name"], shown["price"]) == (None, "12.50")
 
 
 def test_a_time_that_is_not_known_has_no_text() -> None:
