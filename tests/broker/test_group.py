@@ -99,7 +99,7 @@ def is_member(worker: WorkerProcess) -> float | None:
 def live(worker: WorkerProcess) -> tuple[int, Any]:
     """Status and answer of /livez."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/livez", timeout=5) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/livez", timeout=30) as page:
             return page.status, json.load(page)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -107,7 +107,7 @@ def live(worker: WorkerProcess) -> tuple[int, Any]:
 
 def owned(worker: WorkerProcess) -> list[Any]:
     """The partitions it shows on its overview."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/api/overview", timeout=5) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/api/overview", timeout=30) as page:
         return list(json.load(page)["partitions"])
 
 

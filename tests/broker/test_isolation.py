@@ -267,7 +267,7 @@ async def _sane_while_a_transaction_is_open(
 
 
 def _ready(worker: WorkerProcess) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=5) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=30) as page:
         return bool(page.status == 200)
 
 

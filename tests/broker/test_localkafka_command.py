@@ -23,7 +23,7 @@ def test_the_command_runs_until_it_is_told_to_end(sent: signal.Signals, tmp_path
         address = command.stdout.readline().strip()
         assert address.startswith("127.0.0.1:")
         command.send_signal(sent)
-        rest, messages = command.communicate(timeout=15)
+        rest, messages = command.communicate(timeout=60)
     assert (command.returncode, rest) == (0, "")
     assert str(tmp_path / "kafka.log") in messages
     assert "Ctrl-C" in messages
@@ -31,7 +31,7 @@ def test_the_command_runs_until_it_is_told_to_end(sent: signal.Signals, tmp_path
 
 def test_the_command_reports_a_taken_port() -> None:
     with listening() as port, python(CLI, "--port", str(port)) as command:
-        out, messages = command.communicate(timeout=15)
+        out, messages = command.communicate(timeout=60)
     assert (command.returncode, out) == (1, "")
     assert f"Port {port} on 127.0.0.1 is taken" in messages
 
@@ -42,6 +42,6 @@ def test_the_command_ends_when_its_broker_does(tmp_path: Path) -> None:
         command.stdout.readline()
         (java,) = psutil.Process(command.pid).children()
         java.kill()
-        _, messages = command.communicate(timeout=15)
+        _, messages = command.communicate(timeout=60)
     assert command.returncode == 1
     assert "exited unexpectedly" in messages

@@ -36,7 +36,7 @@ def expressions() -> Iterator[str]:
 
 def exported(worker: WorkerProcess) -> dict[str, dict[str, set[str]]]:
     """The samples of a running worker: name, its labels, their values."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=5) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=30) as page:
         families = text_string_to_metric_families(page.read().decode())
     samples: dict[str, dict[str, set[str]]] = {}
     for family in families:

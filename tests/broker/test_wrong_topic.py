@@ -13,7 +13,7 @@ EVENTS = 25
 
 def warning_of(worker: WorkerProcess) -> str:
     """Return what the readiness says of dead letters; the worker is ready all the same."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=5) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=30) as page:
         assert page.status == 200
         said: str = json.load(page)["warnings"]["dead_letters"]
     return said

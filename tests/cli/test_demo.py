@@ -94,7 +94,7 @@ def test_the_demo_proves_its_result_and_leaves_nothing(
 ) -> None:
     demo = Running(tmp_path, "--events", "3000", "--products", "200", "--seed", "7")
     started.append(demo)
-    output, _ = demo.process.communicate(timeout=90)
+    output, _ = demo.process.communicate(timeout=240)
     assert demo.process.returncode == 0, output
     for phase in ("Setting up", "Producing", "Starting worker", "Deduplicating", "Checking"):
         assert f"{phase}: " in output
@@ -120,7 +120,7 @@ def test_ctrl_c_while_it_deduplicates_ends_it_at_once_and_leaves_nothing(
     demo.read_until("Deduplicating ...")
     assert len(demo.others()) == 2
     demo.process.send_signal(signal.SIGINT)
-    output, _ = demo.process.communicate(timeout=5)
+    output, _ = demo.process.communicate(timeout=60)
     assert demo.process.returncode == 130
     assert output == "Stopped.\n"
     assert demo.others() == []
@@ -160,7 +160,7 @@ def test_follow_continues_until_ctrl_c_and_prints_the_addresses(
     assert result.exit_code == 1
     assert "other.dlq" in result.stderr
     demo.process.send_signal(signal.SIGINT)
-    output, _ = demo.process.communicate(timeout=20)
+    output, _ = demo.process.communicate(timeout=60)
     assert demo.process.returncode == 0, output
     assert demo.others() == []
     assert list(demo.temporary.iterdir()) == []

@@ -201,7 +201,7 @@ async def test_a_signal_ends_an_endless_run_in_order(
         assert process.poll() is None
         await asyncio.sleep(0.2)
     process.send_signal(name)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     summary = output.splitlines()[-1]
