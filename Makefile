@@ -149,7 +149,7 @@ manifests: .venv/deploy.installed .cache/deploy/kustomize ## write deploy/k8s/*.
 	@.cache/deploy/kustomize build deploy/k8s/overlays/confluent | $(BIN)/python -m deploy.k8s.single_files
 
 test-compose: .venv/dev.installed .cache/deploy/docker-compose ## run docker-compose.yml; IMAGES=stand-in|real
-	@IMAGES=$(or $(IMAGES),stand-in) $(BIN)/python -m pytest -q tests/deploy/compose_suite.py
+	@IMAGES=$(or $(IMAGES),stand-in) $(BIN)/python -m pytest -q -o faulthandler_timeout=2000 tests/deploy/compose_suite.py
 
 test-docs: .venv/dev.installed ## run the commands of README and docs from a clean clone
 	@$(BIN)/python -m tests.docs
