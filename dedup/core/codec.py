@@ -224,10 +224,8 @@ class Codec:
 
     def row_fingerprint(self, row: bytes) -> bytes | None:
         """Compute the fingerprint of a row in the scheme of this codec; None when unreadable."""
-        known = self.read_row(row)
-        return (
-            None if known is None else self.fingerprint(self.canonical(known.values, known.extra))
-        )
+        facts = self._row_facts(row)
+        return None if facts is None else facts[0]
 
     def recomputed(self, state: State) -> bytes | None:
         """Return the fingerprint of a state's row in the scheme of this codec.
