@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage chromium pgbouncer pictures lint types format docs docs-site recording chaos test-restarts fuzz soak quiet-hour bench lock clean bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
+.PHONY: help demo test coverage chromium pgbouncer pictures lint types format docs docs-site recording chaos chaos-cluster test-disks test-restarts test-upgrade fuzz soak quiet-hour bench lock clean bench-bars bench-latency bench-scale bench-micro bench-sink bench-flame test-deploy test-compose manifests test-docs release-check parity
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -26,8 +26,9 @@ COMPILED := hatch_build.py dedup/core/_recogniser.pyx dedup/core/_json_bytes.pxi
 	@$(UV) pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle; ENTITY=orders|debezium
-	@$(BIN)/dedup demo $(if $(ENTITY),--example examples.$(ENTITY).demo)
+CHOICE = $(if $(STRATEGY),--strategy $(STRATEGY)) $(if $(WINDOW),--window $(WINDOW)) $(if $(KIND),--window-kind $(KIND))
+demo: .venv/local.installed ## broker, producer, worker, result compared with an oracle; ENTITY=orders|debezium STRATEGY=distinct WINDOW=10s KIND=sliding
+	@$(BIN)/dedup demo $(if $(ENTITY),--example examples.$(ENTITY).demo) $(CHOICE)
 
 test: lint types chromium pgbouncer .venv/dev.installed ## lint, types and every test; a skipped test fails
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
@@ -98,7 +99,8 @@ lock: | $(UV) ## write the locked, hashed requirements
 docs: .venv/dev.installed ## write docs that come from the code and from results
 	@$(BIN)/python -m docs.generate.configuration > docs/configuration.md
 	@$(BIN)/python -m docs.generate.openapi > docs/openapi.json
-	@$(BIN)/python -m benchmarks.figures
+	@$(BIN)/python -m docs.generate.strategies docs/images
+	@$(BIN)/python -m benchmarks.documents
 
 DOCS := .venv-docs
 $(DOCS)/docs.installed: requirements/docs.txt | $(UV)
@@ -118,8 +120,17 @@ docs-site: $(DOCS)/docs.installed ## build the documentation site in .cache/site
 recording: .venv/local.installed $(DOCS)/docs.installed ## record `make demo` as docs/images/demo.svg
 	@$(DOCS)/bin/python -m docs.generate.recording docs/images/demo.svg
 
-chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120
-	@$(BIN)/python -m tests.chaos.harness --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120)
+chaos: .venv/dev.installed ## kill workers on a real broker; SEED=1 RUNS=1 FOR_S=120; a strategy by seed, or STRATEGY=distinct
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),120) $(CHOICE) $(if $(RESULT),--result $(RESULT))
+
+.cache/chaos/toxiproxy: tests/chaos/network_tools/go.mod tests/chaos/network_tools/go.sum
+	@command -v go >/dev/null || { echo "Go is needed to build $(@F)"; exit 1; }
+	@echo "Setting up: $(@F)"
+	@cd tests/chaos/network_tools && go build -o $(CURDIR)/$@ tool
+
+chaos-cluster: .venv/dev.installed .cache/chaos/toxiproxy ## the same on three brokers that are rolled and moved; needs Go; SEED=1 RUNS=1 FOR_S=60 RESULT=FILE
+	@$(BIN)/python -m pytest -q tests/chaos/network_suite.py
+	@$(BIN)/python -m tests.chaos --brokers 3 --seed $(or $(SEED),1) --runs $(or $(RUNS),1) --seconds $(or $(FOR_S),60) $(CHOICE) $(if $(RESULT),--result $(RESULT))
 
 test-restarts: .venv/dev.installed ## restart the broker three times under two workers; ARGS="--restarts 1 --keep DIR"
 	@$(BIN)/python -m tests.chaos.restarts $(ARGS)
@@ -157,6 +168,12 @@ test-docs: .venv/dev.installed ## run the commands of README and docs from a cle
 release-check: .venv/dev.installed ## version, changelog, wheel and its commands agree; dist/ then has it
 	@$(BIN)/python -m tests.deploy.release_check
 
+test-disks: .venv/dev.installed ## a disk that takes no writes; needs root and a loop device
+	@$(BIN)/python -m pytest -q tests/disks
+
+test-upgrade: .venv/dev.installed ## workers of an earlier release and of today in one group; needs git's history
+	@$(BIN)/python -m pytest -q --timeout 900 -o faulthandler_timeout=1000 tests/upgrade/suite.py
+
 soak: .venv/bench.installed ## 30 minutes at 5,000 events/s; FOR_S=1800 RATE=5000
 	@$(BIN)/python -m benchmarks.soak --seconds $(or $(FOR_S),1800) --rate $(or $(RATE),5000)
 
@@ -169,8 +186,23 @@ quiet-hour: .venv/bench.installed ## an hour at 1,000 events/s leaves no WARNING
 	@VIRTUAL_ENV=$(CURDIR)/.venv-peers $(UV) pip install --quiet --require-hashes -r requirements/peers.txt
 	@touch $@
 
-bench: .venv/bench.installed .venv-peers/peers.installed $(FLINK)/flink.installed ## events/s of all contenders; ARGS="--events 1000000 --zipf 1"
+# The package as it is installed where no C compiler is. It is built from a copy, because a build
+# removes the compiled module of its own tree.
+PURE := .venv-pure
+$(PURE)/pure.installed: requirements/local.txt pyproject.toml hatch_build.py $(wildcard dedup/*.py dedup/*/*.py dedup/core/*.p* producer/*.py) | $(UV)
+	@echo "Setting up: the package in Python alone"
+	@rm -rf $(PURE) && $(UV) venv --quiet --python $(PYTHON) $(PURE) && mkdir $(PURE)/source
+	@VIRTUAL_ENV=$(CURDIR)/$(PURE) $(UV) pip install --quiet --require-hashes -r requirements/local.txt
+	@tar cf - --exclude '*.so' --exclude __pycache__ dedup producer pyproject.toml hatch_build.py README.md CHANGELOG.md LICENSE | tar xf - -C $(PURE)/source
+	@PRODUCT_DEDUP_BUILD=pure VIRTUAL_ENV=$(CURDIR)/$(PURE) $(UV) pip install --quiet --no-deps --no-build-isolation ./$(PURE)/source
+	@touch $@
+
+BENCHED := .venv/bench.installed .venv-peers/peers.installed $(PURE)/pure.installed $(FLINK)/flink.installed
+bench: $(BENCHED) ## all contenders and inputs, 7 h; ARGS=--quick 40 min; ARGS="--resume DATE"
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-bars: .venv/dev.installed ## which bars hold, by the result files
+	@$(BIN)/python -m benchmarks.bars
 
 bench-latency: .venv/bench.installed ## p50, p99, p99.9 from event to row at 100 to 20,000 events/s
 	@$(BIN)/python -m benchmarks.latency $(ARGS)
@@ -188,4 +220,4 @@ bench-micro: .venv/bench.installed ## each step of the core, by pyperf; ARGS=--s
 	@$(BIN)/python -m benchmarks.micro $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-docs .venv-peers .venv-flink .uv .promtool benchmarks/kafka-streams/target benchmarks/kafka-connect/target .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .venv-peers .venv-pure .venv-flink .uv .promtool benchmarks/kafka-streams/target benchmarks/kafka-connect/target .mypy_cache .pytest_cache .ruff_cache .hypothesis

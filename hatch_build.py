@@ -54,7 +54,8 @@ def compiled(source: Path, directory: Path) -> Path:
     from setuptools import Distribution, Extension  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
-    extension = Extension(MODULE, [str(source)])
+    # -O3: the loops over bytes look at several at once.
+    extension = Extension(MODULE, [str(source)], extra_compile_args=["-O3"])
     modules = cythonize([extension], build_dir=str(directory), force=True, quiet=True)
     command = build_ext(Distribution({"name": "product-dedup", "ext_modules": modules}))
     command.build_lib = str(directory / "lib")

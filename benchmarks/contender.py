@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dedup.demo.example import LATEST, Choice
+
 ROOT: Final = Path(__file__).parent.parent
 
 
@@ -20,6 +22,13 @@ class Judgement(StrEnum):
     SEQUENCE = "the emitted sequence of every product"
     FINAL_STATE = "the final state of every product"
     EVERY_EVENT = "every event, unchanged"
+
+
+class SourceForm(StrEnum):
+    """How the events that a contender reads are written; they say the same."""
+
+    OWN = "as the event producer of this repository writes them"
+    FOREIGN = "as other producers write them"
 
 
 @dataclass(frozen=True)
@@ -78,3 +87,6 @@ class Contender:
     judgement: Judgement = Judgement.SEQUENCE
     prepare: Callable[[], Mapping[str, str]] = _nothing
     warms_up: bool = False
+    source_form: SourceForm = SourceForm.OWN
+    choice: Choice = LATEST
+    """The strategy by whose oracle the output is judged."""

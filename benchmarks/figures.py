@@ -1,35 +1,19 @@
-"""Writes the figures of docs/performance.md from the result files: nobody types a figure.
+"""The figures of all result files, as docs/performance.md shows them; and the sizing made of them.
 
-`make docs` replaces what stands between the two marks. Every file of benchmarks/results that has a
-kind is shown; a result that no longer counts is taken out by deleting its files.
+Every file of benchmarks/results that has a kind is shown; a result that no longer counts is taken
+out by deleting its files.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import flame, latency, report, scale
-from benchmarks.contender import ROOT
 
-DOCUMENT: Final = ROOT / "docs" / "performance.md"
-BEGIN: Final = "<!-- figures: written by make docs -->"
-END: Final = "<!-- end of figures -->"
 NONE_YET: Final = "No result file stands in `benchmarks/results` yet.\n"
 
 HEADROOM: Final = 0.6
 """Share of the measured rate that a deployment is sized for: the rest is for catching up."""
-
-GOALS: Final[Mapping[str, float]] = {
-    "faust-agent": 20,
-    "kafka-streams-at-least-once": 1.5,
-    "quix-at-least-once": 2.5,
-    "flink-hashmap": 2.5,
-    "flink-pass-through": 1,
-    "raw-aiokafka": 0.85,
-}
-"""How many times as fast as contenders whose names begin so the default worker is to be."""
 
 TARGETS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
 
@@ -42,19 +26,14 @@ _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
 }
 
 
-def results(directory: Path) -> dict[str, dict[str, Any]]:
-    """Read the result files that have a kind, by name, in the order of kinds and names."""
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
-    return {
+def figures(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the sections of the results, in the order of kinds and names."""
+    found = {
         name: result
         for kind in _TABLES
-        for name, result in found.items()
+        for name, result in sorted(results.items())
         if result.get("kind") == kind
     }
-
-
-def figures(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the part of the document that the results make."""
     parts = [_section(name, result) for name, result in found.items()]
     parts += [_sizing(name, result) for name, result in _sized_by(found)]
     return "\n".join(parts) or NONE_YET
@@ -68,24 +47,14 @@ def _section(name: str, result: Mapping[str, Any]) -> str:
         f"`{result['command']}`, {result['date']}, {machine['cores']} cores "
         f"({machine['processor']}) for contender and broker together, Python {machine['python']}, "
         f"Kafka {machine['kafka']} ([all figures]({files}.json)).\n\n"
-        f"{_TABLES[result['kind']](result)}\n{_goals(result)}![{result['kind']}]({files}.svg)\n"
+        f"{_unfinished(result)}{_TABLES[result['kind']](result)}\n![{result['kind']}]({files}.svg)\n"
     )
 
 
-def _goals(result: Mapping[str, Any]) -> str:
-    """Say how the default worker stands to those it is meant to be ahead of; empty without any."""
-    worker = _default_worker(result)
-    lines = [
-        f"| {each['title']} | {ratio:.2f} | {goal:g} | {'yes' if ratio >= goal else 'no'} |"
-        for each in result.get("contenders", ())
-        for name, goal in GOALS.items()
-        if worker and each["summary"] and each["name"].startswith(name)
-        for ratio in [_rate(worker) / _rate(each["summary"])]
-    ]
-    if not lines:
+def _unfinished(result: Mapping[str, Any]) -> str:
+    if result.get("finished", True):
         return ""
-    titles = "| the default worker against | times as fast | goal | reached |\n|---|---|---|---|\n"
-    return titles + "\n".join(lines) + "\n\n"
+    return f"Stopped before every contender had {result['rounds']} rounds.\n\n"
 
 
 def _rate(summary: Mapping[str, Any]) -> float:
@@ -142,16 +111,3 @@ def _sizing(name: str, result: Mapping[str, Any]) -> str:
             f"| {target:,} | {workers:,} | {partitions:,} | {target * megabytes:,.0f} | {cores:,} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Write the figures into the document."""
-    text = DOCUMENT.read_text()
-    head, rest = text.split(BEGIN)
-    _, tail = rest.split(END)
-    made = figures(results(report.RESULTS))
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{made}\n{END}{tail}")
-
-
-if __name__ == "__main__":
-    main()

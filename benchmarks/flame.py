@@ -22,22 +22,29 @@ from typing import Any, Final
 from benchmarks.report import RESULTS, command_text, machine, today, write_result
 from benchmarks.rounds import say
 from benchmarks.workload import fill
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import OPTIMISED, LocalKafka
 from producer.events import EventGenerator, Mix
 from tests.support.workers import Names, WorkerProcess
 
 SAMPLES_PER_S: Final = 250
 
 PARTS: Final[Mapping[str, Sequence[str]]] = {
-    "read events: parse, validate, normalise": ("read_value (", "read_key ("),
-    "decide: fingerprint, row": ("decide (dedup/core/decide.py",),
-    "headers and keys of rows": ("output_headers (", "output_key ("),
-    "the agent's loop around them": ("_decide (dedup/streaming/processor.py",),
-    "known states: at hand, from RocksDB": ("read (dedup/state/store.py",),
-    "write states to RocksDB": ("write (dedup/state/store.py",),
-    "append rows to record batches": ("_append (dedup/streaming/publisher.py",),
+    "decide: recognise, fingerprint, rules": ("decide_batch (dedup/core/batch.py",),
+    "the processor around it": (
+        "_decide (dedup/streaming/processor.py",
+        "_named (dedup/streaming/processor.py",
+    ),
+    "known states: in memory, from RocksDB": (
+        "in_memory (dedup/state/store.py",
+        "fetch (dedup/state/store.py",
+    ),
+    "write states to RocksDB": (
+        "write (dedup/state/store.py",
+        "flush (dedup/state/store.py",
+    ),
+    "append rows to record batches": ("append_states (dedup/streaming/appending.py",),
     "count and keep for metrics and pages": ("observe (dedup/observability/observers.py",),
-    "decode fetched records": ("_take (dedup/streaming/consumer_thread.py",),
+    "decode fetched records": ("take_unread (dedup/kafka/unread_records.py",),
 }
 CLIENT: Final = "the rest of aiokafka: protocol, connections, transactions"
 OTHER: Final = "all else: asyncio, Faust"
@@ -83,7 +90,10 @@ def run(events: int, seconds: int, picture: Path) -> dict[str, Any]:
     """Look at a worker; gives what the result file holds, and writes the flame graph."""
     about = machine()
     names = Names.fresh()
-    with LocalKafka() as kafka, tempfile.TemporaryDirectory(prefix="flame-") as directory:
+    with (
+        LocalKafka(jvm_options=OPTIMISED) as kafka,
+        tempfile.TemporaryDirectory(prefix="flame-") as directory,
+    ):
         say(f"Producing {events:,} events")
         generator = EventGenerator(1, lambda: datetime.now(UTC), Mix(products=20_000, deletes=0.0))
         asyncio.run(fill(kafka.bootstrap_servers, names.source, islice(generator, events)))

@@ -122,6 +122,10 @@ class Processes:
             if process.is_running():
                 process.kill()
 
+    async def ended(self) -> None:
+        """End them without keeping others waiting."""
+        await asyncio.to_thread(self.end)
+
     def log(self) -> str:
         """Return the ends of their logs."""
         return "\n".join(map(_end_of, self._logs))
@@ -137,16 +141,20 @@ def _end_of(log: Path) -> str:
 class OutputTopic:
     """The output topic of a run while it is written."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: int) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, topic: str, partitions: int, before: int = 0
+    ) -> None:
         self._consumer = consumer
         self._partitions = [TopicPartition(topic, p) for p in range(partitions)]
+        self._before = before
 
     async def size(self) -> int:
-        """Offsets used up so far; transaction markers use some too."""
-        return sum((await self._consumer.end_offsets(self._partitions)).values())
+        """Offsets used up in this run so far; transaction markers use some too."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._partitions)
+        return sum(ends.values()) - self._before
 
 
-async def _wait_until_done(
+async def wait_until_complete(
     output: OutputTopic, processes: Processes, expected: int, start_within_s: float
 ) -> None:
     """Sample until the output is complete, or has stopped growing."""
@@ -209,9 +217,9 @@ async def _work(contender: Contender, run: Run, broker_pid: int, workload: Workl
             expected = workload.expected_records
             if contender.judgement is Judgement.EVERY_EVENT:
                 expected = workload.events
-            await _wait_until_done(output, processes, expected, start_within_s)
+            await wait_until_complete(output, processes, expected, start_within_s)
         finally:
-            await asyncio.to_thread(processes.end)
+            await processes.ended()
         return processes.samples
 
 

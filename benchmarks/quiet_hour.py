@@ -24,7 +24,7 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.soak_report import RESULTS
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import OPTIMISED, LocalKafka
 from tests.support.results import environment
 from tests.support.topics import end_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -45,7 +45,7 @@ async def run(seconds: float, rate: int) -> dict[str, Any]:
     names = Names.fresh()
     with (
         tempfile.TemporaryDirectory(prefix="quiet-hour-") as directory,
-        LocalKafka(properties={"log.retention.bytes": "-1"}) as kafka,
+        LocalKafka(properties={"log.retention.bytes": "-1"}, jvm_options=OPTIMISED) as kafka,
         WorkerProcess(kafka.bootstrap_servers, Path(directory) / "state", names.settings) as worker,
     ):
         servers = kafka.bootstrap_servers

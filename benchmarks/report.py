@@ -44,11 +44,24 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def write_result(name: str, result: Mapping[str, Any], table: str) -> None:
-    """Write a result file and its table, and print the table."""
+def read_results(directory: Path) -> dict[str, dict[str, Any]]:
+    """Read all result files, by name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
+
+
+def write_json(name: str, result: Mapping[str, Any]) -> Path:
+    """Write a result file as a whole, also where one of the name was."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    begun = path.with_suffix(".part")
+    begun.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    begun.replace(path)
+    return path
+
+
+def write_result(name: str, result: Mapping[str, Any], table: str) -> None:
+    """Write a result file and its table, and print the table."""
+    path = write_json(name, result)
     path.with_suffix(".md").write_text(table)
     print(table)  # noqa: T201 - this is the output
     say(f"Written: {path.relative_to(RESULTS.parent.parent)}")
@@ -94,9 +107,11 @@ def markdown(result: Mapping[str, Any]) -> str:
         if each["could_not_run"]:
             first = each["could_not_run"].splitlines()[0]
             lines.append(f"| {each['title']} | could not run: {first}{nothing}")
-        elif not each["summary"]:
+        elif each["failures"]:
             first = each["failures"][0].splitlines()[0]
             lines.append(f"| {each['title']} | no figure counts: {first}{nothing}")
+        elif not each["summary"]:
+            lines.append(f"| {each['title']} | not run yet{nothing}")
     return "\n".join(lines) + "\n"
 
 

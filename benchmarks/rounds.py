@@ -4,7 +4,7 @@ import statistics
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.clock import Figures, RunFailedError
 from benchmarks.contender import Contender, CouldNotRunError
@@ -29,6 +29,17 @@ class Outcome:
     rounds: list[Figures] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     could_not_run: str | None = None
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return the outcome that a result file holds."""
+        names = (each.name for each in fields(cls) if each.name != "rounds")
+        rounds = [Figures(**each) for each in record["rounds"]]
+        return cls(**{name: record[name] for name in names}, rounds=rounds)
+
+    def attempts(self) -> int:
+        """Return how many rounds it has had, with figures or without."""
+        return len(self.rounds) + len(self.failures)
 
     def record(self) -> dict[str, Any]:
         """Return what a result file holds of it: everything, and the median and range of figures.
@@ -56,17 +67,45 @@ def prepared(contender: Contender) -> Outcome:
     return outcome
 
 
-async def in_turn(contenders: Sequence[Contender], rounds: int, measure: Measure) -> list[Outcome]:
-    """Run everyone in turn; before that the first one, uncounted: the broker is a JVM and cold."""
-    outcomes = {contender.name: prepared(contender) for contender in contenders}
+def resumed(contender: Contender, before: Sequence[Outcome]) -> Outcome:
+    """Prepare a contender and take the rounds it had before, if its versions are still those."""
+    outcome = prepared(contender)
+    for earlier in before:
+        if earlier.name == outcome.name and earlier.versions == outcome.versions:
+            outcome.rounds, outcome.failures = earlier.rounds, earlier.failures
+    return outcome
+
+
+def _keep_nothing(_: list[Outcome]) -> None:
+    return
+
+
+async def in_turn(
+    contenders: Sequence[Contender],
+    rounds: int,
+    measure: Measure,
+    *,
+    before: Sequence[Outcome] = (),
+    keep: Callable[[list[Outcome]], None] = _keep_nothing,
+) -> list[Outcome]:
+    """Run everyone in turn; before that the first one, uncounted: the broker is a JVM and cold.
+
+    `before` has rounds of an earlier run, which are not run again. `keep` is called after each run
+    with all there is.
+    """
+    outcomes = {contender.name: resumed(contender, before) for contender in contenders}
     able = [each for each in contenders if outcomes[each.name].could_not_run is None]
-    if able:
-        await add_round(outcomes[able[0].name], measure(able[0]), "warming up the broker")
-        outcomes[able[0].name].rounds.clear()
+    left = [each for each in able if outcomes[each.name].attempts() < rounds]
+    if left:
+        uncounted = Outcome(left[0].name, "", "")
+        await add_round(uncounted, measure(left[0]), f"warming up the broker, {left[0].name}")
+        outcomes[left[0].name].failures += uncounted.failures
     for number in range(1, rounds + 1):
-        for contender in able:
-            title = f"round {number}, {contender.name}"
-            await add_round(outcomes[contender.name], measure(contender), title)
+        for contender in left:
+            outcome = outcomes[contender.name]
+            if outcome.attempts() < number:
+                await add_round(outcome, measure(contender), f"round {number}, {contender.name}")
+                keep(list(outcomes.values()))
     return list(outcomes.values())
 
 

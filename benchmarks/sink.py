@@ -38,7 +38,7 @@ from benchmarks.peers.kafka_connect import KAFKA_CONNECT
 from benchmarks.report import RESULTS, command_text, machine, markdown, plot, today, write_result
 from benchmarks.rounds import in_turn, say
 from dedup.entities.product import PRODUCT
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import OPTIMISED, LocalKafka
 from dedup.sink.statements import tables_named
 from tests.support.postgres import PostgresServer
 from tests.support.rows import PARTITIONS, expected_row, make_topic, row
@@ -166,7 +166,7 @@ async def measure(contender: Contender, kafka: LocalKafka, topic: Topic) -> Sink
         try:
             progress = await _watch(processes, connection, topic)
         finally:
-            await asyncio.to_thread(processes.end)
+            await processes.ended()
         _check(connection, topic)
     figures = progress.figures(processes.samples, begun_ms, topic.rows)
     from_start = round(topic.rows / (progress.stamps_ms[-1] - begun_ms) * 1000)
@@ -217,7 +217,7 @@ def _check(connection: psycopg.Connection, topic: Topic) -> None:
 async def run(rows: int, rounds: int) -> dict[str, Any]:
     """Measure everyone; gives what the result file holds."""
     about = machine()
-    with LocalKafka() as kafka:
+    with LocalKafka(jvm_options=OPTIMISED) as kafka:
         say(f"Producing {rows:,} records")
         topic = Topic(await make_topic(kafka.bootstrap_servers), rows, Marks(rows))
         await fill(kafka.bootstrap_servers, topic.name, rows)

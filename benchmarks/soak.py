@@ -5,8 +5,8 @@ and deleted all the time: their number grows for ever while about `--live` exist
 products must stay known for the topic's `delete.retention.ms`, here `--marker-seconds`.
 
 Latency is what a consumer sees: from the event's own time, taken when the feed hands the event to
-its producer, to the moment a `read_committed` consumer of `src_products` has the record (which
-names that time in a header). Feed, consumer and worker share one clock and the machine's cores.
+its producer, to the moment a `read_committed` consumer of `src_products` has the row (which names
+that time). Feed, consumer and worker share one clock and the machine's cores.
 
 The output is compared with the oracle at the end; exit 1 when anything is wrong or grows. Written
 to benchmarks/results: CSV, JSON and a plot.
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,10 +29,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.churn import Churn
+from benchmarks.reader import event_time_us, follow
+from benchmarks.reading import chunks
 from benchmarks.soak_report import Sample, percentiles, write_report
-from dedup.core.records import EVENT_TIME_HEADER
 from dedup.demo.example import History, differences
-from dedup.localkafka import LocalKafka
+from dedup.localkafka import OPTIMISED, LocalKafka
 from producer.oracle import Oracle
 from tests.support.topics import emissions, partition_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -84,30 +85,15 @@ class Soak:
                 await asyncio.sleep(STEP_S)
 
     async def consume(self) -> None:
-        """Take the latency of every record of the output, until cancelled.
+        """Take the latency of every record of the output, until cancelled."""
+        await follow(self.servers, self.names.states, PARTITIONS, self._take)
 
-        Each partition has a consumer of its own: aiokafka leaves a partition that has unread
-        records out of its next fetch, and that fetch waits until the others have something.
-        """
-        async with asyncio.TaskGroup() as group:
-            for partition in range(PARTITIONS):
-                group.create_task(self._consume(TopicPartition(self.names.states, partition)))
-
-    async def _consume(self, partition: TopicPartition) -> None:
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.servers,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        ) as consumer:
-            consumer.assign([partition])
-            while True:
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    now_us = time.time_ns() // 1000
-                    self.emitted += len(records)
-                    self.latencies_us += [
-                        now_us - int(dict(record.headers)[EVENT_TIME_HEADER]) for record in records
-                    ]
+    def _take(self, records: list[Any]) -> None:
+        now_us = time.time_ns() // 1000
+        self.emitted += len(records)
+        self.latencies_us += [
+            now_us - event_time_us(record.value) for record in records if record.value is not None
+        ]
 
     async def watch(self) -> None:
         """Take a sample every few seconds, until cancelled."""
@@ -146,21 +132,22 @@ class Soak:
         ends = await consumer.end_offsets(tps)
         return int(sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps]))
 
-    async def wrong(self) -> list[str]:
-        """Hold the output against the oracle, a partition at a time; gives what differs."""
-        found = []
-        for partition in range(PARTITIONS):
-            oracle = Oracle()
-            async for chunk in _chunks(self.servers, self.names.source, partition):
-                oracle.feed((record.key, record.value) for record in chunk)
-            emitted: History = defaultdict(list)
-            async for chunk in _chunks(self.servers, self.names.states, partition):
-                for product_id, ids in emissions({partition: chunk}).items():
-                    emitted[product_id] += ids
-            found += differences(oracle.emitted, emitted)
-            if unread := oracle.outcomes["dead_letter"]:
-                found.append(f"partition {partition}: the feed wrote {unread} dead letters")
-        return found
+
+async def faults(servers: str, names: Names) -> list[str]:
+    """Hold an output against the oracle, a partition at a time; gives what differs."""
+    found = []
+    for partition in range(PARTITIONS):
+        oracle = Oracle()
+        async for chunk in chunks(servers, names.source, partition):
+            oracle.feed((record.key, record.value) for record in chunk)
+        emitted: History = defaultdict(list)
+        async for chunk in chunks(servers, names.states, partition):
+            for product_id, ids in emissions({partition: chunk}).items():
+                emitted[product_id] += ids
+        found += differences(oracle.emitted, emitted)
+        if unread := oracle.outcomes["dead_letter"]:
+            found.append(f"partition {partition}: the feed wrote {unread} dead letters")
+    return found
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -177,22 +164,6 @@ def _bytes_in(directory: Path) -> int:
         except FileNotFoundError:
             continue
     return total
-
-
-async def _chunks(servers: str, topic: str, partition: int) -> AsyncIterator[list[Any]]:
-    """Read one partition from its beginning to its present end."""
-    tp = TopicPartition(topic, partition)
-    async with AIOKafkaConsumer(
-        bootstrap_servers=servers,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=4 * 2**20,
-    ) as consumer:
-        consumer.assign([tp])
-        await consumer.seek_to_beginning(tp)
-        end = (await consumer.end_offsets([tp]))[tp]
-        while await consumer.position(tp) < end:
-            yield (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
 
 
 async def _make_states_topic(servers: str, names: Names, marker_seconds: int) -> None:
@@ -225,7 +196,7 @@ async def run(arguments: argparse.Namespace) -> tuple[Soak, list[str]]:
     """Soak a worker; gives the samples and what was wrong with the output."""
     directory = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
-        with LocalKafka(properties={"log.retention.bytes": "-1"}) as kafka:
+        with LocalKafka(properties={"log.retention.bytes": "-1"}, jvm_options=OPTIMISED) as kafka:
             servers, names = kafka.bootstrap_servers, Names.fresh()
             await _make_states_topic(servers, names, arguments.marker_seconds)
             with WorkerProcess(servers, directory / "state", names.settings) as worker:
@@ -235,7 +206,7 @@ async def run(arguments: argparse.Namespace) -> tuple[Soak, list[str]]:
                 wrong = []
                 if (code := worker.terminate()) != 0:
                     wrong.append(f"the worker ended with {code}: {worker.log()[-2000:]}")
-            return soak, wrong + await soak.wrong()
+            return soak, wrong + await faults(servers, names)
     finally:
         shutil.rmtree(directory)
 
@@ -252,8 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", help="of the result files; soak-<date> unless told")
     arguments = parser.parse_args(argv)
     soak, wrong = asyncio.run(run(arguments))
-    faults = write_report(soak.samples, soak.latencies_us, wrong, vars(arguments))
-    sys.exit(bool(faults))
+    sys.exit(bool(write_report(soak.samples, soak.latencies_us, wrong, vars(arguments))))
 
 
 if __name__ == "__main__":

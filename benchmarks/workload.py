@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -13,11 +13,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.contender import Judgement
 from dedup.core.codecs import codec_for
-from dedup.demo.example import History, differences
+from dedup.demo.example import Choice, History, differences
 from dedup.entities.product import PRODUCT
 from producer.catalog import catalog_item
 from producer.events import EventGenerator, GeneratedEvent, Mix
-from producer.kafka import produce
+from producer.example import products_with
+from producer.kafka import Event, produce
 from producer.live import LiveProduct
 from producer.settings import ProducerSettings
 from tests.support.topics import Records, judge, read_topic
@@ -88,6 +89,11 @@ class Workload:
             **asdict(self.mix),
         }
 
+    def judged_by(self, choice: Choice) -> "Workload":
+        """Return the same events with the word of the oracle of a strategy."""
+        emitted = judge(self.source, products_with(choice)).emitted
+        return replace(self, expected=emitted)
+
     @staticmethod
     def content(product: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return content in a form that compares, with decimals as numbers or as text."""
@@ -140,7 +146,7 @@ class Workload:
         return self.content(msgspec.json.decode(value)["product"])
 
 
-class _PopulatingGenerator(EventGenerator):
+class PopulatingGenerator(EventGenerator):
     """Creates every product, one after the other; then goes on with events of the mix."""
 
     _created = 0
@@ -169,7 +175,7 @@ async def produce_workload(
 ) -> Workload:
     """Put events on a new topic and let the oracle see them."""
     topic = f"products-{uuid.uuid4().hex[:8]}"
-    kind = _PopulatingGenerator if populate else EventGenerator
+    kind = PopulatingGenerator if populate else EventGenerator
     populated = mix.products if populate else 0
     generator = kind(seed, lambda: datetime.now(UTC), mix)
     await fill(servers, topic, islice(generator, populated + events), partitions)
@@ -178,10 +184,15 @@ async def produce_workload(
 
 
 async def fill(
-    servers: str, topic: str, events: Iterable[GeneratedEvent], partitions: int = PARTITIONS
+    servers: str, topic: str, events: Iterable[Event], partitions: int = PARTITIONS
 ) -> None:
     """Make a source topic and put events on it."""
     await make_topics(servers, [topic], partitions, {"cleanup.policy": "delete"})
+    await append(servers, topic, events)
+
+
+async def append(servers: str, topic: str, events: Iterable[Event]) -> None:
+    """Put events on a topic."""
     settings = ProducerSettings(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_PRODUCT_TOPIC=topic)
     await produce(events, settings)
 

@@ -32,8 +32,10 @@ from dedup.core.setting_types import (
     TopicName,
     is_loopback,
     token,
+    window_fault,
     words,
 )
+from dedup.core.window import Strategy, WindowKind
 from dedup.entities.product import PRODUCT
 from dedup.entities.resolve import DEFAULT, resolve_entity
 from dedup.kafka.settings import KafkaSettings, faults_in
@@ -93,7 +95,35 @@ class Settings(KafkaSettings):
         None,
         description=(
             "Re-emit an unchanged state when its last emission is older than this: `90s`, `10m`, "
-            "`24h`, `7d`; a number alone is seconds."
+            "`24h`, `7d`; a number alone is seconds. The same as DEDUP_WINDOW with the strategy "
+            "`latest` and a fixed window."
+        ),
+    )
+    DEDUP_STRATEGY: Strategy = Field(
+        "latest",
+        description=(
+            "What a duplicate is: content equal to the `latest` known state, `distinct` content "
+            "emitted for the id within DEDUP_WINDOW, or an `event_id` emitted within it."
+        ),
+    )
+    DEDUP_WINDOW: Duration | None = Field(
+        None,
+        description=(
+            "How long a duplicate is one, such as `10m`, its end not included. Required by "
+            "`distinct` and `event_id`, for which it is by event time."
+        ),
+    )
+    DEDUP_WINDOW_KIND: WindowKind = Field(
+        "fixed",
+        description="Whether the window begins with the emission, or again with each duplicate.",
+    )
+    DEDUP_WINDOW_ENTRIES: int = Field(
+        64,
+        ge=1,
+        le=1_000,
+        description=(
+            "How many contents or event ids of an id are remembered, 24 bytes each in the header "
+            "of its records. The oldest are forgotten first."
         ),
     )
     DEDUP_OUTPUT_KEY_FORMAT: Literal["json", "plain"] = Field(
@@ -146,6 +176,7 @@ class Settings(KafkaSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self._check_content()
+        self._check_window()
         topics = (self.KAFKA_PRODUCT_TOPIC, self.KAFKA_SRC_PRODUCTS_TOPIC, self.KAFKA_DLQ_TOPIC)
         if len(set(topics)) < len(topics):
             raise ValueError(f"the three topics must differ, they are {', '.join(topics)}")
@@ -162,6 +193,22 @@ class Settings(KafkaSettings):
                 f"DEDUP_CONTENT_FIELDS={','.join(self.DEDUP_CONTENT_FIELDS)} is not accepted: "
                 f"expected fields of {', '.join(accepted)}"
             )
+
+    def _check_window(self) -> None:
+        strategy, kind = self.DEDUP_STRATEGY, self.DEDUP_WINDOW_KIND
+        fault = window_fault(strategy, kind, self.DEDUP_WINDOW, self.DEDUP_REFRESH_AFTER)
+        if fault is not None:
+            raise ValueError(fault)
+        if strategy == "event_id" and "last_event_id" not in self.entity.provenance:
+            raise ValueError(
+                f"DEDUP_STRATEGY=event_id needs events with an id, and the envelope of "
+                f"{self.entity.name} has none: expected latest or distinct"
+            )
+
+    @property
+    def window_s(self) -> float | None:
+        """The window in seconds, None without an end."""
+        return self.DEDUP_REFRESH_AFTER if self.DEDUP_WINDOW is None else self.DEDUP_WINDOW
 
     @property
     def entity(self) -> Entity:
@@ -251,18 +298,3 @@ def _unknown(name: str, known: set[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{name} is not a setting{hint}"
-
-
-def redacted(settings: Settings) -> dict[str, str | None]:
-    """Return the text of every setting as in the environment; secrets as `***`."""
-    return {name: _shown(getattr(settings, name)) for name in Settings.model_fields}
-
-
-def _shown(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, SecretStr):
-        return "***"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(value) if isinstance(value, tuple) else str(value)

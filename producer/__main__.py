@@ -24,6 +24,7 @@ Examples:
   product-producer                            one event every 1-3 seconds
   product-producer --count 20000 --rate 0     20,000 events as fast as possible
   product-producer --rate 50 --late 0.1 --invalid 0.05
+  product-producer --rate 50 --redeliveries 0.1 --reverts 0.1
   product-producer --count 1000 --rate 0 --seed 7 --products 500 --duplicates 0.5
 
 \b
@@ -65,6 +66,18 @@ DEDUP_PARTITIONS (4) partitions and DEDUP_REPLICATION_FACTOR (1) replicas.
     "--partial", type=_FRACTION, default=0.0, help="Share of events with only changed fields."
 )
 @click.option("--invalid", type=_FRACTION, default=0.0, help="Share of events that are invalid.")
+@click.option(
+    "--redeliveries",
+    type=_FRACTION,
+    default=0.0,
+    help="Share of events sent again later with the same event_id and a new time.",
+)
+@click.option(
+    "--reverts",
+    type=_FRACTION,
+    default=0.0,
+    help="Share of updates back to an earlier content (A, B, A).",
+)
 @click.option(
     "--partitioner",
     type=click.Choice(get_args(Partitioner)),

@@ -7,7 +7,6 @@ a new price, a product is created once until it is deleted, and a duplicate is o
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import accumulate, cycle
@@ -17,8 +16,11 @@ from typing import Final, NamedTuple, Self
 from dedup.core.times import MICROSECOND
 from producer.catalog import catalog_item
 from producer.invalid import FLAWS, Record
-from producer.live import Content, LiveProduct, changed_json, event_json, product_json
+from producer.live import Content, LiveProduct, changed_json, event_json, product_json, sent_at
+from producer.mix import Mix
 from producer.models import PartialProductEvent, ProductEvent
+
+__all__ = ["EventGenerator", "GeneratedEvent", "Kind", "Mix"]
 
 _CHANGES: Final = ("updated", "price_changed", "stock_updated")
 _DELETED_OF_NEW: Final = 0.2
@@ -37,6 +39,8 @@ class Kind(StrEnum):
     DELETE = "delete"
     PARTIAL = "partial"
     INVALID = "invalid"
+    REDELIVERY = "redelivery"
+    REVERT = "revert"
 
 
 class GeneratedEvent(NamedTuple):
@@ -62,46 +66,16 @@ class GeneratedEvent(NamedTuple):
         """
         if self.kind is Kind.INVALID or self.value is None:
             return None
-        model = PartialProductEvent if self.kind is Kind.PARTIAL else ProductEvent
+        partial = self.kind in (Kind.PARTIAL, Kind.REDELIVERY)  # of which some are partial
+        model = PartialProductEvent if partial else ProductEvent
         return model.model_validate_json(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What the events are made of; every share is one of all events, from 0 to 1.
-
-    A share is a probability, and an upper bound: an event that can't be made yet (no content to
-    repeat, nothing to delete) becomes a new one. `deletes=None` makes one of five new events of an
-    existing product a delete. `zipf` skews the choice of products: that of number n has the weight
-    1 / n ** zipf. Values out of range are a ValueError.
-    """
-
-    products: int = 8
-    duplicates: float = 0.3
-    late: float = 0.0
-    deletes: float | None = None
-    partial: float = 0.0
-    invalid: float = 0.0
-    zipf: float | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what can't be generated."""
-        shares = (self.duplicates, self.late, self.deletes or 0.0, self.partial, self.invalid)
-        if self.products < 1:
-            raise ValueError("at least one product is needed")
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("every share must be from 0 to 1")
-        if sum(shares) > 1 + 1e-9:  # 0.1 + 0.2 + 0.7 is more than 1 in floating point
-            raise ValueError("the shares add up to more than 1")
-        if self.zipf is not None and not 0 <= self.zipf < float("inf"):
-            raise ValueError("the skew must be 0 or more")
 
 
 class EventGenerator(Iterator[GeneratedEvent]):
     """An endless iterator of events; its only sources are the seed and the clock.
 
     `clock` gives aware times. The events' own times strictly grow, by a microsecond where the
-    clock does not advance; only a late event, redelivered as it was, carries an older one.
+    clock does not advance; only a late event, which is sent again as it was, has an older one.
     """
 
     def __init__(self, seed: int, clock: Callable[[], datetime], mix: Mix | None = None) -> None:
@@ -114,6 +88,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         self._flaws = cycle(FLAWS)
         # Superseded events are kept only when they can be asked for: they are most of the memory.
         self._keeps_older = self.mix.late > 0
+        self._keeps_past = self.mix.redeliveries + self.mix.reverts > 0
         zipf = self.mix.zipf
         self._weights = zipf and list(accumulate(n**-zipf for n in range(1, self.mix.products + 1)))
         self._makers = self._thresholds()
@@ -138,6 +113,8 @@ class EventGenerator(Iterator[GeneratedEvent]):
             (mix.partial, self._partial),
             (mix.invalid, self._invalid),
             (mix.deletes or 0.0, self._delete),
+            (mix.redeliveries, self._redeliver),
+            (mix.reverts, self._revert),
         ]
         wanted = [(share, make) for share, make in shares if share > 0]
         ends = accumulate(share for share, _ in wanted)
@@ -164,9 +141,10 @@ class EventGenerator(Iterator[GeneratedEvent]):
         steps = range(start, start - len(recent), -1)
         return next((recent[step] for step in steps if wanted(recent[step])), None)
 
-    def _pick_existing(self) -> LiveProduct | None:
+    def _pick_that(self, wanted: Callable[[LiveProduct], object]) -> LiveProduct | None:
+        """Choose any product, or if it is not `wanted` one of recent events that is."""
         product = self._pick()
-        return product if product.content else self._find_recent(_exists)
+        return product if wanted(product) else self._find_recent(wanted)
 
     def _advance(self) -> tuple[str, int]:
         """Return the time of the next event: its text and its whole seconds."""
@@ -197,7 +175,15 @@ class EventGenerator(Iterator[GeneratedEvent]):
             if kind is not Kind.DUPLICATE:
                 product.supersede()
             product.latest = event
-        product.content = None if kind is Kind.DELETE else content
+        return self._took(product, event, None if kind is Kind.DELETE else content)
+
+    def _took(
+        self, product: LiveProduct, event: GeneratedEvent, content: Content | None
+    ) -> GeneratedEvent:
+        """Return an event, after noting what it makes of its product."""
+        if self._keeps_past:
+            product.note(event, content)
+        product.content = content
         self._recent.append(product)
         return event
 
@@ -227,7 +213,7 @@ class EventGenerator(Iterator[GeneratedEvent]):
         return self._emit(product, product.content, Kind.DUPLICATE, self._advance())
 
     def _delete(self) -> GeneratedEvent | None:
-        product = self._pick_existing()
+        product = self._pick_that(_exists)
         if product is None or product.content is None:
             return None
         return self._delete_one(product, product.content)
@@ -237,17 +223,14 @@ class EventGenerator(Iterator[GeneratedEvent]):
         return self._emit(product, content, Kind.DELETE, self._advance())
 
     def _late(self) -> GeneratedEvent | None:
-        product = self._pick()
-        if not product.older:
-            found = self._find_recent(_has_older)
-            if found is None:
-                return None
-            product = found
+        product = self._pick_that(_has_older)
+        if product is None:
+            return None
         older = product.older
         return older[int(self._random.random() * len(older))]._replace(kind=Kind.LATE)
 
     def _partial(self) -> GeneratedEvent | None:
-        product = self._pick_existing()
+        product = self._pick_that(_exists)
         if product is None or product.content is None:
             return None
         before = product.content
@@ -257,11 +240,30 @@ class EventGenerator(Iterator[GeneratedEvent]):
         changed = changed_json(before, after)
         value = event_json(event_id, product.action, time, changed, product.old_price_cents)
         product.supersede()
-        product.content = after
-        self._recent.append(product)
-        return GeneratedEvent(
+        event = GeneratedEvent(
             product.key, value, Kind.PARTIAL, product.action, after, product.old_price_cents
         )
+        return self._took(product, event, after)
+
+    def _redeliver(self) -> GeneratedEvent | None:
+        """Return an earlier event with its id and a new time; the product stays what it is."""
+        product = self._pick_that(_has_past)
+        if product is None:
+            return None
+        event = product.past[int(self._random.random() * len(product.past))]
+        value = sent_at(event.value or b"", self._advance()[0])
+        self._recent.append(product)
+        return event._replace(value=value, kind=Kind.REDELIVERY)
+
+    def _revert(self) -> GeneratedEvent | None:
+        """Return an update that gives a product a content that it had before."""
+        product = self._pick_that(LiveProduct.earlier_contents)
+        if product is None or product.content is None:
+            return None
+        earlier = product.earlier_contents()
+        content = earlier[int(self._random.random() * len(earlier))]
+        product.action, product.old_price_cents = "updated", None
+        return self._emit(product, content, Kind.REVERT, self._advance())
 
     def _invalid(self) -> GeneratedEvent:
         """Return an invalid event: a broken repetition of what is known, so it changes no state."""
@@ -281,3 +283,7 @@ def _exists(product: LiveProduct) -> bool:
 
 def _has_older(product: LiveProduct) -> bool:
     return bool(product.older)
+
+
+def _has_past(product: LiveProduct) -> bool:
+    return bool(product.past)

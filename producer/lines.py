@@ -7,6 +7,8 @@ _HEADINGS = {
     Kind.DUPLICATE: "🔄 Generating DUPLICATE event!",
     Kind.LATE: "🕰️  Redelivering a LATE event!",
     Kind.PARTIAL: "🧩 Generating PARTIAL event: changed fields only!",
+    Kind.REDELIVERY: "📨 REDELIVERING an event with its event_id!",
+    Kind.REVERT: "↩️  REVERTING to an earlier content!",
 }
 
 

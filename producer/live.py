@@ -4,6 +4,7 @@ Text is put together by hand: models would cost more than everything else the ge
 tests hold every value against the models of `producer.models`.
 """
 
+import re
 from json.encoder import encode_basestring_ascii as json_text
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,6 +18,11 @@ _REVISIONS: Final = ("", " - revised", " - new edition", " - while stocks last",
 _MAX_STOCK: Final = 250
 _MAX_OLDER: Final = 4
 """How many superseded events are kept of a product, to be redelivered late."""
+
+_MAX_PAST: Final = 4
+"""How many events, and how many contents, are kept of a product to come again."""
+
+_TIMESTAMP: Final = re.compile(rb'(?<="timestamp":")[^"]+')
 
 
 class Content(NamedTuple):
@@ -72,12 +78,18 @@ def event_json(
     ).encode()
 
 
+def sent_at(value: bytes, timestamp: str) -> bytes:
+    """Return the value of a record with another time of the event."""
+    return _TIMESTAMP.sub(timestamp.encode(), value, count=1)
+
+
 class LiveProduct:
     """One product of the catalogue as its events have left it.
 
     `content` is None while the product does not exist. `action` and `old_price_cents` are those of
     the event that made the content or deleted it; `latest` is the last complete event that carries
-    it, `older` are such events of contents before it.
+    it, `older` are such events of contents before it. `past` are the last events, `contents` the
+    last contents, whatever was deleted in between.
     """
 
     __slots__ = (
@@ -86,10 +98,12 @@ class LiveProduct:
         "action",
         "base",
         "content",
+        "contents",
         "key",
         "latest",
         "old_price_cents",
         "older",
+        "past",
     )
 
     def __init__(self, base: Item) -> None:
@@ -100,6 +114,8 @@ class LiveProduct:
         self.old_price_cents: int | None = None
         self.latest: GeneratedEvent | None = None
         self.older: tuple[GeneratedEvent, ...] = ()
+        self.past: tuple[GeneratedEvent, ...] = ()
+        self.contents: tuple[Content, ...] = ()
         self._id_second = -1
         self._id_number = 0
 
@@ -117,6 +133,21 @@ class LiveProduct:
         if self.latest is not None:
             self.older = (*self.older[1 - _MAX_OLDER :], self.latest)
             self.latest = None
+
+    def note(self, event: "GeneratedEvent", content: Content | None) -> None:
+        """Keep an event, and the content that it leads to, for later ones."""
+        self.past = (*self.past[1 - _MAX_PAST :], event)
+        if content is not None:
+            others = tuple(each for each in self.contents if each[:-1] != content[:-1])
+            self.contents = (*others[1 - _MAX_PAST :], content)
+
+    def earlier_contents(self) -> list[Content]:
+        """Return the contents it had and has not now; none while it does not exist."""
+        now = self.content
+        if now is None:
+            return []
+        at = now.created_at
+        return [c._replace(created_at=at) for c in self.contents if c[:-1] != now[:-1]]
 
     def created(self, created_at: str, random: Random) -> Content:
         """Return the content of this product when it is created, for the first time or again."""

@@ -100,6 +100,45 @@ def test_what_is_over_at_once_is_no_warning_and_not_lost(
     assert "RequestTimedOutError" in log.shown[0][1]
 
 
+def test_a_broker_that_restarts_beside_others_is_no_warning(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brokers, "unreachable", {"kafka-2:9092"})
+    monkeypatch.setattr(brokers, "answered_at", log.now + 8)
+    fail_to_connect(1)
+    log.now += 8
+    fail_to_connect(1)
+    time.sleep(0.2)  # ten looks
+    assert log.shown == []
+    monkeypatch.setattr(brokers, "answered_at", log.now + 4)
+    log.now += 4
+    log.wait_for(lambda: len(log.shown) == 1)
+    assert log.shown[0][0] == "INFO"
+    assert "serve again" in log.shown[0][1]
+
+
+@pytest.mark.parametrize(
+    ("unreachable", "said"),
+    [
+        ({"kafka-2:9092"}, "Some Kafka brokers do not serve since "),
+        (set(), "The Kafka brokers do not serve all partitions since "),
+    ],
+)
+def test_what_stays_away_while_others_answer_is_a_warning(
+    log: Log, monkeypatch: pytest.MonkeyPatch, unreachable: set[str], said: str
+) -> None:
+    monkeypatch.setattr(brokers, "unreachable", unreachable)
+    monkeypatch.setattr(brokers, "answered_at", log.now + 11)
+    fail_to_connect(1)
+    log.now += 11
+    fail_to_connect(1)
+    log.wait_for(lambda: len(log.shown) == 1)
+    level, text = log.shown[0]
+    assert level == "WARNING"
+    assert text.startswith(said)
+    assert ("unreachable: kafka-2:9092" in text) == bool(unreachable)
+
+
 def test_an_unknown_error_is_shown_and_then_counted(log: Log) -> None:
     """A real NotEnoughReplicas too: that the brokers can't keep what is sent is no outage."""
     for number in range(500):

@@ -18,6 +18,7 @@ import pytest
 
 import dedup
 from dedup.cli import cli
+from dedup.core.decide import Rules
 from dedup.observability.metrics import Metrics
 from dedup.sink.metrics import SinkMetrics
 from tests.support.products import CODEC, ROW_FIELDS
@@ -135,7 +136,7 @@ def test_the_members_of_a_row_are_those_of_the_page() -> None:
 
 def test_the_metrics_are_those_of_the_page() -> None:
     registries: list[prometheus_client.CollectorRegistry] = [
-        Metrics(CODEC).registry,
+        Metrics(Rules(codec=CODEC)).registry,
         SinkMetrics().registry,
     ]
     served = {(m.name, m.type) for registry in registries for m in registry.collect()}

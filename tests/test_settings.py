@@ -5,8 +5,9 @@ import pytest
 from aiokafka.conn import collect_hosts
 
 from dedup.core.errors import SettingsError
+from dedup.kafka.settings import redacted
 from dedup.rules import rules_of
-from dedup.settings import Settings, load_settings, redacted
+from dedup.settings import Settings, load_settings
 from docs.generate.configuration import settings_table
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_USER": "u", "KAFKA_PASSWORD": "s3cret"}
@@ -114,7 +115,7 @@ def test_a_duration_is_seconds_or_a_number_with_its_unit(text: str, seconds: flo
     settings = load_settings({"DEDUP_REFRESH_AFTER": text})
 
     assert seconds == settings.DEDUP_REFRESH_AFTER
-    assert rules_of(settings).refresh_after_us == seconds * 1_000_000
+    assert rules_of(settings).window_us == seconds * 1_000_000
 
 
 @pytest.mark.parametrize("text", ["0", "0h", "1w", "h", "-5m", "inf", "nan", "1e3", "1h30m", "٣h"])

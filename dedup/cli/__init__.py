@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "inspect": "dedup.cli.inspect",
     "tail": "dedup.cli.tail",
     "stats": "dedup.cli.stats",
+    "compare": "dedup.cli.compare",
     "check": "dedup.cli.check",
     "verify": "dedup.cli.verify",
     "dlq": "dedup.cli.dlq",
@@ -42,6 +43,7 @@ Examples:
   dedup inspect 42                 row, records and events of product 42
   dedup tail                       decisions on new events, with the differences
   dedup stats                      how many events were duplicates
+  dedup compare                    what each strategy would emit
   dedup check events.jsonl         decisions on the events of a file; no broker
   dedup verify                     audit src_products against the events
   dedup dlq list                   events that could not be applied

@@ -36,7 +36,8 @@ def show(as_json: bool) -> None:
     from rich.text import Text
 
     from dedup.core.printable import harmless
-    from dedup.settings import load_settings, redacted
+    from dedup.kafka.settings import redacted
+    from dedup.settings import load_settings
     from dedup.terminal.console import console
 
     values = redacted(load_settings(os.environ))

@@ -137,7 +137,8 @@ def check(entity: str | None, topic: str | None, as_json: bool) -> None:
     """
     from dedup.inspection.entity_topic import check_topic
     from dedup.terminal.command import run
-    from dedup.terminal.entity import check_json, progress, show_check
+    from dedup.terminal.entity import check_json, show_check
+    from dedup.terminal.progress import progress
 
     async def read(settings: "Settings") -> "tuple[str, EntityCheck]":
         source = topic or settings.KAFKA_PRODUCT_TOPIC

@@ -1,4 +1,4 @@
-"""`dedup flink-sql`: prints the rules of the entity in use as Flink SQL."""
+"""`dedup flink-sql`: prints the rules of the entity and strategy in use as Flink SQL."""
 
 import os
 from typing import Final
@@ -9,12 +9,13 @@ _EPILOG: Final = """\b
 Examples:
   dedup flink-sql
   DEDUP_ENTITY=shop.orders:ORDER dedup flink-sql > orders.sql
+  DEDUP_STRATEGY=distinct DEDUP_WINDOW=10m dedup flink-sql > distinct.sql
   python deploy/flink/job.py --sql orders.sql --bounded
 
 \b
 Exit codes:
   0  done
-  1  Flink SQL can't express the entity, or a setting is wrong; stderr says why
+  1  Flink SQL can't express the entity or a setting, or one is wrong; stderr says why
 """
 
 
@@ -24,7 +25,7 @@ Exit codes:
     help="The brokers as Flink reaches them; default: KAFKA_BOOTSTRAP_SERVERS.",
 )
 def flink_sql(bootstrap_servers: str | None) -> None:
-    """Print the rules of the entity in use as a script for Flink's SQL client.
+    """Print the rules of the entity and strategy in use as a script for Flink's SQL client.
 
     The script has the tables of both topics, the views of the decision, the statistics and the
     INSERT that runs the job. Passwords are not in it: deploy/flink/statements.py adds the

@@ -30,7 +30,7 @@ Exit codes:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="The parallelism of the Flink job.",
+    help="The parallelism of the Flink job; distinct and event_id always run at 1.",
 )
 def parity(show: int, parallelism: int) -> None:
     """Compare the output topic with the output of Flink.

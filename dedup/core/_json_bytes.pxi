@@ -9,7 +9,9 @@ cdef enum:
     TIME_CHARS = 27  # 2023-12-01T10:30:00.123456Z
     EPOCH_DAYS = 719162  # from 0001-01-01 to 1970-01-01
     NO_NUMBER = 99999
+    ASCII_BYTES = 32  # looked at together
 
+cdef uint64_t HIGH_BITS = 0x8080808080808080
 cdef int64_t NO_TIME = -(<int64_t>1 << 62)
 cdef int[13] DAYS_BEFORE = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365]
 
@@ -20,13 +22,54 @@ cdef struct Out:
 
 
 cdef bint is_plain_text(bytes value) except -1:
-    """As `strict_json.is_plain_text`."""
-    if not value.isascii():
-        value.decode()
-    return (
-        memchr(PyBytes_AS_STRING(value), b"\\", PyBytes_GET_SIZE(value)) == NULL
-        or b"\\u0000" not in value
+    """As `strict_json.is_plain_text`, but false where that raises."""
+    cdef const char* text = PyBytes_AS_STRING(value)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
+    return is_utf8(<const unsigned char*>text, size) and (
+        memchr(text, b"\\", size) == NULL or b"\\u0000" not in value
     )
+
+
+cdef bint is_utf8(const unsigned char* at, Py_ssize_t size) noexcept:
+    """Tell whether bytes that a NUL follows are UTF-8, as strictly as Python's decoder does.
+
+    The NUL continues no sequence: nothing after it is looked at.
+    """
+    cdef const unsigned char* end = at + size
+    cdef uint64_t high_bits = HIGH_BITS
+    cdef uint64_t[4] words
+    cdef unsigned char least, most
+    while at < end:
+        while end - at >= ASCII_BYTES:
+            memcpy(words, at, ASCII_BYTES)
+            if (words[0] | words[1] | words[2] | words[3]) & high_bits:
+                break
+            at += ASCII_BYTES
+        while at[0] < 0x80 and at < end:
+            at += 1
+        if at == end:
+            break
+        if at[0] < 0xC2:  # a continuation, or an overlong form of ASCII
+            return False
+        elif at[0] < 0xE0:
+            if at[1] & 0xC0 != 0x80:
+                return False
+            at += 2
+        elif at[0] < 0xF0:
+            least = 0xA0 if at[0] == 0xE0 else 0x80  # overlong
+            most = 0x9F if at[0] == 0xED else 0xBF  # surrogates
+            if not least <= at[1] <= most or at[2] & 0xC0 != 0x80:
+                return False
+            at += 3
+        elif at[0] < 0xF5:
+            least = 0x90 if at[0] == 0xF0 else 0x80  # overlong
+            most = 0x8F if at[0] == 0xF4 else 0xBF  # beyond U+10FFFF
+            if not least <= at[1] <= most or at[2] & 0xC0 != 0x80 or at[3] & 0xC0 != 0x80:
+                return False
+            at += 4
+        else:
+            return False
+    return True
 
 
 cdef bint is_decimal(object value, int whole, int places) except -1:
@@ -93,9 +136,13 @@ cdef int put_integer(Out* out, int64_t value) except -1:
 cdef int put_text(Out* out, object value) except -1:
     cdef Py_ssize_t size, at
     cdef const char* text = PyUnicode_AsUTF8AndSize(value, &size)
-    for at in range(size):
-        if <unsigned char>text[at] < 32 or text[at] == b'"' or text[at] == b"\\":
-            return put_bytes(out, _encode(value))
+    cdef unsigned char escapes = 0
+    for at in range(size):  # without a branch: several bytes are looked at together
+        escapes |= (
+            (<unsigned char>text[at] < 32) | (text[at] == b'"') | (text[at] == b"\\")
+        )
+    if escapes:
+        return put_bytes(out, _encode(value))
     need(out, size + 2)
     out.at[0] = b'"'
     memcpy(out.at + 1, text, size)

@@ -8,9 +8,9 @@ buffers to the whole function in Python.
 """
 
 from datetime import UTC
+from types import MemberDescriptorType
 
 import msgspec
-from msgspec.structs import astuple
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.datetime cimport (
@@ -25,19 +25,40 @@ from cpython.datetime cimport (
     datetime_year,
     import_datetime,
 )
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, strcmp
 
 import_datetime()
 
-cdef object _astuple = astuple
 cdef object _not_plain = object()
 
 cdef enum:
     BUFFER = 16384
+    NO_SLOT = -1
 
 include "_json_bytes.pxi"
+
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef* d_member
+
+
+cdef Py_ssize_t slot_of(object type_, str name) except -1:
+    """Return where the structs of a type have a member: it is in one of Python's slots."""
+    cdef object member = getattr(type_, name)
+    if type(member) is not MemberDescriptorType:
+        raise TypeError(member)
+    return (<PyMemberDescrObject*><PyObject*>member).d_member.offset
+
+
+cdef inline object in_slot(object struct, Py_ssize_t slot):
+    """Return a member of what msgspec decoded, which has all of them."""
+    return <object>(<PyObject**>(<char*><PyObject*>struct + slot))[0]
 
 
 cdef class Column:
@@ -45,16 +66,19 @@ cdef class Column:
 
     cdef bytes label
     cdef object test, convert, absent, default
+    cdef Py_ssize_t slot
     cdef int whole, places
     cdef bint is_content
 
-    def __init__(self, label, test, convert, absent, default, digits, is_content):
+    def __init__(self, label, type_, name, test, convert, absent, default, digits, is_content):
         self.label, self.test, self.convert = label, test, convert
+        self.slot = slot_of(type_, name)
         self.absent, self.default, self.is_content = absent, default, is_content
         self.whole, self.places = digits or (-1, -1)
 
-    cdef object normal(self, object value):
-        """Return a value that msgspec read in normal form, or `_not_plain`."""
+    cdef object normal(self, object struct):
+        """Return the value that msgspec read in normal form, or `_not_plain`."""
+        cdef object value = in_slot(struct, self.slot)
         if self.convert is not None:
             return self.default if value is self.absent else self.convert(value)
         if value is None:
@@ -74,15 +98,17 @@ cdef class Recogniser:
     cdef object pure, decode, read_time, names, deletes, known
     cdef tuple columns, carried
     cdef bytes event_id_label, action_label, time_label, end_label
-    cdef int payload, time, event_id, action
+    cdef Py_ssize_t payload, time, event_id, action
     cdef bint time_is_text, key_is_text
 
-    def __init__(self, pure, decode, columns, carried, labels, indexes, read_time, time_is_text,
-                 names, key_is_text, deletes, known):
+    def __init__(self, pure, decode, columns, carried, labels, type_, members, read_time,
+                 time_is_text, names, key_is_text, deletes, known):
         self.pure, self.decode, self.read_time, self.names = pure, decode, read_time, names
         self.columns, self.carried = columns, carried
         self.event_id_label, self.action_label, self.time_label, self.end_label = labels
-        self.payload, self.time, self.event_id, self.action = indexes
+        self.payload, self.time, self.event_id, self.action = [
+            NO_SLOT if name is None else slot_of(type_, name) for name in members
+        ]
         self.time_is_text, self.key_is_text = time_is_text, key_is_text
         self.deletes, self.known = deletes, known
 
@@ -101,40 +127,42 @@ cdef class Recogniser:
         cdef char row_buffer[BUFFER]
         cdef char content_buffer[BUFFER]
         cdef Out row, content
-        cdef tuple members, values
-        cdef object event_time
+        cdef object event, payload, action, event_time
         cdef int64_t us
         row.at, row.end = row_buffer, row_buffer + BUFFER
         content.at, content.end = content_buffer, content_buffer + BUFFER
         if not is_plain_text(value):
             return None
-        members = _astuple(self.decode(value))
-        if self.action >= 0 and not self.takes(members[self.action]):
-            return None
-        values = members if self.payload < 0 else _astuple(members[self.payload])
-        event_time = self.put_fields(&row, &content, values, key)
+        payload = event = self.decode(value)
+        if self.action != NO_SLOT:
+            action = in_slot(event, self.action)
+            if not self.takes(action):
+                return None
+        if self.payload != NO_SLOT:
+            payload = in_slot(event, self.payload)
+        event_time = self.put_fields(&row, &content, payload, key)
         if event_time is _not_plain:
             return None
-        if self.event_id >= 0:
+        if self.event_id != NO_SLOT:
             put_bytes(&row, self.event_id_label)
-            put_value(&row, members[self.event_id])
-        if self.action >= 0:
+            put_value(&row, in_slot(event, self.event_id))
+        if self.action != NO_SLOT:
             put_bytes(&row, self.action_label)
-            put_value(&row, members[self.action])
+            put_value(&row, action)
         put_bytes(&row, self.time_label)
-        if self.payload < 0:
+        if self.payload == NO_SLOT:
             us = microseconds(event_time)
             put_time(&row, event_time)
-        elif not self.put_event_time(&row, members[self.time], &us):
+        elif not self.put_event_time(&row, in_slot(event, self.time), &us):
             return None
-        if not self.put_carried(&row, members):
+        if not self.put_carried(&row, event):
             return None
         put_bytes(&row, self.end_label)
         put_value(&row, processing_time)
         put(&row, b"}", 1)
         put(&content, b"]", 1)
         return (
-            values[0],
+            in_slot(payload, (<Column>self.columns[0]).slot),
             us,
             PyBytes_FromStringAndSize(content_buffer, content.at - content_buffer),
             PyBytes_FromStringAndSize(row_buffer, row.at - row_buffer),
@@ -143,24 +171,26 @@ cdef class Recogniser:
     cdef bint takes(self, object action) except -1:
         return action not in self.deletes and (not self.known or action in self.known)
 
-    cdef object put_fields(self, Out* row, Out* content, tuple values, bytes key):
+    cdef object put_fields(self, Out* row, Out* content, object payload, bytes key):
         """Write the model's fields; return the value of the event time's field, or `_not_plain`."""
-        cdef Py_ssize_t index = 0
         cdef Column column
         cdef object value, event_time = None
+        cdef bint is_id
         cdef char* start
         cdef char* first = content.at
+        cdef char* first_in_row = row.at
         for item in self.columns:
             column = <Column>item
-            value = column.normal(values[index])
+            value = column.normal(payload)
             if value is _not_plain:
                 return _not_plain
+            is_id = row.at == first_in_row
             put_bytes(row, column.label)
             start = row.at
             put_value(row, value)
-            if index == 0 and not self.is_key_of(value, key, start, row.at - start):
+            if is_id and not self.is_key_of(value, key, start, row.at - start):
                 return _not_plain
-            if index == self.time:
+            if column.slot == self.time:
                 event_time = value
             if column.is_content:
                 put(content, b"[" if content.at == first else b",", 1)
@@ -169,7 +199,6 @@ cdef class Recogniser:
                     put(content, b'Z"', 2)
                 else:
                     put(content, start, row.at - start)
-            index += 1
         return event_time
 
     cdef bint is_key_of(self, object value, bytes key, const char* text, Py_ssize_t size) except -1:
@@ -195,11 +224,11 @@ cdef class Recogniser:
         put_value(row, found[1])
         return True
 
-    cdef bint put_carried(self, Out* row, tuple members) except -1:
+    cdef bint put_carried(self, Out* row, object event) except -1:
         cdef Column column
-        for item, index in self.carried:
+        for item in self.carried:
             column = <Column>item
-            value = column.normal(members[index])
+            value = column.normal(event)
             if value is _not_plain:
                 return False
             put_bytes(row, column.label)

@@ -1,22 +1,23 @@
 """The decisions on a batch: one lean pass over the events of one partition.
 
 An event that the codec's fast path recognises, over a known row or over nothing, is decided on
-right here. `decide_on` is asked for everything else: null values, deletes, parts of rows, what may
-be replayed, late events whose time counts on, refreshes, fingerprints of other content fields, and
-rows that may be too large. A property test holds the pass against `decide_on` alone.
+right here, with the strategy `latest`. `decide_on` is asked for everything else: other strategies,
+null values, deletes, parts of rows, what may be replayed, late events whose time counts on,
+refreshes, fingerprints of other content fields, and rows that may be too large. A property test
+holds the pass against `decide_on` alone.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Rules
+from dedup.core.decision import EMITTING, Outcome, Position, ProcessingTime
 from dedup.core.facts import EntityFacts, RecognisedFacts, decide_on, facts_of_read
+from dedup.core.fingerprint import EMPTY_DIGEST
 from dedup.core.keys import Id
-from dedup.core.ruling import EMITTING, Outcome, Position, ProcessingTime
 from dedup.core.state import State
 
 _CHANGE: Final = Outcome.CHANGE
@@ -55,7 +56,9 @@ class Rejected(NamedTuple):
 class BatchDecisions:
     """What the events of a batch come to, in their order.
 
-    `states` are those that the batch changed, as they are after it.
+    `states` are those that the batch changed, as they are after it. `rows_added` is the change in
+    the number of rows that are known and not deleted, `forgotten` the number of entries that
+    windows lost because there were too many.
     """
 
     states: dict[Id, State] = field(default_factory=dict)
@@ -63,9 +66,11 @@ class BatchDecisions:
     rejected: list[Rejected] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     offset_regressions: int = 0
+    rows_added: int = 0
+    forgotten: int = 0
 
 
-def decide_batch(
+def decide_batch(  # noqa: C901, PLR0915 - in one pass: a call costs as much as what it would do here
     records: Iterable[Record],
     known: dict[Id, State],
     partition: int,
@@ -79,9 +84,15 @@ def decide_batch(
     recognise, prefix = rules.codec.recognise, rules.codec.prefix
     now_us, text = clock
     largest = _ANY_SIZE if rules.largest_row_bytes is None else rules.largest_row_bytes
-    never_refreshes = rules.refresh_after_us is None
+    if rules.strategy != "latest":
+        for record in records:
+            ask_the_rules(record, recognise(record.key, record.value, text))
+        return decided
+    never_refreshes = rules.window_us is None
     drops_late = rules.order == "event_time"
-    changes = duplicates = stale = suppressed = 0
+    new_digest = EMPTY_DIGEST.copy  # faster than a new one
+    new_emission = tuple.__new__  # a NamedTuple's own is a function in Python
+    changes = duplicates = stale = added = 0
     for record in records:
         # Each event is decided on before the next is read: it is still in the CPU's cache.
         recognised = recognise(record.key, record.value, text)
@@ -90,16 +101,8 @@ def decide_batch(
             continue
         row_id, time, canonical, row = recognised
         state, offset = known.get(row_id), record.offset
-        fingerprint = prefix + blake2b(canonical, digest_size=16).digest()
-        if state is None:
-            suppressed = 0
-        else:
-            before = state.fingerprint
-            if (
-                state.row is None
-                or (offset <= state.offset and state.partition == partition)
-                or not before.startswith(prefix)
-            ):
+        if state is not None:
+            if state.row is None or (offset <= state.offset and state.partition == partition):
                 ask_the_rules(record, recognised)
                 continue
             if time < state.event_time:
@@ -107,25 +110,32 @@ def decide_batch(
                     stale += 1
                     continue
                 time = state.event_time
-            suppressed = state.duplicates
-            if fingerprint == before:
-                if not never_refreshes:
-                    ask_the_rules(record, recognised)
-                    continue
+        digest = new_digest()
+        digest.update(canonical)
+        fingerprint = prefix + digest.digest()
+        suppressed = 0
+        if state is not None:
+            before, suppressed = state.fingerprint, state.duplicates
+            if fingerprint == before and never_refreshes:
                 duplicates += 1
                 known[row_id] = states[row_id] = State(
                     before, time, partition, offset, state.emitted_at, suppressed + 1, state.row
                 )
                 continue
+            if fingerprint == before or not before.startswith(prefix):
+                ask_the_rules(record, recognised)
+                continue
         if len(row) > largest:
             ask_the_rules(record, recognised)
             continue
         changes += 1
+        added += state is None
         state = State(fingerprint, time, partition, offset, now_us, suppressed, row)
         known[row_id] = states[row_id] = state
-        emit(Emission(row_id, state))
+        emit(new_emission(Emission, (row_id, state)))
     counts = ((_CHANGE, changes), (_DUPLICATE, duplicates), (_STALE, stale))
     decided.outcomes.update({outcome: number for outcome, number in counts if number})
+    decided.rows_added += added
     return decided
 
 
@@ -153,9 +163,15 @@ class _Rules:
         decision = decide_on(facts, state, at, self.clock, self.rules)
         decided.outcomes[decision.outcome] += 1
         decided.offset_regressions += decision.offset_regression
+        decided.forgotten += decision.forgotten
         if decision.dead_letter is not None:
             decided.rejected.append(Rejected(record.offset, decision.dead_letter))
         if decision.state is not None and row_id is not None:
+            decided.rows_added += _rows(decision.state) - _rows(state)
             self.known[row_id] = decided.states[row_id] = decision.state
             if decision.outcome in EMITTING:
                 decided.emissions.append(Emission(row_id, decision.state))
+
+
+def _rows(state: State | None) -> int:
+    return state is not None and state.row is not None

@@ -1,13 +1,18 @@
 """The one form of a JSON value: members sorted by name, numbers by value, no white space."""
 
+import re
 from decimal import Context, Decimal
 from typing import Any, Final
 
 import msgspec
 
-from dedup.core.strict_json import LONGEST_NUMBER
+from dedup.core.strict_json import LONGEST_NUMBER, read_json
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+_SHALLOW: Final = 100
+"""Brackets and braces of a document that no reader takes for nested too deeply."""
+
+_is_long: Final = re.compile(b"[0-9]{%d}" % LONGEST_NUMBER).search
 _EXACT: Final = Context(prec=LONGEST_NUMBER + 100)
 
 
@@ -28,7 +33,38 @@ def canonical_json(value: object) -> bytes:
     return text
 
 
+def canonical_text(text: bytes) -> bytes:
+    """Return the canonical text of a JSON document. Raises ValueError for none."""
+    return _plain_text(text) or canonical_json(read_json(text))
+
+
+def _plain_text(text: bytes) -> bytes | None:
+    """Return what `canonical_text` does, by msgspec alone; None where that may be something else.
+
+    That is with numbers that have a fraction, an exponent or very many digits, with deep nesting,
+    and with NUL.
+    """
+    if text.count(b"[") + text.count(b"{") > _SHALLOW or (
+        len(text) > LONGEST_NUMBER and _is_long(text)
+    ):
+        return None
+    try:
+        canonical = _encode(_decode_plain(text))
+    except (ValueError, OverflowError):  # msgspec's errors are ValueErrors
+        return None
+    return None if b"\\u0000" in canonical else canonical
+
+
+def _refuse(number: str) -> None:
+    raise ValueError(number)
+
+
+_decode_plain: Final = msgspec.json.Decoder(float_hook=_refuse).decode
+
+
 def _normal(value: object) -> Any:
+    if isinstance(value, str):  # the commonest
+        return value
     if isinstance(value, dict):
         return {name: _normal(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):

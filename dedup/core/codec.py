@@ -5,7 +5,7 @@ form, and returns None for everything else. `read` takes any record, by pydantic
 refuses and says why. Property tests hold the two together.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Literal
@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from dedup.core.annotations import listed
-from dedup.core.dead_letter import DeadLetter, Header, Reason
+from dedup.core.dead_letter import AnyHeader, DeadLetter, Reason
 from dedup.core.debezium import DebeziumReader
 from dedup.core.encodings import foreign_encoding
 from dedup.core.entity import Debezium, Entity, Flat, content_fields
@@ -31,7 +31,7 @@ from dedup.core.recogniser import (
     pure_recogniser,
 )
 from dedup.core.records import rebuilt_state
-from dedup.core.rows import Row, Rows, Unknown, row_fields
+from dedup.core.rows import Row, Rows, Unknown, row_event_id, row_fields
 from dedup.core.state import State
 from dedup.core.strict_json import read_json
 from dedup.core.times import time_text
@@ -211,7 +211,7 @@ class Codec:
         }
 
     def state_from_record(
-        self, value: bytes | None, headers: Iterable[Header], timestamp_ms: int
+        self, value: bytes | None, headers: Collection[AnyHeader], timestamp_ms: int
     ) -> State | None:
         """Rebuild a state from a record of the output topic; None when the row can't be read."""
         return rebuilt_state(value, headers, timestamp_ms, self._row_facts)
@@ -235,6 +235,11 @@ class Codec:
         if state.row is None or state.fingerprint.startswith(self.prefix):
             return None
         return self.row_fingerprint(state.row)
+
+    def last_event(self, row: bytes) -> tuple[str | None, int | None]:
+        """Return the id and the time of the event that a row names as its last."""
+        read = self.read_row(row)
+        return row_event_id(row), None if read is None else read.time
 
     def event_id(self, event: NormalEvent) -> str | None:
         """Return the id of an event, where its envelope has one."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
-from dedup.core.facts import decide_on, facts_of_read
-from dedup.core.normal_event import NormalEvent
-from dedup.core.ruling import (
+from dedup.core.decision import (
     DAY_US,
     EMITTING,
     Decision,
@@ -18,6 +16,8 @@ from dedup.core.ruling import (
     Position,
     ProcessingTime,
 )
+from dedup.core.facts import decide_on, facts_of_read
+from dedup.core.normal_event import NormalEvent
 from dedup.core.state import State
 
 __all__ = [

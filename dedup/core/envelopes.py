@@ -1,13 +1,12 @@
 """Envelopes: where an event has its row, its time and its action.
 
-Each reader has two ways that agree: `recognise` takes whole rows in normal form, by msgspec;
-`read` takes everything, by pydantic, and alone refuses and says why.
+Each reader has two ways that agree: by its layout, or by `recognise`, msgspec takes whole rows in
+normal form; `read` takes everything, by pydantic, and alone refuses and says why.
 """
 
-from operator import attrgetter
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
-import msgspec
 from pydantic import ValidationError
 
 from dedup.core.dead_letter import DeadLetter
@@ -25,10 +24,11 @@ class EventReader(Protocol):
 
     @property
     def layout(self) -> Layout | None:
-        """Return where events have what; None: they are recognised in Python alone."""
+        """Return where events have what, by which they are recognised; None: by `recognise`."""
 
-    def recognise(self, value: bytes) -> Recognised | None:
-        """Return a whole row in normal form; None, or ValueError, for anything else."""
+    @property
+    def recognise(self) -> Callable[[bytes], Recognised | None] | None:
+        """Return the function to a whole row in normal form; None, or ValueError, for others."""
 
     def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:
         """Return the event in normal form, or its dead letter."""
@@ -40,15 +40,15 @@ class EventReader(Protocol):
 class FlatReader:
     """Reads events that are rows."""
 
+    recognise: None = None
+
     def __init__(self, entity: Entity, envelope: Flat, *, keep_unknown: bool) -> None:
         self._entity: Final = entity
         self._payload: Final = PlainPayload(
             entity.fields, lenient=True, defaults=True, more=entity.provenance
         )
-        self._decode: Final = msgspec.json.Decoder(self._payload.type).decode
         self._model: Final = PydanticPayload(entity, partial=False, keep_unknown=keep_unknown)
         self._time: Final = [field.name for field in entity.fields].index(envelope.time)
-        self._time_of: Final = attrgetter(envelope.time)
         self.layout: Final = Layout(
             type=self._payload.type,
             fields=self._payload,
@@ -57,15 +57,6 @@ class FlatReader:
             time_is_text=False,
             read_time=lambda time: (microseconds(time), written_time(time)),
         )
-
-    def recognise(self, value: bytes) -> Recognised | None:
-        """Return a whole row in normal form; None, or ValueError, for anything else."""
-        row: Any = self._decode(value)
-        if not self._payload.normalise(row):
-            return None
-        time = self._time_of(row)
-        row.last_event_timestamp = written_time(time)
-        return row, microseconds(time)
 
     def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:  # noqa: ARG002 - as the others
         """Return the event in normal form, or its dead letter."""

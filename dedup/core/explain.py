@@ -8,10 +8,12 @@ from dedup.core.annotations import listed
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Rules
+from dedup.core.decision import Decision, EventRules, Outcome, Position
+from dedup.core.facts import facts_of_read
 from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.payload import completed
-from dedup.core.ruling import Decision, EventRules, Outcome, Position
 from dedup.core.state import State
+from dedup.core.strategies import seen_at
 from dedup.core.times import EPOCH, time_text
 
 Value = str | int | None
@@ -38,11 +40,15 @@ class Explanation(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What an explanation names of an event: its entity, its time, and whether it deletes."""
+    """What an explanation names of an event: its entity, its time, and whether it deletes.
+
+    `before`: when what it repeats was last seen, with the strategies that remember it.
+    """
 
     entity: str
     time: int | None
     deletes: bool
+    before: int | None
 
 
 def explain(
@@ -58,7 +64,9 @@ def explain(
     if isinstance(event, DeadLetter):
         raise TypeError(event)
     codec = rules.codec
-    seen = _Seen(codec.entity.name, event.time, event.kind is EventKind.DELETE)
+    seen = _Seen(
+        codec.entity.name, event.time, event.kind is EventKind.DELETE, _before(event, state, rules)
+    )
     comparisons = () if seen.deletes else _compare_values(codec, event, state)
     return _explained(seen, state, decision, at, comparisons, rules)
 
@@ -75,6 +83,13 @@ def _explained(
     if decision.offset_regression:
         why += " Its offset had been seen before: the source topic was recreated."
     return Explanation(why, comparisons)
+
+
+def _before(event: NormalEvent, state: State | None, rules: Rules) -> int | None:
+    if rules.strategy == "latest" or state is None:
+        return None
+    facts = facts_of_read(rules.codec, event)
+    return None if isinstance(facts, DeadLetter) else seen_at(facts, state, rules)
 
 
 def instant(us: int) -> str | None:
@@ -131,9 +146,9 @@ def _why(
 ) -> str:
     match decision.outcome:
         case Outcome.CHANGE:
-            return _why_changed(seen, state, comparisons)
+            return _why_changed(seen, state, comparisons) + _why_again(seen, rules)
         case Outcome.DUPLICATE:
-            return _why_duplicate(seen, state, comparisons)
+            return _why_duplicate(seen, state, comparisons, rules)
         case Outcome.STALE if state is not None:
             return (
                 f"Its time {instant(seen.time or 0)} is older than "
@@ -147,7 +162,7 @@ def _why(
         case Outcome.TOMBSTONE:
             return f"This event deletes a known {seen.entity}."
         case Outcome.REFRESH if state is not None:
-            return _why_refreshed(state, rules)
+            return _why_refreshed(seen, state, rules)
         case _:
             raise AssertionError(decision)
 
@@ -163,14 +178,52 @@ def _why_changed(seen: _Seen, state: State | None, comparisons: tuple[Comparison
     return f"{listed(names)} {'differs' if len(names) == 1 else 'differ'} from the known state."
 
 
-def _why_refreshed(state: State, rules: EventRules) -> str:
-    last = f"No content field differs, but the last emission, at {instant(state.emitted_at)}, is "
-    if rules.refresh_after_us is None:  # of a record without the rules it was made with
-        return f"{last}older than DEDUP_REFRESH_AFTER, as set at that time."
-    return f"{last}older than DEDUP_REFRESH_AFTER={rules.refresh_after_us / 1_000_000:g} s."
+def _why_again(seen: _Seen, rules: EventRules) -> str:
+    """Return why a change is one although it repeats an earlier emission; empty if it does not."""
+    if seen.before is None:
+        return ""
+    repeated = _repeated(seen, rules).removesuffix(".")
+    return f" {repeated}: outside the window of {span(rules.window_us)}."
 
 
-def _why_duplicate(seen: _Seen, state: State | None, comparisons: tuple[Comparison, ...]) -> str:
+def _why_refreshed(seen: _Seen, state: State, rules: EventRules) -> str:
+    if rules.strategy == "event_id":
+        return "No content field differs, but its event id was not seen within the window."
+    if seen.before is not None:
+        return f"{_repeated(seen, rules)} That is outside the window of {span(rules.window_us)}."
+    last = f"the last emission, at {instant(state.emitted_at)}"
+    if rules.window_kind == "sliding":
+        last = f"the last event, at {instant(state.event_time)}"
+    if rules.window_us is None:  # of a record without the rules it was made with
+        return f"No content field differs, but {last}, is older than the window was then."
+    return f"No content field differs, but {last}, is older than {span(rules.window_us)}."
+
+
+def _repeated(seen: _Seen, rules: EventRules) -> str:
+    """Return what an event repeats, and since when, in a sentence."""
+    what = "The event id" if rules.strategy == "event_id" else "The content"
+    verb = "was emitted" if rules.window_kind == "fixed" else "was seen"
+    at = seen.before or 0
+    ago = "" if seen.time is None or seen.time <= at else f", {span(seen.time - at)} before"
+    return f"{what} {verb} at {instant(at)}{ago}."
+
+
+def span(us: int | None) -> str:
+    """Return a duration in microseconds as text: `10 min`."""
+    if us is None:
+        return "without an end"
+    seconds = us / 1_000_000
+    for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds / unit_s:.3g} {name}"
+    return f"{seconds:.3g} s"
+
+
+def _why_duplicate(
+    seen: _Seen, state: State | None, comparisons: tuple[Comparison, ...], rules: EventRules
+) -> str:
+    if seen.before is not None and (rules.strategy == "event_id" or not seen.deletes):
+        return f"{_repeated(seen, rules)} The window is {span(rules.window_us)}."
     if seen.deletes:
         if state is None:
             return f"Nothing is known of this {seen.entity}, so there is nothing to delete."

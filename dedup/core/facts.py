@@ -5,9 +5,11 @@ from typing import Final
 
 from dedup.core.codec import Codec, Whole
 from dedup.core.dead_letter import DeadLetter
+from dedup.core.decision import Decision, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime, rule
+from dedup.core.rows import row_event_id
+from dedup.core.ruling import rule
 from dedup.core.state import State
 
 _UPSERT: Final = EventKind.UPSERT
@@ -42,6 +44,15 @@ class RecognisedFacts:
     def recomputed(self, state: State) -> bytes | None:
         """Return the known row's fingerprint in today's scheme; None where it is that already."""
         return self._codec.recomputed(state)
+
+    @property
+    def event_id(self) -> str | None:
+        """Return the id of the event, None where it has none."""
+        return row_event_id(self._row)
+
+    def last_event(self, row: bytes) -> tuple[str | None, int | None]:
+        """Return the id and the time of the event that a known row names as its last."""
+        return self._codec.last_event(row)
 
 
 class ReadFacts:
@@ -83,6 +94,15 @@ class ReadFacts:
     def recomputed(self, state: State) -> bytes | None:
         """Return the known row's fingerprint in today's scheme; None where it is that already."""
         return self._codec.recomputed(state)
+
+    @property
+    def event_id(self) -> str | None:
+        """Return the id of the event, None where it has none."""
+        return self._codec.event_id(self._event)
+
+    def last_event(self, row: bytes) -> tuple[str | None, int | None]:
+        """Return the id and the time of the event that a known row names as its last."""
+        return self._codec.last_event(row)
 
 
 EntityFacts = RecognisedFacts | ReadFacts

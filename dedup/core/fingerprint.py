@@ -17,6 +17,8 @@ from typing import Final
 VERSION: Final = 1
 SCHEME_BYTES: Final = 5
 FINGERPRINT_BYTES: Final = 21
+EMPTY_DIGEST: Final = blake2b(digest_size=FINGERPRINT_BYTES - SCHEME_BYTES)
+"""The digest of no content: copies are updated with some."""
 
 
 def scheme_prefix(fields: Sequence[str]) -> bytes:
@@ -27,4 +29,6 @@ def scheme_prefix(fields: Sequence[str]) -> bytes:
 
 def fingerprint_of(prefix: bytes, canonical: bytes) -> bytes:
     """Return the fingerprint of content in canonical form."""
-    return prefix + blake2b(canonical, digest_size=16).digest()
+    digest = EMPTY_DIGEST.copy()
+    digest.update(canonical)
+    return prefix + digest.digest()

@@ -18,6 +18,8 @@ _INTEGER_KEY: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}").fullmatch
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 _BRACE: Final = b"{"
+_ZERO: Final = ord("0")
+_MAX_DIGITS: Final = 19
 _FORMS: Final[Mapping[KeyForm, str]] = {"json": "JSON", "text": "text"}
 _REGISTRY_HEADER: Final = 5
 
@@ -26,6 +28,13 @@ def _binary(row_id: int) -> tuple[bytes, ...]:
     """Return the forms in which Kafka's LongSerializer and IntegerSerializer write a number."""
     sizes = (size for size in (4, 8) if -(2 ** (8 * size - 1)) <= row_id < 2 ** (8 * size - 1))
     return tuple(row_id.to_bytes(size, "big", signed=True) for size in sizes)
+
+
+def _writers(prefix: bytes, *, is_integer: bool) -> Mapping[OutputForm, Callable[[Any], bytes]]:
+    """Return what writes the key of a row in each form; `prefix` begins one in JSON."""
+    if is_integer:
+        return {"plain": b"%d".__mod__, "json": (prefix.replace(b"%", b"%%") + b"%d}").__mod__}
+    return {"plain": str.encode, "json": lambda row_id: prefix + _encode(row_id) + b"}"}
 
 
 class Keys:
@@ -45,6 +54,8 @@ class Keys:
         )
         """Returns the one key of all events of an id; None: keys of several forms name it."""
         self._prefix: Final = _encode({entity.id: None})[: -len(b"null}")]
+        self._prefix_bytes: Final = len(self._prefix)
+        self._writers: Final = _writers(self._prefix, is_integer=self._is_integer)
         limits = self._field.annotation.limits
         self._least: Final = -(2**63) if limits.ge is None else limits.ge
         self._most: Final = MAX_INT64 if limits.le is None else limits.le
@@ -94,15 +105,21 @@ class Keys:
 
     def write(self, row_id: Id, form: OutputForm) -> bytes:
         """Return the key of a row: Flink's upsert-kafka text with key.format=json, or the id."""
-        text = b"%d" % row_id if isinstance(row_id, int) else row_id.encode()
-        if form == "plain":
-            return text
-        return self._prefix + (text if isinstance(row_id, int) else _encode(row_id)) + b"}"
+        return self._writers[form](row_id)
+
+    def writer(self, form: OutputForm) -> Callable[[Id], bytes]:
+        """Return what `write` does, for the keys of many rows."""
+        return self._writers[form]
 
     def read_output(self, key: bytes | None) -> Id | None:
         """Read the id of a row's key in either form; None when it is none."""
         if not key:
             return None
+        if not self._needs_pydantic and key.startswith(self._prefix) and key.endswith(b"}"):
+            digits = key[self._prefix_bytes : -1]  # as `write` has them: no sign, no leading zero
+            if digits.isdigit() and digits[0] != _ZERO and len(digits) <= _MAX_DIGITS:
+                row_id = int(digits)
+                return row_id if self._least <= row_id <= self._most else None
         if not self._is_integer and not key.startswith(_BRACE):
             return self.from_text(key)
         try:

@@ -1,4 +1,4 @@
-"""Where an event has its row, its time and its action: what the compiled recogniser goes by."""
+"""Where an event has its row, its time and its action: what the recognisers go by."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

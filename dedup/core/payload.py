@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -45,15 +45,24 @@ class PlainPayload:
         ]
         members += [(name, Any, None) for name in more]
         self.type = msgspec.defstruct("Payload", members, gc=False, kw_only=True)
-        self.normalise: Final = _normaliser(forms)
+        self.parts: Final = _parts(forms)
+        """How a value is made normal: the times, the tests and the conversions of its fields."""
+        self.normalise: Final = _normaliser(self.parts)
         """Brings what msgspec read into normal form; False, or ValueError, when it is not plain."""
 
 
-def _normaliser(forms: Sequence[tuple[EntityField, Form]]) -> Callable[[Any], bool]:
-    """Return the function that brings what msgspec read into normal form.
+class Parts(NamedTuple):
+    """What makes the fields of a payload normal."""
 
-    A closure: the names of a function are found faster than the attributes of an object.
-    """
+    times_of: Callable[[Any], tuple[Any, ...]]
+    tests: Sequence[tuple[Callable[[Any], object], Callable[[Any], tuple[Any, ...]]]]
+    """Tests, and the function to the values that each is for."""
+
+    converters: Sequence[tuple[str, Callable[[Any], Any], Any]]
+    """The name of a field, the function to its normal form, and its default."""
+
+
+def _parts(forms: Sequence[tuple[EntityField, Form]]) -> Parts:
     times_of = values_of([field.name for field, form in forms if form.plain is is_in_utc])
     named: dict[Callable[[Any], object], list[str]] = {}  # fields with one test share a loop
     for field, form in forms:
@@ -61,6 +70,15 @@ def _normaliser(forms: Sequence[tuple[EntityField, Form]]) -> Callable[[Any], bo
             named.setdefault(form.plain, []).append(field.name)
     tests = [(is_plain, values_of(names)) for is_plain, names in named.items()]
     converters = [(f.name, form.convert, f.default) for f, form in forms if form.convert]
+    return Parts(times_of, tests, converters)
+
+
+def _normaliser(parts: Parts) -> Callable[[Any], bool]:
+    """Return the function that brings what msgspec read into normal form.
+
+    A closure: the names of a function are found faster than the attributes of an object.
+    """
+    times_of, tests, converters = parts
 
     def normalise(payload: Any) -> bool:
         for time in times_of(payload):  # the commonest test, so it is spelled out here

@@ -5,7 +5,7 @@ object. A fingerprint also identifies its fields, by a digest: records without t
 that way. The size limit of a row is not included: it affects no record that is written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -13,16 +13,19 @@ import msgspec
 
 from dedup.core.codec import UnknownActions, UnknownFields
 from dedup.core.codecs import codec_for, with_content_of
-from dedup.core.dead_letter import Header
+from dedup.core.dead_letter import AnyHeader, Header
 from dedup.core.decide import Rules
+from dedup.core.decision import EventRules
 from dedup.core.entity import Entity
 from dedup.core.fingerprint import SCHEME_BYTES
-from dedup.core.records import FINGERPRINT_HEADER
-from dedup.core.ruling import EventRules
+from dedup.core.records import recorded
+from dedup.core.window import Strategy, WindowKind
 
 RULES_HEADER: Final = "dedup.rules"
 
-_RECORDED: Final = ("order", "refresh_after_us", "deleted_marker_us")
+_RECORDED: Final = (
+    *("order", "strategy", "window_us", "window_kind", "window_entries", "deleted_marker_us"),
+)
 _DEFAULT: Final = EventRules()
 _CACHED: Final = 256
 
@@ -31,7 +34,11 @@ class _Recorded(msgspec.Struct):
     """The fields of the header; see `Rules` and `Codec`."""
 
     order: Literal["event_time", "arrival"] = _DEFAULT.order
-    refresh_after_us: int | None = None
+    strategy: Strategy = _DEFAULT.strategy
+    # The name is that of releases that had one strategy.
+    window_us: int | None = msgspec.field(default=None, name="refresh_after_us")
+    window_kind: WindowKind = _DEFAULT.window_kind
+    window_entries: int = _DEFAULT.window_entries
     deleted_marker_us: int = _DEFAULT.deleted_marker_us
     unknown_actions: UnknownActions = "update"
     unknown_fields: UnknownFields = "drop"
@@ -50,31 +57,36 @@ def rules_headers(rules: Rules) -> list[Header]:
         unknown_fields=codec.unknown_fields,
         fields=None if codec.content == codec.entity.content else list(codec.content),
     )
-    recorded = {n: v for n, v in msgspec.structs.asdict(said).items() if v != getattr(_SAID, n)}
-    return [(RULES_HEADER, msgspec.json.encode(recorded))] if recorded else []
+    # Compared by value: msgspec's omit_defaults takes an equal number for another one.
+    names = zip(said.__struct_fields__, said.__struct_encode_fields__, strict=True)
+    differing = {
+        written: value
+        for name, written in names
+        if (value := getattr(said, name)) != getattr(_SAID, name)
+    }
+    return [(RULES_HEADER, msgspec.json.encode(differing))] if differing else []
 
 
-def rules_of_record(headers: Iterable[Header], entity: Entity) -> Rules:
+def rules_of_record(headers: Collection[AnyHeader], entity: Entity) -> Rules:
     """Return the rules of a record; those that its headers do not contain have their defaults."""
-    found = dict(headers)
-    fingerprint = found.get(FINGERPRINT_HEADER) or b""
-    return _rules(found.get(RULES_HEADER) or b"{}", fingerprint[: 2 * SCHEME_BYTES], entity)
+    fingerprint = recorded(headers).fingerprint or b""
+    return _rules(dict(headers).get(RULES_HEADER) or b"{}", fingerprint[:SCHEME_BYTES], entity)
 
 
 @lru_cache(_CACHED)
-def _rules(header: bytes, hex_of_scheme: bytes, entity: Entity) -> Rules:
+def _rules(header: bytes, scheme: bytes, entity: Entity) -> Rules:
     try:
-        recorded = msgspec.json.decode(header, type=_Recorded)
+        said = msgspec.json.decode(header, type=_Recorded)
     except (ValueError, RecursionError):  # another program's header with that name
-        recorded = _Recorded()
-    fields = None if recorded.fields is None else tuple(recorded.fields)
-    choices = recorded.unknown_fields, recorded.unknown_actions
+        said = _Recorded()
+    fields = None if said.fields is None else tuple(said.fields)
+    choices = said.unknown_fields, said.unknown_actions
     codec = codec_for(entity, None, *choices)
     try:
         if fields is not None:
             codec = codec_for(entity, fields, *choices)
         else:
-            codec = with_content_of(codec, bytes.fromhex(hex_of_scheme.decode())) or codec
-    except ValueError:  # unknown fields, or no fingerprint
+            codec = with_content_of(codec, scheme) or codec
+    except ValueError:  # unknown fields
         pass
-    return Rules(codec=codec, **{name: getattr(recorded, name) for name in _RECORDED})
+    return Rules(codec=codec, **{name: getattr(said, name) for name in _RECORDED})

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from dedup.core.names import broker_list, group_name, topic_name
+from dedup.core.window import Strategy, WindowKind
 
 Brokers = Annotated[str, AfterValidator(broker_list)]
 TopicName = Annotated[str, AfterValidator(topic_name)]
@@ -71,3 +72,20 @@ def _address(value: str) -> str:
 
 
 HttpAddress = Annotated[str, AfterValidator(_address)]
+
+
+def window_fault(
+    strategy: Strategy, kind: WindowKind, window_s: float | None, refresh_after_s: float | None
+) -> str | None:
+    """Return what contradicts in the settings of a window, or what is missing; None for nothing."""
+    needs = f"DEDUP_STRATEGY={strategy}"
+    if strategy == "latest":
+        needs = "DEDUP_WINDOW_KIND=sliding" if kind == "sliding" else ""
+    if refresh_after_s is not None and (needs or window_s not in (None, refresh_after_s)):
+        return (
+            f"DEDUP_REFRESH_AFTER={refresh_after_s:g} contradicts "
+            f"{needs or f'DEDUP_WINDOW={window_s:g}'}: set DEDUP_WINDOW alone"
+        )
+    if needs and window_s is None:
+        return f"{needs} needs DEDUP_WINDOW, such as DEDUP_WINDOW=24h"
+    return None

@@ -25,8 +25,11 @@ def read_json(data: bytes) -> object:
     Numbers with a fraction or an exponent are Decimals. A number too large or too long for any
     field is NaN, which every field refuses and an ignored field ignores.
     """
+    text = data.decode("utf-8")
+    # `loads` names a byte order mark.
+    read = json.loads if text.startswith("\ufeff") else _decode
     try:
-        document: object = json.loads(data.decode("utf-8"), parse_float=_number, parse_int=_integer)
+        document: object = read(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return document
@@ -46,6 +49,10 @@ def _number(text: str) -> Decimal | float:
     if not number:
         return Decimal(0)
     return number if abs(number.adjusted()) < LARGEST_EXPONENT else float("nan")
+
+
+_decode: Final = json.JSONDecoder(parse_float=_number, parse_int=_integer).decode
+"""`json.loads` would build one for each document."""
 
 
 def is_plain_text(value: bytes) -> bool:

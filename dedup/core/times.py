@@ -3,7 +3,6 @@
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,7 +19,9 @@ _SECOND: Final = re.compile(
 ).fullmatch
 _SECOND_CHARS: Final = len("2023-12-01T10:30:00")
 _FRACTION_CHARS: Final = 6
-_FRACTION_END: Final = len("2023-12-01T10:30:00.123456")
+_POINT_END: Final = _SECOND_CHARS + 1
+_MILLISECONDS_END: Final = len("2023-12-01T10:30:00.123")
+_MICROSECONDS_END: Final = len("2023-12-01T10:30:00.123456")
 _REST: Final = re.compile(r"(?:\.([0-9]{1,6}))?(?:Z|\+00:00)").fullmatch
 _SECOND_JSON: Final = 1 + _SECOND_CHARS
 _SECONDS_KEPT: Final = 1024
@@ -93,25 +94,42 @@ def read_plain_instant(text: str) -> tuple[int, str] | None:
 
     Raises ValueError where the second is in no plain form.
     """
-    second = text[:_SECOND_CHARS]
-    second_us = _microseconds_to(second)
-    zone = text[_FRACTION_END:]
-    if (zone == "+00:00" or zone == "Z") and text[_SECOND_CHARS] == ".":  # noqa: PLR1714 - faster
-        fraction = text[_SECOND_CHARS + 1 : _FRACTION_END]
+    # Most times have microseconds or milliseconds, and are read without a regular expression.
+    zone = text[_MICROSECONDS_END:]
+    if zone == "+00:00" or zone == "Z":  # noqa: PLR1714 - faster
+        fraction = text[_POINT_END:_MICROSECONDS_END]
         if fraction.isascii() and fraction.isdecimal():
-            return second_us + int(fraction), text[:_FRACTION_END] + "Z"
+            return _seconds[text[:_POINT_END]] + int(fraction), text[:_MICROSECONDS_END] + "Z"
+        return None
+    zone = text[_MILLISECONDS_END:]
+    if zone == "+00:00" or zone == "Z":  # noqa: PLR1714 - faster
+        fraction = text[_POINT_END:_MILLISECONDS_END]
+        if fraction.isascii() and fraction.isdecimal():
+            us = _seconds[text[:_POINT_END]] + int(fraction) * 1000
+            return us, text[:_MILLISECONDS_END] + "000Z"
+        return None
     rest = _REST(text, _SECOND_CHARS)
     if rest is None:
         return None
-    fraction = rest[1] or ""
-    if len(fraction) < _FRACTION_CHARS:
-        fraction = f"{fraction:0<6}"
-    return second_us + int(fraction), f"{second}.{fraction}Z"
+    fraction = f"{rest[1] or '':0<{_FRACTION_CHARS}}"
+    second = text[:_SECOND_CHARS]
+    return _seconds[second] + int(fraction), f"{second}.{fraction}Z"
 
 
-@lru_cache(_SECONDS_KEPT)
-def _microseconds_to(second: str) -> int:
-    """Return the microseconds from the epoch to a second in UTC; thousands of events share one."""
-    if _SECOND(second) is None:
-        raise ValueError(second)
-    return microseconds(datetime.fromisoformat(second).replace(tzinfo=UTC))
+class _Seconds(dict[str, int]):
+    """The microseconds from the epoch to seconds in UTC, by their text, and that with a point.
+
+    Thousands of events share a second, and a dictionary is faster than a cached function.
+    """
+
+    def __missing__(self, text: str) -> int:
+        second = text.removesuffix(".")
+        if _SECOND(second) is None:
+            raise ValueError(text)
+        if len(self) >= _SECONDS_KEPT:
+            self.clear()
+        us = self[text] = microseconds(datetime.fromisoformat(second).replace(tzinfo=UTC))
+        return us
+
+
+_seconds: Final = _Seconds()

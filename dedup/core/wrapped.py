@@ -23,7 +23,7 @@ from dedup.core.faults import invalid, refused
 from dedup.core.fields import carried_field
 from dedup.core.keys import Id
 from dedup.core.layout import Layout
-from dedup.core.normal_event import EventKind, NormalEvent, Recognised
+from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.payload import PlainPayload, PydanticPayload, completed
 from dedup.core.times import (
     from_microseconds,
@@ -42,6 +42,8 @@ _LONGEST_SHOWN: Final = 40
 
 class WrappedReader:
     """Reads events that carry the row in a member."""
+
+    recognise: None = None
 
     def __init__(
         self, entity: Entity, envelope: Wrapped, *, keep_unknown: bool, refuse_unknown: bool
@@ -75,8 +77,6 @@ class WrappedReader:
             deletes=self._deletes,
             known=self._known,
         )
-        self.recognise: Final = self._recogniser()
-        """Returns a whole row in normal form; None, or ValueError, for anything else."""
 
     def _plain_type(self) -> Any:
         """Return msgspec's type: what is carried, time, payload, event id and action."""
@@ -114,39 +114,6 @@ class WrappedReader:
         for field in self._carried:
             members[field.name] = (field.pydantic_type(), None)
         return create_model(f"Partial{self._entity.model.__name__}Event", **members)
-
-    def _recogniser(self) -> Callable[[bytes], Recognised | None]:
-        """Return `recognise`, as a closure: its names are found faster than attributes."""
-        decode, read_time = msgspec.json.Decoder(self.layout.type).decode, self.layout.read_time
-        normalise, normalise_old = self._payload.normalise, self._old.normalise
-        has_action, has_event_id = self._has_action, self._has_event_id
-        deletes, known = self._deletes, self._known
-        carried = [(field.name, f"last_{field.name}") for field in self._carried]
-
-        def recognise(value: bytes) -> Recognised | None:
-            event = decode(value)
-            row = event.payload
-            if not normalise(row):
-                return None
-            if has_action:
-                action = row.last_action = event.action
-                if action in deletes or (known and action not in known):
-                    return None
-            if has_event_id:
-                row.last_event_id = event.event_id
-            for old_name, name in carried:
-                old = getattr(event, old_name)
-                if old is not None:
-                    if not normalise_old(event):
-                        return None
-                    setattr(row, name, getattr(event, old_name))
-            time = read_time(event.time)
-            if time is None:
-                return None
-            us, row.last_event_timestamp = time
-            return row, us
-
-        return recognise
 
     def read(self, document: object, key_id: Id | None) -> NormalEvent | DeadLetter:  # noqa: ARG002 - as the others
         """Return the event in normal form, or its dead letter."""

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from dedup.demo.example import Example, History, differences
 
-COMPARED_OUTCOMES: Final = ("change", "duplicate", "stale", "tombstone", "dead_letter")
+COMPARED_OUTCOMES: Final = (
+    *("change", "refresh", "duplicate", "stale", "tombstone", "dead_letter"),
+)
 """The outcomes of the oracle. A replayed event was read twice, and is counted once already."""
 
 Record = tuple[bytes | None, bytes | None]
@@ -21,12 +23,14 @@ class Expectation:
     def __init__(self, example: Example) -> None:
         self.example = example
         self.oracle = example.oracle()
+        self.others = {name: oracle() for name, oracle in example.others.items()}
         self.dead_letters: Counter[Record] = Counter()
 
     def add(self, record: Record) -> None:
         """Add the next produced record."""
         before = self.oracle.outcomes["dead_letter"]
-        self.oracle.feed([record])
+        for oracle in (self.oracle, *self.others.values()):
+            oracle.feed([record])
         if self.oracle.outcomes["dead_letter"] > before:
             self.dead_letters[record] += 1
 

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from dedup.core.entity import Entity
+from dedup.core.setting_types import Duration
+from dedup.core.window import Strategy, WindowKind
 from dedup.entities.resolve import resolve, resolve_entity
 
 History = dict[Any, list[Any]]
@@ -18,6 +22,67 @@ History = dict[Any, list[Any]]
 
 Row = Mapping[str, Any]
 """A row of the output topic, as JSON has it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A strategy and its window, in seconds. Raises ValueError for one that no oracle can follow.
+
+    That is a fixed window of `latest`: it is by the clock of the worker, not by event time.
+    """
+
+    strategy: Strategy = "latest"
+    window_s: float | None = None
+    window_kind: WindowKind = "fixed"
+    window_entries: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a contradiction."""
+        needs_one = (self.strategy, self.window_kind) != ("latest", "fixed")
+        if needs_one and self.window_s is None:
+            raise ValueError(f"{self} needs a window")
+        if not needs_one and self.window_s is not None:
+            raise ValueError("a fixed window of latest is by the clock: expected a sliding one")
+
+    def __str__(self) -> str:
+        window = (
+            "" if self.window_s is None else f", {self.window_kind} window of {self.window_s:g} s"
+        )
+        return f"{self.strategy}{window}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The worker's settings that say it."""
+        if self.window_s is None:
+            return {"DEDUP_STRATEGY": self.strategy}
+        return {
+            "DEDUP_STRATEGY": self.strategy,
+            "DEDUP_WINDOW": f"{self.window_s:f}",
+            "DEDUP_WINDOW_KIND": self.window_kind,
+            "DEDUP_WINDOW_ENTRIES": str(self.window_entries),
+        }
+
+
+LATEST: Final = Choice()
+_WINDOW_S: Final = 5.0
+_SECONDS: Final = TypeAdapter[float](Duration)
+
+
+def choose(
+    strategy: Strategy, window: str | None = None, kind: WindowKind | None = None, entries: int = 64
+) -> Choice:
+    """Return the choice that the options of a command are, with defaults. Raises ValueError.
+
+    The default window ends several times within the events of a demo.
+    """
+    if strategy == "latest" and window is None and kind is None:
+        return LATEST
+    kind = kind or ("sliding" if strategy == "latest" else "fixed")
+    try:
+        window_s = _WINDOW_S if window is None else _SECONDS.validate_python(window)
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    return Choice(strategy, window_s, kind, entries)
 
 
 class Event(Protocol):
@@ -75,6 +140,15 @@ class Example:
 
     lines: Callable[[Any], list[str]] = _key_and_value
     """Returns the lines that the console shows for an event."""
+
+    with_choice: Callable[[Choice], "Example"] | None = None
+    """Returns the example with the events and the oracle of a strategy; None: only `latest`."""
+
+    choice: Choice | None = None
+    """The strategy that was chosen, if one was."""
+
+    others: Mapping[str, Callable[[], Oracle]] = field(default_factory=dict)
+    """Oracles by the names of other strategies, which see the same events for comparison."""
 
     @property
     def entity(self) -> Entity:

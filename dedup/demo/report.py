@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dedup.demo.compare import Expectation, WorkerOutput, count_rows, disagreements
-from dedup.demo.example import Example, Row
+from dedup.demo.example import Choice, Example, Oracle, Row
 from dedup.demo.worker import Counts
 
 _OUTCOMES: Final = (
     ("change", "changes"),
+    ("refresh", "refreshes"),
     ("duplicate", "duplicates"),
     ("stale", "stale"),
     ("replayed", "replayed"),
@@ -54,14 +55,17 @@ def report(console: Console, findings: Findings) -> bool:
         _line(console, f"events/s: {_HOW_THE_RATE_WAS_TAKEN}")
     _line(console, f"Times: {_times(findings.seconds)}")
     example = findings.expected.example
+    if example.choice is not None:
+        _line(console, _strategies(example.choice, findings.expected))
     console.print("", _rows(example, findings.topic, findings.output.rows), "")
     found = disagreements(findings.expected, findings.output, findings.counts.outcomes)
     if not found:
         emitted = findings.output.emitted
         ids = [event_id for history in emitted.values() for event_id in history]
+        rows = "rows" if findings.expected.oracle.outcomes["refresh"] else "changes"
         _line(
             console,
-            f"✔ The oracle agrees: {len(ids) - ids.count(None):,} changes and "
+            f"✔ The oracle agrees: {len(ids) - ids.count(None):,} {rows} and "
             f"{ids.count(None):,} tombstones of {len(emitted):,} {example.entity.plural}, "
             "in order, nothing missing, nothing twice.",
             "green",
@@ -74,6 +78,19 @@ def report(console: Console, findings: Findings) -> bool:
     if len(found) > _SHOWN_DISAGREEMENTS:
         _line(console, f"  and {len(found) - _SHOWN_DISAGREEMENTS:,} more", "red")
     return False
+
+
+def _strategies(choice: Choice, expected: Expectation) -> str:
+    """Return what the strategy emitted, and what others emit of the same events."""
+    others = ", ".join(f"{name} {_emissions(oracle):,}" for name, oracle in expected.others.items())
+    return (
+        f"Strategy {choice}: {_emissions(expected.oracle):,} emissions. "
+        f"Of the same events: {others}."
+    )
+
+
+def _emissions(oracle: Oracle) -> int:
+    return sum(map(len, oracle.emitted.values()))
 
 
 def _times(seconds: Mapping[str, float]) -> str:
@@ -94,6 +111,8 @@ def _summary(findings: Findings) -> Table:
     table.add_row("events", f"{sum(counted.values()):,}", f"{findings.events:,}", "")
     for name, label in _OUTCOMES:
         number = counted.get(name, 0)
+        if name == "refresh" and not number and not expected[name]:
+            continue  # with `latest` and no window there are none
         share = f"{100 * number / findings.events:.1f} %"
         table.add_row(f"  {label}", f"{number:,}", f"{expected[name]:,}", share)
     for reason, number in findings.counts.reasons.items():

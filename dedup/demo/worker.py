@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -21,6 +22,8 @@ _ANSWER_WITHIN_S: Final = 5.0
 _END_WITHIN_S: Final = 30.0
 _LOG_LINES: Final = 15
 _LOG_ERRORS: Final = 5
+_COUNTED: Final = {"dedup_events_total": "outcome", "dedup_dead_letters_total": "reason"}
+"""The metrics that are read, and the label of each that is told apart."""
 
 
 class DemoError(ExplainedError):
@@ -84,15 +87,12 @@ class DemoWorker:
         except (OSError, HTTPException):
             self._page.close()  # the next request reconnects
             return None
-        found: dict[str, dict[str, int]] = {
-            "dedup_events_total": {},
-            "dedup_dead_letters_total": {},
-        }
+        found: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name in found:
-                    (label,) = sample.labels.values()
-                    found[sample.name][label] = int(sample.value)
+                    label = sample.labels[_COUNTED[sample.name]]
+                    found[sample.name][label] += int(sample.value)
         return Counts(found["dedup_events_total"], found["dedup_dead_letters_total"])
 
     def stop(self) -> None:

@@ -13,8 +13,8 @@ from dedup.core.dead_letter import (
     AnyHeader,
     Header,
 )
+from dedup.core.decision import Position
 from dedup.core.printable import printable
-from dedup.core.ruling import Position
 from dedup.core.times import EPOCH
 
 _MAX_DIGITS: Final = 18

@@ -29,7 +29,7 @@ from dedup.inspection.states import StateRecord
 _TABLES: Final = """
 create table emission (
     partition integer, source integer, offset integer, row_id, fingerprint blob,
-    event_time integer, emitted_at integer, value blob, rules integer,
+    event_time integer, emitted_at integer, value blob, rules integer, remembered blob,
     primary key (partition, source)
 ) without rowid;
 create table row (row_id primary key, partition integer) without rowid;
@@ -41,7 +41,8 @@ pragma journal_mode = off;
 pragma synchronous = off;
 """
 _COLUMNS: Final = (
-    "source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, partition"
+    "source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, remembered, "
+    "partition"
 )
 
 
@@ -113,14 +114,16 @@ class OutputIndex:
             if state.partition != partition:
                 continue
             rules = self._number(rules_of_record(record.headers, self._entity))
-            value = b"" if rows_of not in (None, row_id) and state.row is not None else state.row
+            value, remembered = state.row, state.remembered
+            if rows_of not in (None, row_id):
+                value, remembered = (None if value is None else b""), b""
             rows.append(
                 (
                     *(partition, state.offset, record.offset, row_id, state.fingerprint),
-                    *(state.event_time, state.emitted_at, value, rules),
+                    *(state.event_time, state.emitted_at, value, rules, remembered),
                 )
             )
-        self._add("insert or ignore into emission values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._add("insert or ignore into emission values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def add_dead_letters(self, topic: str, letters: Sequence[DeadLetterRecord]) -> None:
         """Index the dead letters of the events of a source topic."""
@@ -174,6 +177,11 @@ class OutputIndex:
         row = self._db.execute(query, (at.partition, at.offset, row_id)).fetchone()
         return row is not None
 
+    def emission_before(self, at: Position, row_id: Id) -> Emission | None:
+        """Return the last emission of the id before an event, if it is on the topic."""
+        where = "partition = ? and source < ? and row_id = ?"
+        return next(iter(self._select(where, at.partition, at.offset, row_id, latest=True)), None)
+
     def dead_letter(
         self, at: Position, key: bytes | None, value: bytes | None
     ) -> DeadLetter | None:
@@ -185,15 +193,16 @@ class OutputIndex:
         return DeadLetter(Reason(row[0]), row[1])
 
     def _select(
-        self, where: str, *values: int, latest: bool = False, limit: int = -1
+        self, where: str, *values: Id, latest: bool = False, limit: int = -1
     ) -> list[Emission]:
         order, limit = ("desc", 1) if latest else ("asc", limit)
         query = f"select {_COLUMNS} from emission where {where} order by source {order} limit ?"  # noqa: S608 - values are parameters
         return [self._emission(row) for row in self._db.execute(query, (*values, limit))]
 
     def _emission(self, row: Sequence[Any]) -> Emission:
-        source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, here = row
-        state = State(fingerprint, event_time, here, source, emitted_at, 0, value)
+        source, offset, row_id, fingerprint, event_time, emitted_at, value, rules, *rest = row
+        remembered, here = rest
+        state = State(fingerprint, event_time, here, source, emitted_at, 0, value, remembered)
         return Emission(offset, row_id, state, self.rules[rules])
 
     def close(self) -> None:

@@ -97,7 +97,8 @@ def setting_differences(
     key_format = "json" if (last.record.key or b"").startswith(b"{") else "plain"
     pairs = {
         "DEDUP_ORDER": (rules.order, made.order),
-        "DEDUP_REFRESH_AFTER": (_seconds(rules), _seconds(made)),
+        "DEDUP_STRATEGY": (rules.strategy, made.strategy),
+        **_window_differences(rules, made),
         "DEDUP_UNKNOWN_ACTION": (rules.codec.unknown_actions, made.codec.unknown_actions),
         "DEDUP_UNKNOWN_FIELDS": (rules.codec.unknown_fields, made.codec.unknown_fields),
         "DEDUP_OUTPUT_KEY_FORMAT": (settings.DEDUP_OUTPUT_KEY_FORMAT, key_format),
@@ -113,5 +114,14 @@ def setting_differences(
     ]
 
 
+def _window_differences(rules: Rules, made: Rules) -> dict[str, tuple[object, object]]:
+    is_refresh = {(r.strategy, r.window_kind) for r in (rules, made)} == {("latest", "fixed")}
+    return {
+        "DEDUP_REFRESH_AFTER" if is_refresh else "DEDUP_WINDOW": (_seconds(rules), _seconds(made)),
+        "DEDUP_WINDOW_KIND": (rules.window_kind, made.window_kind),
+        "DEDUP_WINDOW_ENTRIES": (rules.window_entries, made.window_entries),
+    }
+
+
 def _seconds(rules: Rules) -> str:
-    return "not set" if rules.refresh_after_us is None else f"{rules.refresh_after_us / 1e6:g} s"
+    return "not set" if rules.window_us is None else f"{rules.window_us / 1e6:g} s"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dedup.core.codec import Codec
 from dedup.core.codecs import with_content_of
+from dedup.core.decide import Rules
 from dedup.core.keys import Id
 from dedup.core.state import UNKNOWN_SOURCE, State
 from dedup.inspection.decided_events import DecidedEvent, decide_records
@@ -33,6 +34,9 @@ class RowInspection:
     events: list[DecidedEvent]
     complete: bool
     notes: list[str]
+    rules: Rules
+    state: State | None
+    """What is known after the last event in the partition of the newest record."""
 
     @property
     def partition(self) -> int:
@@ -116,7 +120,20 @@ async def inspect_row(
         events,
         complete,
         output.notes,
+        rules,
+        _state_after(records, known, row_id),
     )
+
+
+def _state_after(records: list[StateRecord], known: StatesInMemory, row_id: Id) -> State | None:
+    """Return the state after the newest record of a row and the duplicates since then."""
+    if not records:
+        return None
+    newest = records[-1]
+    replayed = known.read(newest.partition, [row_id]).get(row_id)
+    if replayed is None or (newest.state is not None and newest.state.offset > replayed.offset):
+        return newest.state  # its events are no longer on the topic
+    return replayed
 
 
 def _state_before(records: list[StateRecord], partition: int, first_offset: int) -> State | None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from dedup.core.printable import printable
+from dedup.inspection.headers import shown_headers
 from dedup.kafka.topic_reader import open_topic
 from dedup.settings import Settings
 
@@ -36,7 +37,7 @@ def row_json(record: Any) -> dict[str, Any]:
         "timestamp_ms": record.timestamp,
         "key": None if record.key is None else printable(record.key),
         "value": None if record.value is None else printable(record.value),
-        "headers": {name: printable(value) for name, value in record.headers},
+        "headers": shown_headers(record.headers),
     }
 
 

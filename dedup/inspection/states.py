@@ -45,12 +45,15 @@ class StatesInMemory:
 
 
 class StatesOnDisk:
-    """States in a database per partition: memory does not grow with the rows."""
+    """States in a database per partition: memory does not grow with the rows.
 
-    def __init__(self, directory: Path, entity: Entity) -> None:
+    Several that share a `memory` take no more together than one.
+    """
+
+    def __init__(self, directory: Path, entity: Entity, memory: Memory | None = None) -> None:
         self._directory = directory
         self._keys = RowKeys(entity)
-        self._memory = Memory()
+        self._memory = memory or Memory()
         self._stores: dict[int, PartitionStore] = {}
 
     def read(self, partition: int, ids: Sequence[Id]) -> dict[Id, State]:
@@ -59,7 +62,10 @@ class StatesOnDisk:
 
     def write(self, partition: int, states: Mapping[Id, State]) -> None:
         """See `States`."""
-        self._store(partition).write(states, next_offset=None, now_us=0)
+        store = self._store(partition)
+        store.write(states, next_offset=None, now_us=0)
+        while not store.make_room():
+            store.persist()
 
     def items(self, partition: int) -> Iterator[tuple[Id, State]]:
         """Return the states of a partition by id, including deleted ones."""
@@ -83,10 +89,10 @@ class StatesOnDisk:
 
 
 @contextmanager
-def states_on_disk(entity: Entity) -> Iterator[StatesOnDisk]:
+def states_on_disk(entity: Entity, memory: Memory | None = None) -> Iterator[StatesOnDisk]:
     """Create states in a temporary directory, which is removed after the block."""
     with TemporaryDirectory(prefix="dedup-") as directory:
-        states = StatesOnDisk(Path(directory), entity)
+        states = StatesOnDisk(Path(directory), entity, memory)
         try:
             yield states
         finally:

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 
-from dedup.core.decide import Rules
+from dedup.core.decide import ProcessingTime, Rules
+from dedup.core.decide_again import decide_again
 from dedup.inspection.decided_events import DecidedEvent, decide_records
 from dedup.inspection.recorded_output import open_recorded_output, setting_differences
 from dedup.inspection.resolver import DecisionResolver
@@ -13,6 +14,7 @@ from dedup.kafka.topic_reader import Batches, TopicReader, open_topic
 from dedup.kafka.topics import check_topics
 from dedup.rules import rules_of
 from dedup.settings import Settings
+from dedup.state.store import PERSIST_EVERY_EVENTS
 
 
 async def decisions(
@@ -44,6 +46,8 @@ async def decisions(
         else:
             shown_from = {partition: span.stop for partition, span in events.spans.items()}
             starts, newest = await _load_known_states(settings, states, rules)
+            if rules.window_kind == "sliding":
+                await bring_up_to_date(events, starts, states, rules)
             resolver = DecisionResolver(rules)
             notes = setting_differences(settings, rules, newest)
         for text in notes:
@@ -71,3 +75,21 @@ async def _load_known_states(
     topic = settings.KAFKA_SRC_PRODUCTS_TOPIC
     async with open_topic(settings, topic, "KAFKA_SRC_PRODUCTS_TOPIC") as output:
         return positions, await load_states(output, states, rules.codec)
+
+
+async def bring_up_to_date(
+    events: TopicReader, ends: Mapping[int, int], states: StatesOnDisk, rules: Rules
+) -> None:
+    """Bring the states up to date with the duplicates before these offsets, as a recovery does.
+
+    They move the end of a sliding window, and are on no record.
+    """
+    spans = {
+        p: range(max(span.start, ends[p] - 2 * PERSIST_EVERY_EVENTS), ends[p])
+        for p, span in events.spans.items()
+    }
+    clock = ProcessingTime(0, "")  # the window is by event time, and nothing is emitted
+    async for partition, records in events.read(spans):
+        ids = {rules.codec.keys.read(r.key) for r in records if r.key is not None}
+        known = states.read(partition, [row_id for row_id in ids if row_id is not None])
+        states.write(partition, decide_again(records, known, partition, clock, rules))

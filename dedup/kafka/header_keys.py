@@ -86,19 +86,42 @@ class KeptRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # as above
 
 
 class AnyKeyPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as above
-    """aiokafka's iterator of what was fetched of a partition; it reads any header key."""
+    """aiokafka's iterator of what was fetched of a partition; it reads any header key.
+
+    Its generator is made when the first record is asked for: the two refer to each other, and what
+    is dropped unread, or is read as whole batches, would be kept until the garbage collector runs.
+    """
 
     _records: Any
+    next_fetch_offset: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._records_iterator = None
 
     def __next__(self) -> Any:
+        if self._records_iterator is None:
+            self._records_iterator = self._unpack_records()
         try:
             return super().__next__()
         except (UnicodeDecodeError, CorruptRecordException):
-            if isinstance(self._records, _LenientRecords):
-                raise  # another error
-        self._records = _LenientRecords(self._records.data, self.next_fetch_offset)
+            if not self.read_leniently():
+                raise
         self._records_iterator = self._unpack_records()
         return super().__next__()
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the fetch."""
+        size: int = self._records.size_in_bytes()
+        return size
+
+    def read_leniently(self) -> bool:
+        """Parse again from the position on, any header key; False if that is the case already."""
+        if isinstance(self._records, _LenientRecords):
+            return False
+        self._records = _LenientRecords(self._records.data, self.next_fetch_offset)
+        return True
 
 
 Headers = Sequence[tuple[str, bytes | None]]

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterable
+from time import monotonic
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, for_code
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaTimeoutError, for_code
 from aiokafka.protocol.types import Boolean, CompactArray, Int16, Int32, Int64
 
 from dedup.kafka.consumer import committed_consumer
@@ -18,6 +19,9 @@ UNSTABLE: Final = 88
 """UNSTABLE_OFFSET_COMMIT: a transaction on a partition's offset is not over yet."""
 
 RETRY_EVERY_S: Final = 0.02
+
+STABLE_WITHIN_S: Final = 75.0
+"""How long a transaction may be pending on offsets: the brokers abort a worker's after 60 s."""
 
 _PARTITION: Final = (
     ("partition", Int32),
@@ -73,8 +77,9 @@ async def stable_offsets(
 
     Waits while a transaction is pending on one of them (KIP-447), which brokers since 2.5 tell;
     aiokafka's request may answer with the offset from before a transaction that has just ended.
-    Raises KafkaError.
+    Raises KafkaError, and so a KafkaTimeoutError after `STABLE_WITHIN_S`.
     """
+    deadline = monotonic() + STABLE_WITHIN_S
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
     while True:
         request = OneVersion(_OFFSET_FETCH, group, [(topic, sorted(partitions), {})], True)
@@ -86,6 +91,8 @@ async def stable_offsets(
         if codes != {UNSTABLE}:
             error = for_code((codes - {UNSTABLE}).pop())
             raise error(group) if error is GroupAuthorizationFailedError else error()
+        if monotonic() > deadline:
+            raise KafkaTimeoutError(f"a transaction on offsets of {topic} does not end")
         await asyncio.sleep(RETRY_EVERY_S)
 
 

@@ -7,6 +7,7 @@ outage is logged once for the process, by `dedup.observability.outages`.
 import asyncio
 import logging
 from typing import Final
+from weakref import WeakSet
 
 from dedup.kafka.broker_errors import is_outage
 
@@ -14,6 +15,14 @@ GIVE_UP_AFTER_S: Final = 120.0
 """How long a request is retried that the brokers do not fulfil."""
 
 PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
+
+
+_waiting: Final["WeakSet[Patience]"] = WeakSet()
+
+
+def waits_for_brokers() -> bool:
+    """Return whether anything in this process is being retried; the log says what."""
+    return bool(_waiting)
 
 
 class Patience:
@@ -44,6 +53,7 @@ class Patience:
     async def wait(self, error: BaseException) -> None:
         """Pause before the next try; raise `error` when the limit is reached."""
         now = asyncio.get_running_loop().time()
+        _waiting.add(self)
         if self._tries == 0:
             self._failed_at = self._since = now
             self._outage = is_outage(type(error))
@@ -51,6 +61,7 @@ class Patience:
         elif now - self._last_at > GIVE_UP_AFTER_S:
             self._since = now
         elif now - self._since > self._give_up_after_s:
+            _waiting.discard(self)
             raise error
         await asyncio.sleep(PAUSES_S[min(self._tries, len(PAUSES_S) - 1)])
         self._tries += 1
@@ -62,3 +73,4 @@ class Patience:
             seconds = asyncio.get_running_loop().time() - self._failed_at
             self._logger.info("%s: the brokers answer again, after %.1f s.", self._what, seconds)
         self._tries = 0
+        _waiting.discard(self)

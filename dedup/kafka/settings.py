@@ -133,3 +133,18 @@ def _fault(fault: Any, kind: type[KafkaSettings]) -> str:
     secret = SecretStr in (field.annotation, *get_args(field.annotation))
     value = "" if secret else f"={fault['input']}"
     return f"{name}{value} is not accepted: {message[:1].lower()}{message[1:]}"
+
+
+def redacted(settings: KafkaSettings) -> dict[str, str | None]:
+    """Return the text of every setting as in the environment; secrets as `***`."""
+    return {name: _shown(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)

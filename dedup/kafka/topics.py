@@ -17,7 +17,6 @@ from aiokafka.errors import (
 
 from dedup.kafka.admin import (
     CONNECT_TIMEOUT_S,
-    BrokersAwayError,
     TopicError,
     admin_client,
     waits_for_brokers,
@@ -33,10 +32,10 @@ from dedup.kafka.topic_checks import (
     write_warnings,
 )
 from dedup.kafka.topic_identity import topic_id_of
+from dedup.kafka.topic_listing import missing_of, partitions_of
 from dedup.settings import Settings
 
 DLQ_RETENTION_MS: Final = 14 * DAY_MS
-VISIBLE_TIMEOUT_S: Final = 15.0
 
 # A row can be longer than the event it comes from, a dead letter is by its headers.
 STATE_MAX_BYTES: Final = 2 * 1024 * 1024
@@ -98,7 +97,7 @@ async def ensure_topics(settings: Settings) -> TopicFacts:
 async def check_topics(settings: Settings) -> TopicFacts:
     """Check the topics and change nothing. Raises TopicError."""
     async with admin_client(settings) as admin:
-        missing = set(topic_configs(settings)) - set(await admin.list_topics())
+        missing = await missing_of(admin, list(topic_configs(settings)))
         if missing:
             raise TopicError(
                 f"Missing at KAFKA_BOOTSTRAP_SERVERS={settings.KAFKA_BOOTSTRAP_SERVERS}: "
@@ -135,10 +134,9 @@ async def missing_topics(settings: Settings) -> list[str]:
     """Return our topics that do not exist; none when the brokers are unavailable."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S), admin_client(settings) as admin:
-            existing = await admin.list_topics()
+            return await missing_of(admin, list(topic_configs(settings)))
     except (TopicError, TimeoutError):
         return []
-    return [name for name in topic_configs(settings) if name not in existing]
 
 
 async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> None:
@@ -146,7 +144,7 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> Non
     source = settings.KAFKA_PRODUCT_TOPIC
     partitions = settings.DEDUP_PARTITIONS
     if source in existing:
-        partitions = (await _partition_counts(admin, [source]))[source]
+        partitions = (await partitions_of(admin, [source]))[source].number
     for name, config in topic_configs(settings).items():
         if name not in existing:
             await _create(admin, settings, name, partitions, config)
@@ -179,28 +177,15 @@ async def _create(
     )
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Return the partition count of each topic, once the cluster lists them all."""
-    deadline = asyncio.get_running_loop().time() + VISIBLE_TIMEOUT_S
-    while True:
-        described = await admin.describe_topics(names)
-        counts = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] == 0}
-        if set(counts) == set(names):
-            return counts
-        if asyncio.get_running_loop().time() > deadline:
-            missing = ", ".join(sorted(set(names) - set(counts)))
-            raise BrokersAwayError(f"The cluster does not list the topics {missing}.")
-        await asyncio.sleep(0.2)
-
-
 async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
     source, states = settings.KAFKA_PRODUCT_TOPIC, settings.KAFKA_SRC_PRODUCTS_TOPIC
-    counts = await _partition_counts(admin, list(topic_configs(settings)))
-    if counts[source] != counts[states]:
+    partitions = await partitions_of(admin, list(topic_configs(settings)))
+    number = partitions[source].number
+    if number != partitions[states].number:
         raise TopicError(
-            f"{states} has {counts[states]} partitions and {source} has {counts[source]}. They "
+            f"{states} has {partitions[states].number} partitions and {source} has {number}. They "
             "must be equal: a product's state is kept in the partition of its events. Set "
-            f"KAFKA_SRC_PRODUCTS_TOPIC to a new name (it is then created with {counts[source]} "
+            f"KAFKA_SRC_PRODUCTS_TOPIC to a new name (it is then created with {number} "
             f"partitions) or recreate {states}."
         )
     config = await _states_config(admin, settings)
@@ -216,23 +201,17 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> TopicFacts:
     cluster = await admin.describe_cluster()
     return TopicFacts(
         cluster_id=cluster.get("cluster_id"),
-        partitions=counts[source],
+        partitions=number,
         delete_retention_ms=int(config.get("delete.retention.ms", DAY_MS)),
         states_batch_bytes=largest_batch(config),
         letters_batch_bytes=largest_batch(letters_config),
-        letters_partitions=counts[letters],
+        letters_partitions=partitions[letters].number,
         warnings=(
-            *write_warnings(states, config, await _replicas(admin, states)),
-            *write_warnings(letters, letters_config, await _replicas(admin, letters)),
+            *write_warnings(states, config, partitions[states].replicas),
+            *write_warnings(letters, letters_config, partitions[letters].replicas),
             *dead_letter_warnings(letters, letters_config),
         ),
     )
-
-
-async def _replicas(admin: AIOKafkaAdminClient, topic: str) -> int:
-    """Return the replication factor of a topic; of its partitions, the smallest."""
-    (described,) = await admin.describe_topics([topic])
-    return min(len(partition["replicas"]) for partition in described["partitions"])
 
 
 async def _states_config(admin: AIOKafkaAdminClient, settings: Settings) -> Mapping[str, str]:

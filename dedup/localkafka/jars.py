@@ -7,16 +7,21 @@ machine, through `jgo`, and verified at every start. The JRE is that of the pack
 import hashlib
 import os
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from dedup.core.errors import ExplainedError
 
 LOG_LINES = 20
+_PAUSES_S = (1.0, 4.0)
 
 JVM_FLAGS = (
     "-XX:+UseSerialGC",  # starts 0.5 s faster than G1 on two cores
+    "-XX:TieredStopAtLevel=1",  # a broker that lives for seconds does not repay more
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
@@ -25,6 +30,9 @@ JVM_FLAGS = (
     "--sun-misc-unsafe-memory-access=allow",
     "-Xlog:aot*=error",  # it also warns of the few stubs that it can't take from the archive
 )
+
+OPTIMISED = ("-XX:TieredStopAtLevel=4",)
+"""Options of a JVM that works for minutes or longer: all of its compilers, as in production."""
 
 
 class LocalKafkaError(ExplainedError):
@@ -89,6 +97,24 @@ def _verify(path: Path, jar: _Jar) -> None:
         )
 
 
+def _resolved(artifact: Any, jar: _Jar) -> Path:
+    """Fetch an artifact; try again after a pause, for a name server or a connection may fail once.
+
+    Raises LocalKafkaError.
+    """
+    for pause_s in _PAUSES_S:
+        with suppress(OSError, RuntimeError):
+            return cast("Path", artifact.resolve())
+        time.sleep(pause_s)
+    try:
+        return cast("Path", artifact.resolve())
+    except (OSError, RuntimeError) as error:
+        raise LocalKafkaError(
+            f"Can't fetch {jar.filename} from Maven Central. "
+            f"The first start on a machine needs the network. ({error})"
+        ) from error
+
+
 def _download(jars: list[_Jar], cache: Path) -> None:
     """Fetch `jars` into `cache`.
 
@@ -107,13 +133,7 @@ def _download(jars: list[_Jar], cache: Path) -> None:
 
         def fetch(jar: _Jar) -> None:
             component = context.project(jar.group, jar.artifact).at_version(jar.version)
-            try:
-                path = component.artifact().resolve()
-            except (OSError, RuntimeError) as error:
-                raise LocalKafkaError(
-                    f"Can't fetch {jar.filename} from Maven Central. "
-                    f"The first start on a machine needs the network. ({error})"
-                ) from error
+            path = _resolved(component.artifact(), jar)
             _verify(path, jar)
             path.replace(cache / jar.filename)
 

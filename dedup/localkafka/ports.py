@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Container
 
 HOST = "127.0.0.1"
 # Below the range from which Linux, macOS and Windows take the ports of outgoing connections.
@@ -25,8 +26,8 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(*, avoid: int | None = None) -> int:
+def free_port(*, avoid: Container[int] = ()) -> int:
     """Return a port that is free now and that no outgoing connection will be given."""
     # Random, so that processes that start at the same moment do not choose alike.
     candidates = random.SystemRandom().sample(_OTHER_PORTS, 100)
-    return next(port for port in candidates if port != avoid and is_free(port))
+    return next(port for port in candidates if port not in avoid and is_free(port))

@@ -1,13 +1,11 @@
-"""How the embedded broker differs from Kafka's defaults."""
+"""How the embedded brokers differ from Kafka's defaults."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    # The client listener has a name of its own, so that one property, the protocol map, turns it
-    # into SASL_PLAINTEXT or SSL.
-    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "CLIENT",
     "controller.listener.names": "CONTROLLER",
     "auto.create.topics.enable": "false",
@@ -32,13 +30,52 @@ PROPERTIES = {
     "num.io.threads": "4",
 }
 
+CLUSTER_PROPERTIES = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",  # of __consumer_offsets too, which has no property of its own
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+    # The leader of such a partition coordinates its groups or producers: one for each broker.
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
+    "share.coordinator.state.topic.num.partitions": "3",
+    # By default partitions have no leader for 9 s after a SIGKILL. Not as short as for one broker:
+    # where three share two cores, a busy moment must not look like a crash.
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "500",
+    # By default leaders return to a restarted broker within 5 minutes, longer than most tests run:
+    # one broker would then lead everything after the others were restarted.
+    "leader.imbalance.check.interval.seconds": "5",
+}
+"""What three brokers have in place of that."""
 
-def server_properties(client: str, controller: str, data_dir: Path) -> dict[str, str]:
-    """Return the properties of a broker that listens at these addresses."""
+
+def server_properties(
+    node_id: int,
+    listeners: Mapping[str, str],
+    advertised: Mapping[str, str],
+    controllers: Sequence[str],
+    data_dir: Path,
+) -> dict[str, str]:
+    """Return the properties of a broker: where it listens, and where each controller does."""
+    listeners = {**listeners, "CONTROLLER": controllers[node_id - 1]}
+    voters = ",".join(f"{number}@{address}" for number, address in enumerate(controllers, 1))
     return {
         **PROPERTIES,
-        "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
-        "advertised.listeners": f"CLIENT://{client}",
-        "controller.quorum.voters": f"1@{controller}",
+        **(CLUSTER_PROPERTIES if len(controllers) > 1 else {}),
+        "node.id": str(node_id),
+        "listeners": _addresses(listeners),
+        "advertised.listeners": _addresses(advertised),
+        # Listeners have names of their own, so that one property, the protocol map, turns them
+        # into SASL_PLAINTEXT or SSL.
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listeners),
+        "controller.quorum.voters": voters,
         "log.dirs": str(data_dir),
     }
+
+
+def _addresses(listeners: Mapping[str, str]) -> str:
+    return ",".join(f"{name}://{address}" for name, address in listeners.items())

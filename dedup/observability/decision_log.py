@@ -17,9 +17,9 @@ from typing import Final, NamedTuple, Protocol
 from dedup.core.batch_result import BatchResult, SourceRecord
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
+from dedup.core.decision import Decision, Position, ProcessingTime
 from dedup.core.keys import Id
 from dedup.core.normal_event import NormalEvent
-from dedup.core.ruling import Decision, Position, ProcessingTime
 from dedup.core.state import State
 
 RECORDS_KEPT: Final = 10_000

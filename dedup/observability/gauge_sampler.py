@@ -1,7 +1,7 @@
 """Updates the gauges every few seconds, in small steps between the batches."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from math import nan
 from time import monotonic, time
 from typing import Any, Final
@@ -10,8 +10,6 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from dedup.core.batch_result import BatchResult
-from dedup.core.keys import Id
-from dedup.core.state import State
 from dedup.observability.lag import Lag, LagReader
 from dedup.observability.metrics import Metrics
 from dedup.settings import Settings
@@ -63,14 +61,15 @@ class Gauges(Service):
 
     def note(self, result: BatchResult) -> None:
         """Add the change of a batch to the number of rows."""
-        change = _living(result.after) - _living(result.before)
-        self._table.data.partition(result.partition).add_rows(change)
+        self._table.data.partition(result.partition).row_count.add(result.rows_added)
 
     @Service.task
     async def _measure_periodically(self) -> None:
         while not self.should_stop:
             try:
                 await self._measure()
+            except StoreError:  # the next flush raises it too, and stops the worker
+                pass
             except Exception:  # an observer stops no worker
                 self.log.exception("The gauges could not be updated; the worker continues.")
             await self.sleep(EVERY_S)
@@ -93,19 +92,16 @@ class Gauges(Service):
             while (
                 not self._in_recovery()
                 and partition in data.open_partitions
-                and data.partition(partition).rows is None
+                and data.partition(partition).row_count.rows is None
             ):
-                data.partition(partition).count_some(COUNTED_AT_ONCE)
+                data.partition(partition).row_count.count_some(COUNTED_AT_ONCE)
                 await asyncio.sleep(0)
 
     def _measure_state(self) -> None:
         metrics, data = self._metrics, self._table.data
         metrics.rows.set(nan if data.rows is None else data.rows)
-        try:
-            for partition in data.open_partitions:
-                metrics.state_bytes.labels(partition).set(data.partition(partition).size_bytes())
-        except StoreError as error:  # the next batch raises it too, and handles it
-            self.log.warning("The size of the state can't be read: %s", error)
+        for partition in data.open_partitions:
+            metrics.state_bytes.labels(partition).set(data.partition(partition).size_bytes())
 
     async def _measure_lag(self, owned: Collection[int]) -> None:
         self._asked_at = monotonic()
@@ -133,7 +129,3 @@ class Gauges(Service):
             metrics.held_back_seconds.labels(topic, partition).set(lag.held_back_s)
             metrics.last_commit.labels(topic, partition).set(self._committed_at[partition])
         self.lags = found
-
-
-def _living(states: Mapping[Id, State]) -> int:
-    return len(states) - [state.row for state in states.values()].count(None)

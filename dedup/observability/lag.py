@@ -29,6 +29,7 @@ class Lag:
 
     `seconds` is how long the first record that is not committed has waited, `held_back_s` how long
     the end has been that of an open transaction, with records behind it that can't be read yet.
+    Records before `start` are deleted.
     """
 
     end: int
@@ -36,6 +37,7 @@ class Lag:
     records: int
     seconds: float
     held_back_s: float = 0.0
+    start: int = 0
 
 
 class LagReader:
@@ -68,12 +70,17 @@ class LagReader:
         committed = await committed_by(consumer, tps)
         ends = await consumer.end_offsets(tps)  # after: an end is never behind what is committed
         held = self._held_back(ends, await log_end_reader.end_offsets(tps))
-        begins = await consumer.beginning_offsets([tp for tp in tps if tp not in committed])
+        begins = await consumer.beginning_offsets(tps)
         starts = begins | committed
         waited = await self._waited(consumer, starts, ends)
         return {
             tp.partition: Lag(
-                ends[tp], committed.get(tp), max(0, ends[tp] - starts[tp]), waited[tp], held[tp]
+                ends[tp],
+                committed.get(tp),
+                max(0, ends[tp] - starts[tp]),
+                waited[tp],
+                held[tp],
+                begins[tp],
             )
             for tp in tps
         }

@@ -22,9 +22,10 @@ from dedup import __version__
 from dedup.core.batch_result import BatchResult
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import Reason
+from dedup.core.decide import Rules
+from dedup.core.decision import Outcome
 from dedup.core.keys import Id
 from dedup.core.rows import row_fields
-from dedup.core.ruling import Outcome
 from dedup.core.state import UNKNOWN_SOURCE
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of no use here
@@ -43,10 +44,11 @@ _SOURCE: Final = ("topic", "partition")
 class Metrics:
     """The metrics of one app, on a registry of their own."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self, rules: Rules) -> None:
+        self._codec = codec = rules.codec
+        self._strategy = strategy = rules.strategy
         self.registry = CollectorRegistry()
-        self._events = self._counter("events", "Events by outcome.", "outcome")
+        self._events = self._counter("events", "Events by outcome.", "outcome", "strategy")
         self._dead_letters = self._counter("dead_letters", "Dead letters by reason.", "reason")
         self._field_changes = self._counter(
             "field_changes",
@@ -57,6 +59,12 @@ class Metrics:
         self._offset_regressions = self._counter(
             "offset_regressions",
             "Events at an offset already seen, but newer: the source topic was re-created.",
+        )
+        self._forgotten = self._counter(
+            "window_forgotten",
+            "Contents or event ids that were forgotten inside their window, because their row had "
+            "more than DEDUP_WINDOW_ENTRIES: what they stand for is emitted when it comes again.",
+            "strategy",
         )
         self.foreign_records = self._counter(
             "foreign_records",
@@ -92,6 +100,12 @@ class Metrics:
             "held_back_seconds",
             "Time for which the same open transaction of a producer has kept the records in and "
             "behind it from being read; 0 without one.",
+            *_SOURCE,
+        )
+        self.stalled_seconds = self._gauge(
+            "stalled_seconds",
+            "Time for which nothing of a partition was processed although there is something to "
+            "read and the brokers answer, once that is a minute; 0 while it makes progress.",
             *_SOURCE,
         )
         self.last_commit = self._gauge(
@@ -130,6 +144,7 @@ class Metrics:
         self.brokers_answered.set_to_current_time()
         build = Info("dedup_build", "Version of the worker.", registry=self.registry)
         build.info({"version": __version__})
+        Info("dedup_rules", "What a duplicate is.", registry=self.registry).info(_shown(rules))
         plural = codec.entity.plural
         taken = {family.name for family in self.registry.collect()}
         self.rows = self._gauge(
@@ -139,7 +154,8 @@ class Metrics:
         )
         self.rows.set(nan)
         for outcome in Outcome:
-            self._events.labels(outcome)
+            self._events.labels(outcome, strategy)
+        self._forgotten.labels(strategy)
         for reason in Reason:
             self._dead_letters.labels(reason)
         for field in {**dict.fromkeys(codec.entity.content), **dict.fromkeys(codec.content)}:
@@ -154,14 +170,15 @@ class Metrics:
     def count(self, result: BatchResult) -> None:
         """Add the results of one batch."""
         for outcome, number in result.outcomes.items():
-            self._events.labels(outcome).inc(number)
+            self._events.labels(outcome, self._strategy).inc(number)
         for reason, number in result.reasons.items():
             self._dead_letters.labels(reason).inc(number)
         self._offset_regressions.inc(result.offset_regressions)
+        self._forgotten.labels(self._strategy).inc(result.forgotten)
         self._batch_seconds.observe(result.seconds)
         if result.oldest_age_s is not None:
             self._end_to_end_seconds.observe(result.oldest_age_s)
-        emitted = len(result.emitted)
+        emitted = len(result.output.emissions)
         compared = min(emitted, COMPARED_PER_BATCH)
         for field, number in _field_changes(self._codec, result, compared).items():
             if number:
@@ -187,6 +204,7 @@ class Metrics:
             self.lag_records,
             self.lag_seconds,
             self.held_back_seconds,
+            self.stalled_seconds,
             self.last_commit,
         ):
             (family,) = gauge.collect()
@@ -195,16 +213,27 @@ class Metrics:
                     gauge.remove(*sample.labels.values())
 
 
+def _shown(rules: Rules) -> dict[str, str]:
+    """Return the rules as labels; a window without an end has no seconds."""
+    window_us = rules.window_us
+    return {
+        "strategy": rules.strategy,
+        "order": rules.order,
+        "window_seconds": "" if window_us is None else f"{window_us / 1_000_000:g}",
+        "window_kind": rules.window_kind,
+        "window_entries": str(rules.window_entries),
+    }
+
+
 def _field_changes(codec: Codec, result: BatchResult, compared: int) -> dict[str, int]:
     """Count the fields in which the first emissions differ from the states they replaced."""
     changes: dict[str, int] = {}
     rows: dict[Id, bytes | None] = {}
-    emissions = zip(result.emitted, result.output.states, strict=True)
-    for row_id, record in islice(emissions, compared):
+    for row_id, state in islice(result.output.emissions, compared):
         known = result.before.get(row_id)
         is_ours = row_id in rows or known is None or known.partition != UNKNOWN_SOURCE
         old = rows.get(row_id, None if known is None else known.row)
-        new = rows[row_id] = record.value
+        new = rows[row_id] = state.row
         if old is not None and new is not None:
             for field in changed_fields(codec, old, new, is_ours=is_ours):
                 changes[field] = changes.get(field, 0) + 1

@@ -22,6 +22,9 @@ AGAIN_EVERY_S: Final = 60.0
 PASSES_WITHIN_S: Final = 1.0
 """A shorter failure is no outage: a coordinator that moves, a connection that is renewed."""
 
+IN_PART_PASSES_WITHIN_S: Final = 10.0
+"""The same while other brokers answer: one restarts, and what it led moves to others."""
+
 OVER_AFTER_S: Final = 3.0
 """How long brokers must have answered without a failure for an outage to be over."""
 
@@ -71,19 +74,19 @@ class _Outage:
     logged_at: float | None = None
     failures: int = 1
 
-    def begin(self) -> str:
-        """Return the line for its start."""
+    def begin(self, *, answered: bool) -> str:
+        """Return the line for its start; `answered`: some brokers answer."""
         away = ", ".join(sorted(brokers.unreachable))
         return (
-            f"The Kafka brokers do not serve since {self._since}"
+            f"{_what(answered=answered)} since {self._since}"
             f"{f', unreachable: {away}' if away else ''}. Waiting for them and retrying; nothing "
             f"is lost. The first failure: {self.why}"
         )
 
-    def still(self, lasted_s: float) -> str:
+    def still(self, lasted_s: float, *, answered: bool) -> str:
         """Return the line for an outage that lasts."""
         return (
-            f"The Kafka brokers still do not serve, for {lasted_s:.0f} s since {self._since}; "
+            f"{_what(answered=answered)}, for {lasted_s:.0f} s since {self._since}; "
             f"{self.failures:,} failures, the first: {self.why}"
         )
 
@@ -96,6 +99,13 @@ class _Outage:
     @property
     def _since(self) -> str:
         return datetime.fromtimestamp(self.since).astimezone().isoformat(timespec="seconds")
+
+
+def _what(*, answered: bool) -> str:
+    if not answered:
+        return "The Kafka brokers do not serve"
+    some = "Some Kafka brokers do not serve"
+    return some if brokers.unreachable else "The Kafka brokers do not serve all partitions"
 
 
 @dataclass
@@ -185,11 +195,15 @@ class RepeatFilter(logging.Filter):
             self._outage = None
             return [(logging.INFO, outage.end())]
         lasted = (outage.failed_at if answered else now) - outage.began_at
-        if lasted < PASSES_WITHIN_S:
+        in_part = now - brokers.answered_at < PASSES_WITHIN_S
+        if lasted < (IN_PART_PASSES_WITHIN_S if in_part else PASSES_WITHIN_S):
             return []
-        if outage.logged_at is not None and now - outage.logged_at < AGAIN_EVERY_S:
+        if outage.logged_at is None:
+            text = outage.begin(answered=in_part)
+        elif now - outage.logged_at >= AGAIN_EVERY_S:
+            text = outage.still(lasted, answered=in_part)
+        else:
             return []
-        text = outage.begin() if outage.logged_at is None else outage.still(lasted)
         outage.logged_at = now
         return [(logging.WARNING, text)]
 

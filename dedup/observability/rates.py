@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
-from dedup.core.ruling import EMITTING, Outcome
+from dedup.core.decision import EMITTING, Outcome
 
 SECONDS_KEPT: Final = 300
 RATE_OVER_S: Final = 10

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -13,9 +13,10 @@ import click
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from dedup.core.dead_letter import AnyHeader
 from dedup.core.entity import Entity
 from dedup.core.errors import ExplainedError
-from dedup.core.records import SOURCE_HEADER
+from dedup.core.records import recorded
 from dedup.demo.topics import read_topic
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.offsets import committed_offsets
@@ -95,15 +96,12 @@ def _run_reference(settings: Settings, output: str, until: Offsets, parallelism:
         run_flink({**os.environ, **topics}, until=bound, sql=sql, options=options)
 
 
-def _is_before(headers: Iterable[tuple[str, bytes]], until: Mapping[int, int]) -> bool:
+def _is_before(headers: Collection[AnyHeader], until: Mapping[int, int]) -> bool:
     """Return whether a record is of an event before these offsets, or names no event."""
-    source = dict(headers).get(SOURCE_HEADER)
+    source = recorded(headers).source
     if source is None:
         return True
-    try:
-        partition, offset = map(int, source.split(b"/"))
-    except ValueError:  # a header of another program
-        return True
+    partition, offset = source
     return offset < until.get(partition, 0)
 
 

@@ -21,16 +21,19 @@ from dedup.parity.columns import (
     written,
     written_time,
 )
+from dedup.parity.decisions import Rule
 from dedup.parity.layouts import FieldNames, Names, conditions, key_names, layout_of
 from dedup.parity.template import SCRIPT
 
 _OURS: Final = (
     *("source_partition", "source_offset", "arrival", "late", "content", "known_content"),
-    "outcome",
+    *("outcome", "deletes", "last_seen", "is_marker"),
 )
 """The columns of the views that the entity does not name."""
 
 _TIME_TYPE: Final = "TIMESTAMP_LTZ(6)"
+
+LATEST: Final = Rule()
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class Endpoints:
     group: str
 
 
-def reference_sql(entity: Entity, content: Sequence[str], at: Endpoints) -> str:
+def reference_sql(
+    entity: Entity, content: Sequence[str], at: Endpoints, rule: Rule = LATEST
+) -> str:
     """Return the script of an entity: tables, views and one INSERT. Raises FlinkSqlError."""
     unknown = [name for name in content if name not in entity.content]
     if unknown:
@@ -51,10 +56,11 @@ def reference_sql(entity: Entity, content: Sequence[str], at: Endpoints) -> str:
             f"DEDUP_CONTENT_FIELDS names {unknown[0]}, which the model of {entity.name} does not: "
             "Flink SQL reads the fields of the model only"
         )
+    gaps = _Script(entity, content).gaps(rule)
     return SCRIPT.substitute(
-        _Script(entity, content).gaps(),
-        name=entity.name,
-        plural=entity.plural,
+        gaps,
+        decision=rule.decision().substitute(gaps),
+        statistics=rule.statistics().substitute(gaps),
         servers=literal(at.servers),
         source=literal(at.source),
         output=literal(at.output),
@@ -80,11 +86,14 @@ class _Script:
         is_time = each.kind.name == "time" and each.annotation.limits.mark is None
         return is_time and each.nullable and each.name in self._entity.metadata
 
-    def gaps(self) -> dict[str, str]:
+    def gaps(self, rule: Rule) -> dict[str, str]:
         """Return each gap's text."""
         key = self._own("record_key")
         return {
             **{name: self._own(name) for name in _OURS},
+            **self._of_rule(rule),
+            "name": self._entity.name,
+            "plural": self._entity.plural,
             "id": quoted(self._entity.id),
             "key": key,
             "key_name": literal(self._names.own("record_key")),
@@ -102,6 +111,26 @@ class _Script:
             "row_names": ", ".join(self._row_names()),
             "output_key": self._output_key(),
             "row_values": ",\n        ".join(self._row_values()),
+        }
+
+    def _of_rule(self, rule: Rule) -> dict[str, str]:
+        """Return the gaps that the strategy fills."""
+        # MATCH_RECOGNIZE returns these in the order that they have in its input, whatever is named.
+        repeated = [quoted(self._entity.id), self._own("content"), self._own("deletes")]
+        if rule.strategy == "event_id":
+            # Text beside the row, and always the first of the layout's members.
+            repeated = [self._members()[0], quoted(self._entity.id)]
+        ours = (self._own(name) for name in ("source_partition", "source_offset", "content"))
+        kept = [name for name in (*self._columns(), *ours) if name not in repeated]
+        return {
+            "repeated": ", ".join(repeated),
+            "repeated_words": "event id" if rule.strategy == "event_id" else "content",
+            "measures": ",\n        ".join(f"C.{name} AS {name}" for name in kept),
+            "window": rule.interval(),
+            "head": rule.head(),
+            "options": rule.options(),
+            "emitted": rule.emitted(),
+            "has_row": rule.has_row(self._own("outcome")),
         }
 
     def _own(self, name: str) -> str:

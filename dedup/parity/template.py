@@ -9,11 +9,11 @@ SCRIPT: Final = Template("""\
 -- Runs unchanged with `sql-client.sh -f`, and with run-flink-dedup.sh and job.py of deploy/flink,
 -- which set topics and brokers from the environment.
 -- Needs Flink 2.1 or newer with flink-sql-connector-kafka. docs/flink.md lists its limits.
-$left_out
+$head$left_out
 SET 'execution.runtime-mode' = 'streaming';  -- batch mode sorts, so no event would be late
 SET 'table.local-time-zone' = 'UTC';
 SET 'pipeline.name' = '$name-dedup';
-
+$options
 -- 1. Source. All columns are text, to distinguish values that break a limit from absent ones.
 CREATE TABLE ${name}_events_raw (
     $key STRING,
@@ -66,30 +66,7 @@ SELECT
 FROM ${name}_events_typed
 WHERE $valid;
 
--- 3. The decision. The source is keyed by the id, so the order of arrival is that of the partition
--- at any parallelism. Late events are separated, so they neither become nor hide the known state.
-CREATE VIEW ${name}_events_ordered AS
-SELECT
-    *,
-    $time < MAX($time) OVER (
-        PARTITION BY $id ORDER BY $arrival
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS $late,
-    $content_value AS $content
-FROM ${name}_events_flattened;
-
-CREATE VIEW ${name}_events_decided AS
-SELECT
-    *,
-    CASE
-        WHEN $late THEN 'stale'
-        WHEN $content IS NOT DISTINCT FROM $known_content THEN 'duplicate'
-        WHEN $content IS NULL THEN 'tombstone'
-        ELSE 'change'
-    END AS $outcome
-FROM (
-    SELECT *, LAG($content) OVER (PARTITION BY $id, $late ORDER BY $arrival) AS $known_content
-    FROM ${name}_events_ordered);
-
+$decision
 CREATE VIEW ${name}_events_deduplicated AS
 SELECT
     $emitted_columns,
@@ -98,7 +75,7 @@ SELECT
     $arrival,
     $outcome
 FROM ${name}_events_decided
-WHERE $outcome IN ('change', 'tombstone');
+WHERE $outcome IN ($emitted);
 
 -- 4. Output. Written as plain records, because upsert-kafka writes no tombstones from an
 -- append-only query: a null value is a tombstone. Key and value are the bytes that upsert-kafka
@@ -139,18 +116,7 @@ CREATE TABLE src_${plural} (
 --     ORDER BY $time DESC LIMIT 10;
 --   SELECT 'Raw Events' AS source, COUNT(*) AS events FROM ${name}_events_flattened
 --     UNION ALL SELECT 'Deduplicated', COUNT(*) FROM ${name}_events_deduplicated;
-CREATE VIEW deduplication_stats AS
-SELECT
-    COUNT(*) AS total_events,
-    COUNT(DISTINCT $id) AS unique_${plural},
-    COUNT(*) FILTER (WHERE $outcome = 'change') AS changes,
-    COUNT(*) FILTER (WHERE $outcome = 'duplicate') AS duplicates,
-    COUNT(*) FILTER (WHERE $outcome = 'stale') AS stale,
-    COUNT(*) FILTER (WHERE $outcome = 'tombstone') AS tombstones,
-    CAST(100.0 * COUNT(*) FILTER (WHERE $outcome = 'duplicate') / COUNT(*) AS DECIMAL(5, 2))
-        AS duplicate_percentage
-FROM ${name}_events_decided;
-
+$statistics
 CREATE VIEW current_${name}_state AS
 SELECT $row_names
 FROM src_${plural};
@@ -158,7 +124,7 @@ FROM src_${plural};
 INSERT INTO src_${plural}_records
 SELECT
     $output_key,
-    CASE WHEN $outcome = 'change' THEN JSON_OBJECT(
+    CASE WHEN $has_row THEN JSON_OBJECT(
         $row_values
         NULL ON NULL) END,
     CASE WHEN $outcome = 'tombstone' THEN MAP[

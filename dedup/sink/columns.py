@@ -5,7 +5,7 @@ has no column, and fields that the model does not name have none either.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from dedup.core.entity import Entity
 from dedup.core.fields import EntityField
+from dedup.sink.arrays import Array
 
 _TYPE: Final = re.compile(r"(?P<name>[a-z ]+?)(?:\((?P<first>\d+)(?:,(?P<second>\d+))?\))?")
 _INTEGERS: Final = ("integer", "bigint")
@@ -29,11 +30,13 @@ _HOLDERS: Final = {
 }
 """The types that hold a kind whose types have no limits."""
 
-_ARRAYS: Final = {
-    "varchar": "text",
-    "decimal": "numeric",
+_ELEMENTS: Final = {
+    "boolean": "bool",
+    "integer": "int4",
+    "bigint": "int8",
     "timestamp with time zone": "timestamptz",
 }
+"""The types whose values are sent as such; those of others are sent as text."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,13 @@ class Column:
     definition: Composable
     """As in CREATE TABLE."""
 
-    array: SQL
-    """The type of a parameter that has the values of many rows."""
+    placeholder: SQL
+    """In a statement that has the values of many rows as parameters."""
 
     holds: Callable[[str], bool]
     """Tells whether a column of this type, as `format_type` writes it, can hold every value."""
 
-    parameter: Callable[[list[Any]], list[Any]]
+    parameter: Callable[[Sequence[Any]], Array]
     """Returns the parameter for values in normal form."""
 
 
@@ -64,14 +67,15 @@ def columns_of(entity: Entity) -> tuple[Column, ...]:
 def _column(field: EntityField, entity: Entity) -> Column:
     column_type = field.kind.postgres.replace("decimal", "numeric")
     base = field.kind.postgres.partition("(")[0]
+    element = _ELEMENTS.get(base, "text")
     return Column(
         field.name,
         column_type,
         field.nullable,
         SQL(" ").join([Identifier(field.name), SQL(field.kind.postgres), *_rest(field, entity)]),
-        SQL(f"{_ARRAYS.get(base, base)}[]"),
+        SQL(f"%b::{element}[]::{base}[]"),
         partial(_holds, field, is_id=field.name == entity.id),
-        _json_texts if field.kind.name == "json" else _themselves,
+        _json_array if field.kind.name == "json" else partial(Array, element),
     )
 
 
@@ -97,12 +101,9 @@ def _literal(field: EntityField) -> Composable:
     return Literal(bytes(default).decode() if isinstance(default, msgspec.Raw) else default)
 
 
-def _themselves(values: list[Any]) -> list[Any]:
-    return values
-
-
-def _json_texts(values: list[Any]) -> list[Any]:
-    return [None if value is None else bytes(value).decode() for value in values]
+def _json_array(values: Sequence[Any]) -> Array:
+    texts = [None if value is None else bytes(value).decode() for value in values]
+    return Array("text", texts)
 
 
 def _holds(field: EntityField, column_type: str, *, is_id: bool) -> bool:

@@ -1,20 +1,20 @@
-"""The sink's only loop: writes committed rows of the output topic to PostgreSQL in batches.
+"""The sink's loop: reads committed rows of the output topic, which are written in batches.
 
 *Guarantees.* The offsets table says where to continue, never the committed offsets of the group:
 those only serve to monitor the lag. The consumer seeks to the offset in the table when a partition
 is assigned, after an outage of PostgreSQL, and if another sink has applied a batch. See
-`dedup.sink.database` for why a record takes effect exactly once.
+`dedup.sink.database` for why a record takes effect exactly once, and `dedup.sink.writing` for how
+reading and writing overlap.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from psycopg import Error
 
 from dedup.core.keys import Id
@@ -24,16 +24,17 @@ from dedup.kafka.patience import Patience
 from dedup.kafka.topic_identity import topic_id_of
 from dedup.kafka.topics import StatesTopic, describe_states_topic
 from dedup.sink.connecting import Connecting, SinkError, new_connection_cures, refused
-from dedup.sink.database import AppliedOffset, Database, OffsetRange
+from dedup.sink.database import AppliedOffset, OffsetRange
 from dedup.sink.group_check import check_sink_group
 from dedup.sink.metrics import SinkMetrics
 from dedup.sink.progress import Progress
 from dedup.sink.reading import RowReader, Values
 from dedup.sink.rebalances import Forgetting
 from dedup.sink.settings import SinkSettings
+from dedup.sink.writing import Writer
 
-MAX_RECORDS: Final = 10_000
-"""Maximum number of records applied in one transaction."""
+READ_RECORDS: Final = 1_000
+"""Maximum number of records read at once: the event loop does nothing else meanwhile."""
 
 POLL_MS: Final = 500
 READ_AGAIN_S: Final = 60.0
@@ -122,10 +123,10 @@ class Sink:
         self._consumer = consumer
         self._connecting = connecting
         self._topic = topic
-        self.progress = Progress(consumer, metrics)
-        self._database: Database | None = None
+        self.progress = Progress(self._name, consumer, metrics)
         self._next: dict[int, int] = {}
-        """The offset at which the next batch must begin, for each partition that was sought."""
+        """The offset at which reading continues, for each partition that was sought."""
+        self._writer = Writer(topic.topic_id, connecting, self.progress, self._next)
         self.rebalances = Forgetting(self._next)
 
     async def run(self, *, once: bool) -> None:
@@ -139,15 +140,15 @@ class Sink:
                 if once and ends is None:
                     ends = await self._ends()
                 await self._place()
-                found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-                await self._apply(found)
-                await self.progress.all_applied()
+                await self._read()
                 if loop.time() >= read_again_at:
                     await self._note_quiet()
                     read_again_at = loop.time() + READ_AGAIN_S
                 patience.over()
                 if ends is not None and await self._reached(ends):
-                    return
+                    await self._writer.settled()
+                    if await self._reached(ends):  # else another sink was ahead
+                        return
             except Error as error:
                 if not new_connection_cures(error):
                     raise SinkError(refused(error, self._settings.POSTGRES_TABLE)) from error
@@ -157,34 +158,37 @@ class Sink:
                     raise
                 await patience.wait(error)
 
+    async def _read(self) -> None:
+        """Hand the next records to the writer."""
+        found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=READ_RECORDS)
+        self._take(found)
+        await asyncio.sleep(0)  # getmany does not yield to the writer while records are available
+        await self._writer.room()
+        if self._writer.idle:
+            self.progress.applied(await self.progress.read(self._next))
+
     async def close(self) -> None:
-        """Close the connection to PostgreSQL."""
-        if self._database is not None:
-            await self._database.close()
+        """Roll back what is not committed, and close the connection to PostgreSQL."""
+        await self._writer.close()
 
     async def _lost(self, error: Error) -> None:
         """Drop the connection; the offsets table tells whether the last commit took place."""
         self._connecting.lost(error)
         self._next.clear()
-        await self.close()
-        self._database = None
+        await self._writer.close()
         await asyncio.sleep(PAUSE_S)
-
-    async def _connected(self) -> Database:
-        if self._database is None:
-            self._database = await self._connecting.connect()
-        return self._database
 
     async def _place(self) -> None:
         """Seek to the offset in the offsets table, in every newly assigned partition."""
         new = {tp for tp in self._consumer.assignment() if tp.partition not in self._next}
         if not new:
             return
-        database = await self._connected()
+        await self._writer.settled()
+        database = await self._writer.connected()
         topic_id = await topic_id_of(self._consumer._client, self._name)  # noqa: SLF001
         if topic_id is None:
             return  # the topic is being recreated, or has no leader
-        self._topic = replace(self._topic, topic_id=topic_id)
+        self._writer.topic_id = topic_id
         places = await database.positions([tp.partition for tp in new], topic_id)
         self._connecting.works()
         ends = await self._consumer.end_offsets(new)
@@ -201,7 +205,7 @@ class Sink:
         """Raise SinkError if the table can no longer be made equal to the topic."""
         table = self._settings.POSTGRES_TABLE
         cure = f"Start once with --rebuild, which empties {table} and fills it from the topic."
-        if place.topic_id != self._topic.topic_id or place.next_offset > end:
+        if place.topic_id != self._writer.topic_id or place.next_offset > end:
             raise SinkError(
                 f"{self._name} is not the topic that {table} was filled from: it was recreated, or "
                 f"has lost records. {cure}"
@@ -214,9 +218,7 @@ class Sink:
                 f"for delete.retention.ms={kept_ms}: deletes may be missed. {cure}"
             )
 
-    async def _apply(self, found: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
-        chunks: dict[int, OffsetRange] = {}
-        rows: dict[Id, Values | None] = {}
+    def _take(self, found: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         for tp, records in found.items():
             begin = self._next.get(tp.partition)
             if begin is None:
@@ -224,16 +226,13 @@ class Sink:
             if records[0].offset < begin:
                 self._next.pop(tp.partition)  # the consumer reset its position: seek again
                 continue
-            chunks[tp.partition] = OffsetRange(begin, records[-1].offset + 1)
-            rows.update(self._rows(records))
-        if chunks:
-            await self._write(chunks, rows)
+            end = self._next[tp.partition] = records[-1].offset + 1
+            self._writer.add({tp.partition: OffsetRange(begin, end)}, self._rows(records))
 
-    def _rows(self, records: Iterable[ConsumerRecord]) -> dict[Id, Values | None]:
+    def _rows(self, records: Sequence[ConsumerRecord]) -> dict[Id, Values | None]:
         """Return the last row of each id in the records, or None if it was deleted."""
         rows: dict[Id, Values | None] = {}
-        for record in records:
-            read = self._reader.read(record.key, record.value)
+        for record, read in zip(records, self._reader.read_all(records), strict=True):
             if read is None:
                 self.progress.skipped()
                 where = f"{record.topic}-{record.partition} offset {record.offset}"
@@ -242,31 +241,6 @@ class Sink:
             else:
                 rows[read[0]] = read[1]
         return rows
-
-    async def _write(
-        self, chunks: Mapping[int, OffsetRange], rows: Mapping[Id, Values | None]
-    ) -> None:
-        database = await self._connected()
-        applied = await database.apply(self._topic.topic_id, chunks, rows)
-        self._connecting.works()
-        if not applied:
-            logger.info("Another sink applied these records; continuing at its offsets.")
-            for partition in chunks:
-                self._next.pop(partition, None)
-            return
-        self.progress.wrote(rows)
-        for partition, chunk in chunks.items():
-            if self._next.get(partition) == chunk.begin:  # else it was revoked meanwhile
-                self._next[partition] = chunk.next_offset
-        await self._show_progress(chunks)
-
-    async def _show_progress(self, chunks: Mapping[int, OffsetRange]) -> None:
-        """Commit the applied offsets to the group, so that its lag can be monitored."""
-        offsets = {TopicPartition(self._name, p): chunk.next_offset for p, chunk in chunks.items()}
-        try:
-            await self._consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError):
-            logger.debug("A rebalance is in progress; the next owner commits.")
 
     async def _note_quiet(self) -> None:
         """Update `read_at` of idle partitions that are read to their end."""
@@ -277,7 +251,7 @@ class Sink:
             if await self._at_end(TopicPartition(self._name, p), ends)
         }
         if quiet:
-            await self._write(quiet, {})
+            self._writer.add(quiet, {})
 
     async def _ends(self) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from dedup.core.keys import Id
+from dedup.sink.arrays import Array, ArrayDumper
 from dedup.sink.reading import Values
 from dedup.sink.statements import Tables
 
@@ -77,6 +78,7 @@ class Database:
             prepare_threshold=None,  # a pooler gives each transaction another server connection
             tcp_user_timeout=30_000,  # milliseconds until an unreachable server is detected
         )
+        connection.adapters.register_dumper(Array, ArrayDumper)
         return cls(connection, tables, topic)
 
     async def close(self) -> None:
@@ -133,12 +135,13 @@ class Database:
 
     async def _write(self, rows: Mapping[Id, Values | None]) -> None:
         # Ordered by id, so that two sinks with an id in common wait but never deadlock.
-        kept = sorted((row_id, values) for row_id, values in rows.items() if values is not None)
-        gone = sorted(row_id for row_id, values in rows.items() if values is None)
+        kept = {row_id: values for row_id, values in rows.items() if values is not None}
+        gone = sorted(rows.keys() - kept.keys())
         if kept:
-            columns = [[row_id for row_id, _ in kept]]
-            for index, column in enumerate(self.tables.columns[1:], 1):
-                columns.append(column.parameter([values[index] for _, values in kept]))
-            await self.connection.execute(self._upsert, columns)
+            ids = sorted(kept)
+            _, *others = zip(*(kept[row_id] for row_id in ids), strict=True)
+            columns = zip(self.tables.columns, [ids, *others], strict=True)
+            parameters = [column.parameter(values) for column, values in columns]
+            await self.connection.execute(self._upsert, parameters)
         if gone:
-            await self.connection.execute(self._delete, [gone])
+            await self.connection.execute(self._delete, [self.tables.id.parameter(gone)])

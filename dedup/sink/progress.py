@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from time import monotonic, time
-from typing import Final
+from typing import Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from dedup.core.keys import Id
+from dedup.sink.database import OffsetRange
 from dedup.sink.metrics import SinkMetrics
 
 ASK_EVERY_S: Final = 5.0
@@ -19,10 +20,18 @@ BEHIND_RECORDS: Final = 10_000
 logger = logging.getLogger(__name__)
 
 
+class ReadUpTo(NamedTuple):
+    """How far the topic was read at a time: the position of each partition."""
+
+    time: float
+    positions: dict[int, int]
+
+
 class Progress:
     """Tracks what was applied, and the lag according to the brokers."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, metrics: SinkMetrics) -> None:
+    def __init__(self, topic: str, consumer: AIOKafkaConsumer, metrics: SinkMetrics) -> None:
+        self._topic = topic
         self._consumer = consumer
         self._metrics = metrics
         self._rows = 0
@@ -41,11 +50,24 @@ class Progress:
         """Count a record that is not a row of the entity."""
         self._metrics.skipped_records.inc()
 
-    async def all_applied(self) -> None:
-        """Record that everything the consumer has returned is applied."""
-        assigned = self._consumer.assignment()
-        self.positions = {tp.partition: await self._consumer.position(tp) for tp in assigned}
-        self._metrics.last_applied.set(time())
+    async def read(self, partitions: Container[int]) -> ReadUpTo:
+        """Return how far these partitions are read."""
+        now = time()
+        assigned = [tp for tp in self._consumer.assignment() if tp.partition in partitions]
+        return ReadUpTo(now, {tp.partition: await self._consumer.position(tp) for tp in assigned})
+
+    def applied(self, read: ReadUpTo) -> None:
+        """Record that everything that was read then is applied."""
+        self.positions = read.positions
+        self._metrics.last_applied.set(read.time)
+
+    async def commit(self, chunks: Mapping[int, OffsetRange]) -> None:
+        """Commit the applied offsets to the group, so that its lag can be monitored."""
+        applied = {TopicPartition(self._topic, p): chunk.next_offset for p, chunk in chunks.items()}
+        try:
+            await self._consumer.commit(applied)
+        except (CommitFailedError, IllegalStateError):
+            logger.debug("A rebalance is in progress; the next owner commits.")
 
     async def watch(self) -> None:
         """Query the lag from the brokers every few seconds, until cancelled."""

@@ -36,17 +36,14 @@ class Tables:
         return self.composed(SQL("CREATE TABLE {table} ({lines}\n)"), lines=SQL(",").join(lines))
 
     def upsert(self) -> Composed:
-        """Return the statement that writes rows; its parameters are arrays, one of each column.
-
-        Binary (%b): eight arrays take 12 us per row as text and 1.4 us in binary.
-        """
+        """Return the statement that writes rows; its parameters are arrays, one of each column."""
         names = [Identifier(column.name) for column in self.columns]
         return self.composed(
             SQL("""
 INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})
 ON CONFLICT ({id}) DO UPDATE SET ({others}) = ROW({new})"""),
             names=SQL(", ").join(names),
-            arrays=SQL(", ").join(SQL("%b::") + column.array for column in self.columns),
+            arrays=SQL(", ").join(column.placeholder for column in self.columns),
             others=SQL(", ").join(names[1:]),
             new=SQL(", ").join(SQL("excluded.") + name for name in names[1:]),
         )
@@ -54,7 +51,7 @@ ON CONFLICT ({id}) DO UPDATE SET ({others}) = ROW({new})"""),
     def delete(self) -> Composed:
         """Return the statement that deletes rows; its parameter is an array of ids."""
         return self.composed(
-            SQL("DELETE FROM {table} WHERE {id} = ANY(%b::{ids})"), ids=self.id.array
+            SQL("DELETE FROM {table} WHERE {id} = ANY({ids})"), ids=self.id.placeholder
         )
 
 

@@ -6,6 +6,7 @@ of a partition are read and written as a whole batch, after the batch's records 
 changelog. Setting or deleting an item, which Faust would send to the changelog, raises TypeError.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +18,22 @@ from mode import get_logger
 from dedup.core.entity import Entity
 from dedup.core.keys import Id
 from dedup.core.state import State
+from dedup.state.database_files import destroy
 from dedup.state.memory import Memory
 from dedup.state.row_keys import RowKeys
-from dedup.state.store import PartitionStore, destroy
+from dedup.state.store import PartitionStore
 from dedup.state.store_errors import DamagedError, StoreError
 
 logger = get_logger(__name__)
 
 STORE_URL: Final = "rocksdb://"
+
+THREAD_FROM: Final = 64
+"""Reads from RocksDB that take longer than to hand them to another thread."""
+
+ROOM_EVERY_S: Final = 0.1
+"""How often a disk that is behind is given more."""
+
 _READ_ONLY: Final = "the state table is written by the processor, a batch at a time"
 _NO_CHANGELOG_EVENTS: Final = "dedup.streaming.recovery applies the changelog, in batches"
 _NO_BACKUP: Final = "the changelog topic is the backup of the state table"
@@ -75,24 +84,27 @@ class StateStore(Store[Id, State]):
 
     def rebuild(self, partition: int) -> PartitionStore:
         """Delete what is known of a partition and return an empty store."""
-        self._close(partition)
+        self._close((partition,))
         destroy(self._path(partition))
         return self.partition(partition)
 
-    def _close(self, partition: int) -> None:
-        """Close a store if it is open. It is released even when closing fails."""
-        store = self._partitions.pop(partition, None)
-        if store is None:
-            return
-        try:
-            store.close()
-        except StoreError as error:  # what matters is on the changelog
-            logger.warning("%s", error)
+    def _close(self, partitions: Iterable[int]) -> None:
+        """Close those that are open. They are released even when closing fails."""
+        errors: list[StoreError] = []
+        for partition in partitions:
+            store = self._partitions.pop(partition, None)
+            try:
+                if store is not None:
+                    store.close()
+            except StoreError as error:  # what matters is on the changelog
+                errors.append(error)
+        if errors:
+            others = f" The same goes for {len(errors) - 1} other partitions." if errors[1:] else ""
+            logger.warning("%s%s", errors[0], others)
 
     def close_others(self, owned: Iterable[int]) -> None:
         """Close every partition but these: another worker may open them now."""
-        for partition in set(self._partitions) - set(owned):
-            self._close(partition)
+        self._close(set(self._partitions) - set(owned))
 
     @property
     def open_partitions(self) -> Sequence[int]:
@@ -102,7 +114,7 @@ class StateStore(Store[Id, State]):
     @property
     def rows(self) -> int | None:
         """Rows that are known and not deleted; None until all partitions are counted."""
-        counts = [store.rows for store in self._partitions.values()]
+        counts = [store.row_count.rows for store in self._partitions.values()]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
@@ -125,7 +137,7 @@ class StateStore(Store[Id, State]):
     def reset_state(self) -> None:
         """Delete the databases, as `faust reset` asks."""
         for partition in self.open_partitions:
-            self._close(partition)
+            self._close((partition,))
             destroy(self._path(partition))
 
 
@@ -152,6 +164,16 @@ class StateTable(Table[Id, State]):
         """Return the states of those ids of a partition that are known."""
         return self.data.partition(partition).read(ids)
 
+    async def read_many(self, partition: int, ids: Sequence[Id]) -> dict[Id, State]:
+        """Return the same as `read`; what takes long is read in another thread."""
+        store = self.data.partition(partition)
+        states, others = store.in_memory(ids)
+        if len(others) >= THREAD_FROM:
+            states |= await asyncio.to_thread(store.fetch, others)
+        elif others:
+            states |= store.fetch(others)
+        return states
+
     def changelog_offset(self, partition: int) -> int:
         """Return the changelog offset up to which a partition's states are known."""
         progress = self.data.partition(partition).progress()
@@ -164,8 +186,9 @@ class StateTable(Table[Id, State]):
         *,
         next_offset: int | None,
         now_us: int,
+        source_offset: int | None = None,
     ) -> None:
-        """Write states and changelog offset of a partition in one atomic step.
+        """Take states of a partition and the offsets after them: see `PartitionStore.write`.
 
         Raises StoreError when the changelog was recreated: the known states are not on it.
         """
@@ -179,7 +202,17 @@ class StateTable(Table[Id, State]):
                 "now. To write the earlier rows again, first reset the offsets of the group "
                 f"{self.app.conf.id} to the earliest."
             )
-        store.write(states, next_offset=next_offset, now_us=now_us)
+        store.write(states, next_offset=next_offset, now_us=now_us, source_offset=source_offset)
+
+    async def room(self, partition: int) -> None:
+        """Wait until the store of a partition has room for more states: see `PartitionStore`.
+
+        One that is closed meanwhile is another worker's, and is not opened again.
+        """
+        data = self.data
+        while partition in data.open_partitions and not data.partition(partition).make_room():
+            await asyncio.to_thread(data.partition(partition).persist)
+            await asyncio.sleep(ROOM_EVERY_S)
 
     def forget_deleted(self, partition: int, before_us: int) -> None:
         """Remove the deletion markers of a partition that were set before a time."""

@@ -5,9 +5,7 @@ settings, and the services an app starts with.
 """
 
 import asyncio
-import os
 import platform
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -21,6 +19,7 @@ from mode import Service, ServiceT, get_logger
 from dedup import __version__
 from dedup.core.errors import ExplainedError
 from dedup.kafka.broker_errors import refusal
+from dedup.kafka.settings import redacted
 from dedup.kafka.topics import TopicFacts
 from dedup.observability.decision_log import DecisionLog
 from dedup.observability.gauge_sampler import Gauges
@@ -28,18 +27,20 @@ from dedup.observability.metrics import Metrics
 from dedup.observability.observers import Observers
 from dedup.observability.rates import History
 from dedup.observability.rejected import Rejected
-from dedup.rules import codec_of, how_events_are_read
-from dedup.settings import Settings, redacted
+from dedup.rules import codec_of, how_events_are_read, rules_of, what_duplicates_are
+from dedup.settings import Settings
 from dedup.state.data_directory import DataDirectory, Origin
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.batch_transport import BatchConsumer, BatchTransport
+from dedup.streaming.flushing import Flushing
 from dedup.streaming.foreign import ForeignRecords
-from dedup.streaming.gc_policy import GarbageCollection
+from dedup.streaming.interpreter import Interpreter
 from dedup.streaming.membership import Membership
 from dedup.streaming.output import FencedError
 from dedup.streaming.parts import Parts
 from dedup.streaming.processor import Deduplicator
+from dedup.streaming.watchdog import Watchdog
 
 FINISH_WITHIN_S: Final = 10.0
 """How long the batches in progress may take when the worker is asked to stop."""
@@ -81,7 +82,7 @@ class DedupApp(faust.App):
         self._build_parts = build_parts
         self._web_of = new_web
         self.table = _state_table(self, settings)
-        self.metrics = metrics = Metrics(codec_of(settings))
+        self.metrics = metrics = Metrics(rules_of(settings))
         metrics.dry_run.set(settings.DEDUP_DRY_RUN)
         self.observers = Observers(
             metrics,
@@ -91,6 +92,7 @@ class DedupApp(faust.App):
             Rejected(metrics, dry_run=settings.DEDUP_DRY_RUN),
         )
         self.membership = Membership(self)
+        self.watchdog = Watchdog(self)
         self.foreign = ForeignRecords(settings, metrics)
 
     @property
@@ -160,19 +162,24 @@ class DedupApp(faust.App):
         services = super().on_init_dependencies()
         if self.client_only or self.producer_only:
             return services
+        # Faust's producer is not used, and ends a worker whose brokers go away while it connects.
         return [
             self.parts.publisher,
-            *services,
+            *(each for each in services if each is not self.producer),
             self.observers.gauges,
             self.membership,
             self.foreign,
-            GarbageCollection(),
+            Flushing(self.table, self.fail),
+            Interpreter(),
+            self.watchdog,
         ]
 
     async def on_first_start(self) -> None:
         """Log what starts; check the data directory and the topics before anything is read."""
         logger.info("product-dedup %s, Python %s", __version__, platform.python_version())
         logger.info("%s", how_events_are_read(codec_of(self.settings)))
+        for line in what_duplicates_are(rules_of(self.settings)):
+            logger.info("%s", line)
         values = redacted(self.settings).items()
         logger.info("Settings: %s", " ".join(f"{name}={v}" for name, v in values if v is not None))
         try:
@@ -216,16 +223,19 @@ class DedupApp(faust.App):
                 "The batches in progress took more than %.0f s: the next owner processes them.",
                 FINISH_WITHIN_S,
             )
-            # The client waits for its coordinator to let it leave, however long that takes.
-            ending = threading.Timer(FINISH_WITHIN_S, os._exit, (0,))
-            ending.daemon = True
-            ending.start()
         if self._consumer is not None:
             # What is not done stays so: to wait for it or to commit past it would be wrong.
             self._consumer.stop_flow()
             self.flow_control.suspend()
             await self._stop_fetcher()
         return None
+
+    def _on_rebalance_when_stopped(self) -> None:
+        """Leave the client to its own thread, which stops it.
+
+        Faust closes it from this one: what then waits in that thread, such as for metadata, waits
+        forever, and the worker with it.
+        """
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker: log why, exit with 1. Nothing undone is committed."""

@@ -32,7 +32,8 @@ from mode import get_logger
 
 from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.patience import Patience
-from dedup.streaming.consumer_thread import BatchConsumerThread, FetchedBatch
+from dedup.kafka.unread_records import FetchedBatch
+from dedup.streaming.consumer_thread import BatchConsumerThread
 from dedup.streaming.recordbatch import RecordBatch
 
 MAX_UNDONE: Final = 2
@@ -138,6 +139,17 @@ class BatchConsumer(driver.Consumer):
         except KafkaError as refused:
             self._on_refused(refused)
             await asyncio.sleep(1.0)
+
+    def progress(self) -> dict[int, tuple[int, int]]:
+        """Return the offsets up to which each partition that is read is done, and delivered."""
+        undone = {
+            tp: [batch.start for batch in batches if not batch.done]
+            for tp, batches in self._undone.items()
+        }
+        return {
+            tp.partition: (min(undone.get(tp, ()), default=delivered), delivered)
+            for tp, delivered in self._expected.items()
+        }
 
     def _has_room(self, tp: TP) -> bool:
         undone = [batch for batch in self._undone.get(tp, ()) if not batch.done]

@@ -7,10 +7,12 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import aiokafka
 from aiokafka import TopicPartition
+from aiokafka.client import ConnectionGroup
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
     IllegalGenerationError,
     KafkaConnectionError,
@@ -24,13 +26,15 @@ from aiokafka.protocol.group import HeartbeatRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import get_logger
+from mode.threads import QueueServiceThread
 
-from dedup.core.batch_result import SourceRecord
 from dedup.kafka.broker_errors import brokers_away
+from dedup.kafka.closing import end
 from dedup.kafka.consumer import ISOLATION_LEVEL
 from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.patience import Patience
-from dedup.kafka.unread_records import unread_records
+from dedup.kafka.unread_records import FetchedBatch, take_unread
+from dedup.streaming.heartbeats import bound_heartbeats
 
 FETCH_MAX_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing; Faust asks for 1,500.
@@ -40,18 +44,6 @@ sent is not in it, and starves until the others have something.
 """
 
 logger = get_logger(__name__)
-
-
-class FetchedBatch(NamedTuple):
-    """What one fetch returned of a partition: the records from position `start` up to `end`.
-
-    There can be fewer records than `end - start`, even none: compaction, aborted transactions and
-    transaction markers leave holes.
-    """
-
-    records: list[SourceRecord]
-    start: int
-    end: int
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -77,7 +69,25 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             except KafkaConnectionError as error:
                 await patience.wait(error)
             else:
+                bound_heartbeats(self._consumer)
                 return patience.over()
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group. A rebalance that waits for other members is not waited for."""
+        await QueueServiceThread.on_thread_stop(self)  # no call of the main thread is in progress
+        if self._consumer is not None:
+            if isinstance(self._consumer._coordinator, GroupCoordinator):
+                await self._end_coordination(self._consumer)
+            await self._consumer.stop()
+
+    async def _end_coordination(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
+        """End what joins groups: the client would finish a join, and begin one that is due."""
+        coordinator = consumer._coordinator
+        await end(coordinator._coordination_task)
+        # While a join waits, a broker answers nothing else on its connection.
+        connection = (coordinator.coordinator_id, ConnectionGroup.COORDINATION)
+        if coordinator._performed_join_prepare and connection in consumer._client._conns:
+            consumer._client._conns[connection].close()
 
     def _stopped_set(self) -> None:
         # After a failure the thread has closed its loop by itself before it is stopped.
@@ -119,24 +129,16 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     async def _take(self, fetcher: Any, tps: set[TP]) -> dict[TP, FetchedBatch]:
-        assignment = fetcher._subscriptions.subscription.assignment
-        if assignment is None:
+        subscriptions = fetcher._subscriptions
+        if subscriptions.subscription.assignment is None:
             return {}
-        states = {
-            tp: state
-            for tp in tps & assignment.tps
-            if (state := assignment.state_value(tp)).has_valid_position
-        }
-        starts = {tp: state.position for tp, state in states.items()}
-        for tp in states:
-            _spare_consumer_records(fetcher, tp)
-        # Without a timeout this does not yield to the loop: positions and records fit together.
-        records = await fetcher.fetched_records(states.keys(), timeout=0)
-        return {
-            tp: FetchedBatch(records.get(tp, []), starts[tp], state.position)
-            for tp, state in states.items()
-            if state.has_valid_position and state.position != starts[tp]
-        }
+        if subscriptions.reassignment_in_progress:
+            await subscriptions.wait_for_assignment()
+        assignment = subscriptions.subscription.assignment
+        return take_unread(
+            fetcher,
+            {tp for tp in tps & assignment.tps if assignment.state_value(tp).has_valid_position},
+        )
 
     async def rewind(self, tps: set[TP]) -> dict[TP, int]:
         """Seek to the committed offsets, or to the beginning where none is committed.
@@ -223,18 +225,3 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, offset)
 
         await self.call_thread(go)
-
-
-def _spare_consumer_records(fetcher: Any, tp: TP) -> None:
-    """Make aiokafka return a partition's records as they are decoded.
-
-    aiokafka wraps each in a `ConsumerRecord` that repeats topic and partition; to create and free
-    it costs more than to decode the record.
-    """
-    unread = unread_records(fetcher, tp)
-    if unread is not None:
-        unread._consumer_record = _as_it_is
-
-
-def _as_it_is(_tp: TP, record: SourceRecord) -> SourceRecord:
-    return record

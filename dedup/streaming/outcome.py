@@ -5,14 +5,13 @@ started: by then the brokers have committed or aborted the transaction of the fa
 no other producer can commit one.
 """
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from dedup.core.batch_result import Output
-from dedup.core.records import SOURCE_HEADER
+from dedup.core.records import recorded
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.offsets import stable_offsets
 from dedup.kafka.topic_reader import read_to
@@ -49,19 +48,21 @@ async def ending_by_states(settings: Settings, output: Output) -> Ending:
 
     An output of dead letters alone can't be found: it counts as aborted, and may be written twice.
     """
-    expected = [(record.key, _source(record.headers)) for record in output.states]
-    if not expected:
+    if not output.emissions:
         return Ending.ABORTED
+    row_id, state = output.emissions[-1]
+    last = (output.row_format.key_of(row_id), (state.partition, state.offset))
     found = [
         (record.key, source)
         for record in await _committed_since(settings, output)
-        if (source := _source(record.headers)) is not None
-        and _offset_in(source, output.partition) >= output.first_offset
+        if (source := recorded(record.headers).source) is not None
+        and source[0] == output.partition
+        and source[1] >= output.first_offset
     ]
     if not found:
         return Ending.ABORTED
     # Compaction may have removed a state that a later one of the product replaces, never the last.
-    return Ending.COMMITTED if found[-1] == expected[-1] else Ending.OVERTAKEN
+    return Ending.COMMITTED if found[-1] == last else Ending.OVERTAKEN
 
 
 async def _committed_since(settings: Settings, output: Output) -> list[Any]:
@@ -73,16 +74,3 @@ async def _committed_since(settings: Settings, output: Output) -> list[Any]:
         ends = await log_ends(settings, [tp])  # also what another open transaction hides
         consumer.seek(tp, max(begin, output.states_offset))
         return [record async for _, found in read_to(consumer, ends) for record in found]
-
-
-def _source(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
-    return dict(headers).get(SOURCE_HEADER)
-
-
-def _offset_in(source: bytes, partition: int) -> int:
-    """Return the offset a source header names, -1 for another partition's or none."""
-    of, _, offset = source.partition(b"/")
-    try:
-        return int(offset) if int(of) == partition else -1
-    except ValueError:
-        return -1

@@ -2,10 +2,11 @@
 
 Guarantees, by where a crash strikes:
 
-* before `publish` returns: records may be on `src_products`; RocksDB has none of them. Recovery
+* before `publish` returns: records may be on `src_products`; the store has none of them. Recovery
   reads them back, and their events are replayed without effect.
-* between `publish` and the RocksDB write: the same.
-* between the write and the commit: the events are read again and replayed without effect.
+* before the store has flushed the batch to RocksDB: recovery reads its records back too, and
+  decides again on its events, for the times and counts of its duplicates.
+* between that and the commit: the events are read again and replayed without effect.
 
 A batch that began is finished even when its actor is cancelled by a rebalance (`acquire` waits
 for it), so no record reaches the topic after recovery has read to its end. An error in a batch
@@ -15,7 +16,7 @@ stops the worker: going on would apply later events without the earlier ones.
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Collection, Mapping
+from collections.abc import AsyncIterable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -24,13 +25,19 @@ from typing import Final
 from faust.types import TP
 from mode import get_logger
 
-from dedup.core.batch import decide_batch
-from dedup.core.batch_result import BatchResult, Output, OutputRecord, Rejection, SourceRecord
+from dedup.core.batch import Emission, decide_batch
+from dedup.core.batch_result import (
+    BatchResult,
+    Output,
+    OutputRecord,
+    Rejection,
+    RowFormat,
+    SourceRecord,
+)
 from dedup.core.dead_letter import DeadLetter, Reason, dead_letter_headers, fitting
 from dedup.core.decide import Decision, Position, ProcessingTime, Rules, decide
-from dedup.core.keys import OutputForm
+from dedup.core.keys import Id, OutputForm
 from dedup.core.normal_event import NormalEvent
-from dedup.core.records import output_headers
 from dedup.core.rules_header import rules_headers
 from dedup.core.state import State
 from dedup.core.times import microseconds, time_text
@@ -95,7 +102,9 @@ class Deduplicator:
         self._now = now
         self._in_work: set[asyncio.Task[None]] = set()
         self._forgot_at_us: dict[int, int] = {}
-        self._rules_headers = rules_headers(rules)
+        self._row_format = RowFormat(
+            rules.codec.keys.writer(output_format.keys), rules_headers(rules)
+        )
         self._written: Mapping[int, WrittenDeadLetters] = {}
 
     @property
@@ -111,6 +120,8 @@ class Deduplicator:
         """
         try:
             async for batch in batches:
+                # Nothing of the batch has begun: a rebalance may cancel the wait.
+                await self._table.room(batch.tp.partition)
                 await self._apply_shielded(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to stop
             self._callbacks.on_error(error)
@@ -150,12 +161,21 @@ class Deduplicator:
         batch.begin()
         now = self._now()
         clock = ProcessingTime(microseconds(now), time_text(now))
-        result = self._decide(batch, clock)
+        named = self._named(batch)
+        known = await self._table.read_many(
+            batch.tp.partition, [row_id for row_id in named.values() if row_id is not None]
+        )
+        result = self._decide(batch, clock, named, known)
         next_offset = await self._publisher.publish(result.output)
-        if result.output.states:
-            self._callbacks.on_written(result.partition, len(result.output.states), next_offset)
+        emitted = len(result.output.emissions)
+        if emitted:
+            self._callbacks.on_written(result.partition, emitted, next_offset)
         self._table.write(
-            result.partition, result.states, next_offset=next_offset, now_us=clock.now_us
+            result.partition,
+            result.states,
+            next_offset=next_offset,
+            now_us=clock.now_us,
+            source_offset=batch.next_offset,
         )
         batch.mark_done()
         self._forget_deleted(result.partition, clock.now_us)
@@ -170,21 +190,24 @@ class Deduplicator:
             self._forgot_at_us[partition] = now_us
             self._table.forget_deleted(partition, now_us - self._rules.deleted_marker_us)
 
-    def _decide(self, batch: RecordBatch, clock: ProcessingTime) -> BatchResult:
-        """Decide on every record of a batch against the known states."""
-        codec, partition = self._rules.codec, batch.tp.partition
-        read_key = codec.keys.read
+    def _named(self, batch: RecordBatch) -> dict[bytes | None, Id | None]:
+        """Return the id that each key of a batch names, None for one that names none."""
+        read_key = self._rules.codec.keys.read
         keys = {record.key for record in batch.records}
-        named = {key: None if key is None else read_key(key) for key in keys}
-        known = self._table.read(partition, [i for i in named.values() if i is not None])
+        return {key: None if key is None else read_key(key) for key in keys}
+
+    def _decide(
+        self,
+        batch: RecordBatch,
+        clock: ProcessingTime,
+        named: Mapping[bytes | None, Id | None],
+        known: dict[Id, State],
+    ) -> BatchResult:
+        """Decide on every record of a batch; `known` is brought up to date."""
+        partition = batch.tp.partition
         before = known.copy()
         decided = decide_batch(batch.records, known, partition, clock, self._rules)
-        output = self._empty_output(batch, clock)
-        write_key, key_format, made_by = codec.keys.write, self._format.keys, self._rules_headers
-        output.states += [
-            OutputRecord(write_key(row_id, key_format), state.row, output_headers(state) + made_by)
-            for row_id, state in decided.emissions
-        ]
+        output = self._output_of(batch, clock, decided.emissions)
         reasons, rejected = Counter[Reason](), dict[Reason, Rejection]()
         by_offset = {r.offset: r for r in batch.records} if decided.rejected else {}
         for offset, letter in decided.rejected:
@@ -197,24 +220,28 @@ class Deduplicator:
             clock,
             named,
             before,
-            known,
             decided.states,
             output,
-            [emission.row_id for emission in decided.emissions],
             decided.outcomes,
             reasons,
             rejected,
             decided.offset_regressions,
+            decided.rows_added,
+            decided.forgotten,
         )
 
-    def _empty_output(self, batch: RecordBatch, clock: ProcessingTime) -> Output:
+    def _output_of(
+        self, batch: RecordBatch, clock: ProcessingTime, emissions: Sequence[Emission]
+    ) -> Output:
+        """Return the output of a batch; the dead letters are still to be added."""
         return Output(
             batch.tp.partition,
-            # Where there are no records, the offset alone moves on: it may do so twice.
-            batch.records[0].offset if batch.records else batch.next_offset - 1,
+            batch.start,  # where there are no records, the offset alone moves on, maybe twice
             batch.next_offset,
             self._table.changelog_offset(batch.tp.partition),
             clock.now_us // 1000,
+            self._row_format,
+            emissions,
         )
 
     def _add_dead_letter(

@@ -1,16 +1,11 @@
 """What the publisher reads from and changes in the internals of its client."""
 
-import asyncio
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from dedup.kafka.broker_errors import root_cause
-
-METADATA_PAUSE_S: Final = 0.2
-"""How long a producer waits that can't reach the broker it needs."""
 
 
 def cause_of(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
@@ -21,19 +16,6 @@ def cause_of(producer: AIOKafkaProducer, error: Exception) -> KafkaError:
             if isinstance(cause, KafkaError):
                 return root_cause(cause)
     return root_cause(error) if isinstance(error, KafkaError) else KafkaError(repr(error))
-
-
-def pace_metadata(client: AIOKafkaClient) -> None:
-    """Let a client that finds no broker pause before it retries."""
-    update = client._metadata_update
-
-    async def paced(*arguments: Any) -> bool:
-        updated = bool(await update(*arguments))
-        if not updated:
-            await asyncio.sleep(METADATA_PAUSE_S)
-        return updated
-
-    client._metadata_update = paced
 
 
 def send_offsets_after_records(producer: AIOKafkaProducer) -> None:

@@ -15,6 +15,7 @@ are recognised as replayed, but dead letters may be duplicated.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -22,7 +23,9 @@ from aiokafka.errors import (
     IllegalOperation,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     ProducerFenced,
+    RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
 from mode import Service, get_logger
@@ -35,17 +38,13 @@ from dedup.kafka.closing import close_producer
 from dedup.kafka.patience import GIVE_UP_AFTER_S, Patience
 from dedup.kafka.topics import check_topics, missing_topics
 from dedup.settings import Settings
-from dedup.streaming.appending import append, portions
+from dedup.streaming.appending import append, append_states, portions
 from dedup.streaming.output import FencedError, PublishError
-from dedup.streaming.producerclient import (
-    cause_of,
-    pace_metadata,
-    send_offsets_after_records,
-)
+from dedup.streaming.producerclient import cause_of, send_offsets_after_records
 from dedup.streaming.retrying import publish_again
 
-MAX_BATCH_BYTES: Final = 900 * 1024
-"""Size of a record batch: below the 1 MiB that brokers accept by default."""
+MAX_BATCH_BYTES: Final = 1024 * 1024
+"""Size of a record batch with its header: brokers accept 12 bytes more by default."""
 
 ATTEMPT_WITHIN_S: Final = 30.0
 """How long one transaction may take before its producer is recreated.
@@ -101,8 +100,8 @@ class KafkaPublisher(Service):
         super().__init__(**kwargs)
         self._settings = settings
         self.is_member = is_member
-        self._batch_bytes = min(MAX_BATCH_BYTES, states_batch_bytes)
-        self._dead_letters_batch_bytes = min(MAX_BATCH_BYTES, dead_letters_batch_bytes)
+        self._batch_bytes = self._dead_letters_batch_bytes = MAX_BATCH_BYTES
+        self._limit_batches(states_batch_bytes, dead_letters_batch_bytes)
         self._producers: dict[int, AIOKafkaProducer] = {}
 
     @property
@@ -138,7 +137,6 @@ class KafkaPublisher(Service):
             max_batch_size=self._batch_bytes,
             max_request_size=ANY_REQUEST_BYTES,
         )
-        pace_metadata(producer.client)
         send_offsets_after_records(producer)
         try:
             async with asyncio.timeout(START_WITHIN_S):
@@ -155,7 +153,7 @@ class KafkaPublisher(Service):
 
     async def publish(self, output: Output) -> int | None:
         """See `Publisher.publish`."""
-        if not (output.states or output.dead_letters or self.commits_offsets):
+        if not (output.emissions or output.dead_letters or self.commits_offsets):
             return None
         if output.partition not in self._producers:
             raise self._fenced(output)
@@ -204,6 +202,21 @@ class KafkaPublisher(Service):
         if isinstance(error, KafkaError):
             return refusal(error, self._settings, permission="WRITE")
         return f"there was no acknowledgement for {GIVE_UP_AFTER_S:.0f} s. Check the brokers."
+
+    async def adapt(self, error: Exception) -> bool:
+        """See `Attempts.adapt`: `max.message.bytes` of a topic may be lowered under a worker."""
+        if not isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+            return False
+        before = self._batch_bytes, self._dead_letters_batch_bytes
+        with suppress(BrokersAwayError, TimeoutError, TopicError):
+            async with asyncio.timeout(CHECK_WITHIN_S):
+                facts = await check_topics(self._settings)
+            self._limit_batches(facts.states_batch_bytes, facts.letters_batch_bytes)
+        return (self._batch_bytes, self._dead_letters_batch_bytes) != before
+
+    def _limit_batches(self, states_bytes: int, dead_letters_bytes: int) -> None:
+        self._batch_bytes = min(self._batch_bytes, states_bytes)
+        self._dead_letters_batch_bytes = min(self._dead_letters_batch_bytes, dead_letters_bytes)
 
     async def recreate(self, partition: int) -> AIOKafkaProducer:
         """See `Attempts.recreate`."""
@@ -262,18 +275,13 @@ class KafkaPublisher(Service):
             self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
             self._settings.KAFKA_DLQ_TOPIC,
         )
-        if output.states and output.partition not in await producer.partitions_for(states):
+        if output.emissions and output.partition not in await producer.partitions_for(states):
             raise UnknownTopicOrPartitionError(states)
         into = 0
         if output.dead_letters:  # their topic may have fewer partitions than the source, or more
             into = output.partition % len(await producer.partitions_for(dead_letters))
         next_offset, _ = await asyncio.gather(
-            append(
-                producer,
-                TopicPartition(states, output.partition),
-                [output.states],
-                output.timestamp_ms,
-            ),
+            append_states(producer, TopicPartition(states, output.partition), output),
             append(
                 producer,
                 TopicPartition(dead_letters, into),

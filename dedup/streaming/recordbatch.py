@@ -9,12 +9,12 @@ from faust import Schema
 from faust.types import TP, AppT, Message
 
 from dedup.core.batch_result import SourceRecord
-from dedup.streaming.consumer_thread import FetchedBatch
+from dedup.kafka.unread_records import FetchedBatch
 
 GROWS_BELOW_BYTES: Final = 512 * 1024
 GROWS_BELOW_RECORDS: Final = 2_000
-"""What a batch may have, before it is begun, to take one more fetch: bytes of values, and records -
-deletes have no value."""
+"""What a batch may have, before it is begun, to take one more fetch: bytes as fetched, and
+records - deletes have no value."""
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class RecordBatch:
     There are none where the partition has only aborted records and transaction markers: then the
     committed offset alone moves on.
 
-    `next_offset` is the source offset after the batch, `size_bytes` that of its values. Until
+    `next_offset` is the source offset after the batch, `size_bytes` that of its fetches. Until
     `begin` is called, it may grow. Call `mark_done` once every effect of the batch is durable; no
     part of it is committed before that. `on_done` is called then.
     """
@@ -43,6 +43,11 @@ class RecordBatch:
         self.begun = True
 
     @property
+    def start(self) -> int:
+        """Return the offset at which it begins; of one without records, the last that it has."""
+        return self.records[0].offset if self.records else self.next_offset - 1
+
+    @property
     def grows(self) -> bool:
         """Return whether the next records of the partition can become part of this batch."""
         small = self.size_bytes < GROWS_BELOW_BYTES and len(self.records) < GROWS_BELOW_RECORDS
@@ -52,7 +57,7 @@ class RecordBatch:
         """Append what follows in the partition."""
         self.records += chunk.records
         self.next_offset = chunk.end
-        self.size_bytes += sum(len(record.value or b"") for record in chunk.records)
+        self.size_bytes += chunk.size_bytes
 
     def mark_done(self) -> None:
         """Note that every effect of this batch is durable."""

@@ -6,10 +6,11 @@ records only, from the offset its database corresponds to until the consumer's *
 the end of the log: it waits for what another program's open transaction holds back.
 
 Guarantees: after every rebalance, and before any event is decided on, every state that was durable
-on `src_products` when the partition was assigned is in RocksDB. A database that can't be a prefix
-of the topic (the topic was recreated, or tombstones were compacted away while the worker was down)
-is deleted and rebuilt, and so is a damaged one. A crash in recovery loses nothing: each batch is
-written with the offset after it.
+on `src_products` when the partition was assigned is known, and so is what the last events before a
+crash left behind without a record (`SourceTail`). A database that can't be a prefix of the topic
+(the topic was recreated, or tombstones were compacted away while the worker was down) is deleted
+and rebuilt, and so is a damaged one. A crash in recovery loses nothing: states are written with the
+offset after them.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from mode import get_logger
 
+from dedup.core.batch_result import SourceRecord
 from dedup.core.decide import Rules
 from dedup.core.errors import ExplainedError
 from dedup.core.keys import Id
@@ -30,13 +32,15 @@ from dedup.core.times import microseconds
 from dedup.kafka.broker_errors import brokers_away, refusal
 from dedup.kafka.consumer import committed_consumer, log_ends
 from dedup.kafka.topics import missing_topics
+from dedup.kafka.unread_records import take_fetched
 from dedup.observability.metrics import Metrics
 from dedup.settings import Settings
 from dedup.state.data_directory import grown, misplaced, partitions_before, placed_by_json_key
 from dedup.state.store_errors import DamagedError, StoreError
 from dedup.state.table import StateTable
+from dedup.streaming.source_tail import SourceTail
 
-POLL_MS: Final = 500
+POLL_S: Final = 0.5
 FETCH_BYTES: Final = 4 * 1024 * 1024
 PROGRESS_EVERY_S: Final = 5.0
 
@@ -71,6 +75,7 @@ class ChangelogReader:
         self._metrics = metrics
         self._topic_partitions = partitions
         self._now = now
+        self._source_tail = SourceTail(settings, table, rules, now)
 
     async def restore(self, partitions: Sequence[int]) -> int:
         """Bring these partitions up to date. Returns the number of records read.
@@ -131,6 +136,7 @@ class ChangelogReader:
                 seconds,
             )
             self._refuse_misplaced(partitions)
+            await self._source_tail.decide_again(consumer, partitions)
             return read
         finally:
             await consumer.stop()
@@ -203,35 +209,37 @@ class ChangelogReader:
                 reported = asyncio.get_running_loop().time()
                 left = sum(self._metrics.recovery_left().values())
                 logger.info("Recovery: %s records read, %s to go.", f"{read:,}", f"{left:,}")
-            chunks = await consumer.getmany(*pending, timeout_ms=POLL_MS)
+            chunks = await take_fetched(consumer, pending, POLL_S)
             if positions != before:
                 moved = asyncio.get_running_loop().time()
             elif asyncio.get_running_loop().time() - moved > STALLED_AFTER_S:
                 topic = self._settings.KAFKA_SRC_PRODUCTS_TOPIC
                 raise KafkaTimeoutError(f"nothing of {topic} in {STALLED_AFTER_S:.0f} s")
-            for tp, records in chunks.items():
-                read += len(records)
-                self._apply(tp.partition, records, next_offset=await consumer.position(tp))
+            for tp, chunk in chunks.items():
+                read += len(chunk.records)
+                await self._table.room(tp.partition)
+                self._apply(tp.partition, chunk.records, next_offset=chunk.end)
                 await asyncio.sleep(0)
         return read
 
     def _apply(
         self,
         partition: int,
-        records: Sequence[ConsumerRecord[bytes | None, bytes | None]],
+        records: Sequence[SourceRecord],
         *,
         next_offset: int,
     ) -> None:
-        """Write a run of changelog records and the offset after them in one atomic step."""
+        """Write a run of changelog records and the offset after them."""
         store, codec = self._table.data.partition(partition), self._rules.codec
+        read_key, read_state = codec.keys.read_output, codec.state_from_record
         states: dict[Id, State] = {}
         for record in records:
-            row_id = codec.keys.read_output(record.key)
-            state = codec.state_from_record(record.value, record.headers, record.timestamp)
+            row_id = read_key(record.key)
+            state = read_state(record.value, record.headers, record.timestamp)
             if row_id is None or state is None:
                 logger.warning(
                     "%s-%s offset %s is not a %s row; it is ignored.",
-                    record.topic,
+                    self._settings.KAFKA_SRC_PRODUCTS_TOPIC,
                     partition,
                     record.offset,
                     codec.entity.name,
@@ -242,5 +250,5 @@ class ChangelogReader:
                 state = with_known_time(state, known)
             states[row_id] = state
         now_us = microseconds(self._now())
-        store.recount()
+        store.row_count.restart()
         store.write(states, next_offset=next_offset, now_us=now_us)

@@ -60,6 +60,9 @@ class Attempts(Protocol):
     """Whether this worker still owns its partitions in the group; None where there is no group.
     Raises KafkaError."""
 
+    async def adapt(self, error: Exception) -> bool:
+        """Return whether a new producer will send what the topics refused, in smaller batches."""
+
     async def recreate(self, partition: int) -> AIOKafkaProducer:
         """Start a new producer of a partition in place of the one it has."""
 
@@ -77,12 +80,13 @@ async def publish_again(
     """
     fenced = 0
     while True:
-        if isinstance(error, KafkaError) and not brokers_away(error):
+        adapted = await attempts.adapt(error)
+        if isinstance(error, KafkaError) and not brokers_away(error) and not adapted:
             raise error
         fenced += isinstance(error, ProducerFenced)
         if fenced > FENCES or (fenced and attempts.is_member is None):
             raise error
-        if fenced or isinstance(error, _CURED_BY_A_NEW_PRODUCER):
+        if adapted or fenced or isinstance(error, _CURED_BY_A_NEW_PRODUCER):
             logger.info("Partition %s gets a new producer: %r", output.partition, error)
         else:
             await patience.wait(error)

@@ -1,8 +1,9 @@
-"""How the worker's process ends after a failure: it logs why, and exits with 1 in bounded time."""
+"""How the worker's process ends: in bounded time, and after a failure with the reason and 1."""
 
 import errno
 import logging
 import os
+import signal
 import threading
 from typing import Any, Final, cast
 
@@ -21,12 +22,15 @@ logger = get_logger(__name__)
 EXIT_WITHIN_S: Final = 15.0
 """How long a worker that failed may take to shut down gracefully."""
 
+STOP_WITHIN_S: Final = 20.0
+"""How long a worker that is asked to stop may take; Kubernetes kills it after 30 s."""
+
 
 class DedupWorker(Worker):
     """Faust's worker, which logs why it ends after a failure, and exits with 1.
 
-    After a failure it ends in bounded time, whatever does not stop: everything durable is on Kafka
-    or in the databases' logs by then.
+    It ends in bounded time, whatever does not stop, such as a client whose brokers are away:
+    everything that is done is on Kafka by then.
     """
 
     def __init__(self, app: AppT, *services: Any, **options: Any) -> None:
@@ -57,13 +61,24 @@ class DedupWorker(Worker):
 
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
-        ending = threading.Timer(EXIT_WITHIN_S, self._exit_at_once)
+        self._exit_after(EXIT_WITHIN_S)
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        if not self._signal_stop_time:
+            self._exit_after(STOP_WITHIN_S)
+        super()._schedule_shutdown(signal)
+
+    def _exit_after(self, seconds: float) -> None:
+        ending = threading.Timer(seconds, self._exit_at_once)
         ending.daemon = True
         ending.start()
 
     def _exit_at_once(self) -> None:
-        self._end_with(cast("DedupApp", self.app).failure or self.crash_reason)
-        os._exit(1)
+        why = cast("DedupApp", self.app).failure or self.crash_reason
+        if why is None:
+            logger.warning("The worker did not stop within %.0f s and ends now.", STOP_WITHIN_S)
+        self._end_with(why)
+        os._exit(0 if why is None else 1)
 
     def _shutdown_loop(self) -> None:
         why = cast("DedupApp", self.app).failure or self.crash_reason

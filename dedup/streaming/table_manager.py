@@ -7,7 +7,12 @@ import asyncio
 from collections.abc import Collection
 from typing import Any, Final, cast
 
-from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    KafkaTimeoutError,
+    UnknownTopicOrPartitionError,
+)
 from faust.tables.manager import TableManager
 from faust.types import TP, AppT
 from mode import Service, get_logger
@@ -57,11 +62,18 @@ class Recovery(Service):
             recovering = asyncio.ensure_future(self._recover_patiently())
             again = asyncio.ensure_future(self._requested.wait())
             stopped = asyncio.ensure_future(self._stopped.wait())
-            await asyncio.wait((recovering, again, stopped), return_when=asyncio.FIRST_COMPLETED)
-            for task in (recovering, again, stopped):
-                task.cancel()
-            await asyncio.wait((recovering,))
-            if not recovering.cancelled() and (error := recovering.exception()) is not None:
+            waited_for = recovering, again, stopped
+            try:
+                done, _ = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+            finally:  # also when the worker stops
+                for task in waited_for:
+                    task.cancel()
+                await asyncio.wait((recovering,))
+            if recovering.cancelled():
+                if recovering in done:  # not by us: a task of a client was, and it awaited that
+                    logger.info("The recovery was cut short; it starts again.")
+                    self._requested.set()
+            elif (error := recovering.exception()) is not None:
                 self.app.fail(error)
                 return
 
@@ -131,19 +143,22 @@ class Recovery(Service):
         """Raise WorkerError if the source topic grew or is gone: nothing may be decided any more.
 
         Faust would continue with the partitions of the changelog alone, or with none where other
-        brokers answer at the same address, and wait silently.
+        brokers answer at the same address, and wait silently. Raises KafkaError where the topic is
+        there and not assigned yet.
         """
         app, source = self.app, self.app.settings.KAFKA_PRODUCT_TOPIC
         assigned = app.consumer.assignment()
         partitions = [tp.partition for tp in assigned if tp.topic == source]
         if partitions and max(partitions) >= app.partitions:
             raise WorkerError(grown(source, app.partitions, max(partitions) + 1))
-        if not partitions and (assigned or source in await missing_topics(app.settings)):
+        if not partitions and source in await missing_topics(app.settings):
             raise WorkerError(
                 f"{source} is gone from {app.settings.KAFKA_BOOTSTRAP_SERVERS}: it was deleted, or "
                 "these are other brokers. Restart the worker when the topic exists: it is read "
                 "from its beginning."
             )
+        if assigned and not partitions:  # the broker that the group's leader asked did not know it
+            raise UnknownTopicOrPartitionError(source)
 
     def _resume(self) -> None:
         """Resume the streams. Nothing is awaited: no rebalance can come between."""

@@ -37,6 +37,12 @@ COMMIT_INTERVAL_S: Final = 1.0
 SESSION_TIMEOUT_S: Final = 10.0
 """How long a worker may be silent before its partitions go to another."""
 
+REQUEST_TIMEOUT_S: Final = 40.0
+"""How long a request of the consumer may take; one to join the group takes as long as a rebalance.
+
+Faust's own is 90 s, in which the partitions of a broker whose host is down are not read.
+"""
+
 logger = logging.getLogger(__name__)
 
 
@@ -132,6 +138,7 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "broker": [f"kafka://{server.strip()}" for server in servers],
         "broker_credentials": _credentials(settings),
         "broker_commit_interval": COMMIT_INTERVAL_S,
+        "broker_request_timeout": REQUEST_TIMEOUT_S,
         "broker_session_timeout": SESSION_TIMEOUT_S,
         "broker_heartbeat_interval": SESSION_TIMEOUT_S / 5,
         "broker_rebalance_timeout": 3 * SESSION_TIMEOUT_S,

@@ -1,6 +1,6 @@
 """Prints the result of an audit."""
 
-from dedup.inspection.audit import Audit
+from dedup.inspection.audit_result import Audit
 from dedup.terminal.console import console
 
 

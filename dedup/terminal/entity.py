@@ -2,24 +2,22 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from dedup.core.decision import Outcome
 from dedup.core.entity import Entity
 from dedup.core.printable import harmless, printable
-from dedup.core.ruling import Outcome
 from dedup.inference.infer import Inferred
 from dedup.inspection.entity_file import Written
-from dedup.inspection.entity_topic import EntityCheck, OnRead, Sample
+from dedup.inspection.entity_topic import EntityCheck, Sample
 from dedup.inspection.event_schema import event_schema, example_event, row_columns
 from dedup.terminal.console import console
 
@@ -72,21 +70,6 @@ def _next(output: Path, attribute: str, topic: str, name: str) -> list[str]:
     go = [] if is_below else [f"cd {os.path.relpath(absolute.parent)}"]
     check = f"dedup entity check {entity} --topic {topic}"
     return [*go, check, f"{source}DEDUP_ENTITY={entity} dedup worker"]
-
-
-@contextmanager
-def progress(title: str) -> Iterator[OnRead]:
-    """Show a progress bar on stderr, removed after the block; none if it is no terminal."""
-    err = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def check_json(result: EntityCheck, topic: str) -> str:

@@ -5,7 +5,7 @@ from rich.text import Text
 
 from dedup.core.printable import harmless
 from dedup.inspection.row import RowInspection, emitted_at
-from dedup.inspection.row_json import record_json, row_json
+from dedup.inspection.row_json import record_json, remembered_json, row_json
 from dedup.kafka.partitioning import how_placed
 from dedup.terminal.console import console
 from dedup.terminal.decisions import decision_line
@@ -17,6 +17,7 @@ def show_row(found: RowInspection, limit: int) -> None:
     title = f"{found.codec.entity.name.capitalize()} {harmless(found.row_id)}, {_partitions(found)}"
     out.print(Text(title, "bold"), soft_wrap=True)
     _show_record(found)
+    _show_remembered(found, limit)
     if found.records:
         out.print(Text(f"\nOn {found.topic}", "bold"), _records(found, limit), sep="\n")
     if found.events:
@@ -69,6 +70,24 @@ def _show_record(found: RowInspection) -> None:
     for note in found.notes:
         text = f"{note} Its records and events are shown with the setting of that record."
         out.print(Text(text, "yellow"), soft_wrap=True)
+
+
+def _show_remembered(found: RowInspection, limit: int) -> None:
+    """Print what the window remembers, the newest first: nothing with no window."""
+    remembered, rules = remembered_json(found), found.rules
+    if not remembered:
+        return
+    out = console()
+    count = "" if rules.strategy == "latest" else f": {len(remembered)} of {rules.window_entries}"
+    what = "event ids" if rules.strategy == "event_id" else "content"
+    out.print(Text(f"\nRemembered {what}{count}", "bold"))
+    for each in remembered[:limit]:
+        named = "that of the row" if each["of_row"] else each["digest"]
+        ended = "" if each["inside"] else ", which has ended"
+        line = f"  {named:<32}  {each['text']}{ended}"
+        out.print(Text(line, "" if each["inside"] else "dim"), soft_wrap=True)
+    if len(remembered) > limit:
+        out.print(f"  {len(remembered) - limit:,} older ones are not shown; --events shows more.")
 
 
 def _records(found: RowInspection, limit: int) -> Table:

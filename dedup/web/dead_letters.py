@@ -10,7 +10,8 @@ from dedup.dlq.record import DeadLetterRecord
 from dedup.dlq.topic import open_dead_letters
 from dedup.kafka.topic_reader import ReadError
 from dedup.settings import Settings
-from dedup.web.models import DeadLetterEntry, DeadLetters, Figures, Unanswered
+from dedup.web.dead_letter_models import DeadLetterEntry, DeadLetters
+from dedup.web.models import Figures, Unanswered
 
 SHOWN: Final = 50
 READ_PER_PARTITION: Final = 200

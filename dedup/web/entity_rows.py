@@ -19,9 +19,11 @@ from dedup.core.explain import instant
 from dedup.core.keys import Id
 from dedup.core.rows import row_fields
 from dedup.core.state import UNKNOWN_SOURCE, State
+from dedup.core.times import microseconds
 from dedup.observability.decision_log import PastDecision
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
+from dedup.streaming.processor import wall_clock
 from dedup.streaming.table_manager import StateTableManager
 from dedup.web.decision_results import past_result
 from dedup.web.entity_models import models_of
@@ -30,6 +32,7 @@ from dedup.web.ids import successor
 from dedup.web.models import EntityDetail, EntityLine, EntityList, PastResult, Place
 from dedup.web.partition_router import PartitionRouter
 from dedup.web.source_lookup import read_source_record, result_from_record
+from dedup.web.window_view import duplicates_are, remembered_now
 
 PAGE: Final = 50
 DECISIONS_SHOWN: Final = 20
@@ -194,6 +197,8 @@ class EntityRows:
             emitted_at=state and instant(state.emitted_at),
             source_offset=None if state is None or state.offset < 0 else state.offset,
             duplicates=0 if state is None else state.duplicates,
+            remembered=[] if state is None else remembered_now(state, rules, _now_us()),
+            duplicates_are=duplicates_are(rules),
             decided=dict(Counter(each.decision.outcome for each in past)),
             decisions=decisions,
             note=note,
@@ -246,6 +251,10 @@ class EntityRows:
             self._looked_up.clear()
         self._looked_up[row_id] = (state, result)
         return result
+
+
+def _now_us() -> int:
+    return microseconds(wall_clock())
 
 
 def _row(state: State) -> dict[str, Any] | None:

@@ -27,10 +27,16 @@ Outcomes = Annotated[dict[str, int], Field(description="Events by outcome.")]
 
 
 class ApiModel(BaseModel):
-    """The base of all models of the API."""
+    """The base of all models of the API, read from workers of other releases too.
+
+    What is not known is ignored; a member that a release adds has a default.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True
+        frozen=True,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 
@@ -50,16 +56,12 @@ class Partition(ApiModel):
 
     partition: int
     worker: str = Field(description="Address of the worker that owns it.")
-    lag_records: int | None = Field(
-        description="Records not yet committed; null until it is known."
-    )
+    lag_records: int | None = Field(description="Records not yet committed; null until known.")
     lag_seconds: float | None = Field(description="Age of the first record not yet committed.")
     committed_offset: int | None
     end_offset: int | None
     recovery_remaining_records: int
-    rows: int | None = Field(
-        description="{Names} known and not deleted; null while they are being counted."
-    )
+    rows: int | None = Field(description="{Names} known and not deleted; null while counting.")
     state_bytes: int
 
 
@@ -98,6 +100,22 @@ class Figures(ApiModel):
     partitions: list[Partition]
 
 
+class Duplicates(ApiModel):
+    """What a duplicate is: the strategy and its window."""
+
+    strategy: str = Field(description="`latest`, `distinct` or `event_id`.")
+    window_seconds: float | None = Field(description="Null if the window has no end.")
+    window_kind: str = Field(description="`fixed` or `sliding`.")
+    window_entries: int = Field(
+        description="How many contents or event ids of {a_name} are remembered at most."
+    )
+    why: str = Field(description="The same in words.")
+    may_lag: bool = Field(
+        description="Whether {output} may lag behind the latest state: content that comes back "
+        "within the window is not emitted."
+    )
+
+
 class Worker(ApiModel):
     """A worker of the group, the partitions it owns, and its figures."""
 
@@ -126,6 +144,7 @@ class Overview(Figures):
     state: str = Field(description="`ready`, why it is not, or `waiting for the brokers`.")
     warnings: Warnings
     dry_run: DryRun
+    duplicates_are: Duplicates | None = Field(None, description="By the settings of the worker.")
     workers: list[Worker]
     group: Group | None = Field(description="Null if only this worker was asked (`local`).")
 
@@ -150,9 +169,7 @@ class EntityList(ApiModel):
     complete: bool = Field(
         description="Whether the page is full or the end of the {names} was reached."
     )
-    previous_before: Id | None = Field(
-        description="`before` of the previous page; null on the first."
-    )
+    previous_before: Id | None = Field(description="`before` of the one before; null on the first.")
     next_after: Id | None = Field(description="`after` of the next page; null on the last.")
     total: int | None = Field(
         description="Number of {names} known; null while the count is incomplete."
@@ -205,6 +222,16 @@ class Place(ApiModel):
     source_offset: int | None
 
 
+class Remembered(ApiModel):
+    """A content or an event id that is a duplicate while its window lasts."""
+
+    digest: str = Field(description="Hexadecimal: of the content, or of the event id.")
+    of_row: bool = Field(description="Whether it is that of the row.")
+    seen_at: Time | None = Field(description="Start of its window.")
+    inside: bool = Field(description="Whether it would be a duplicate now.")
+    text: str = Field(description="When it was seen, and the window.")
+
+
 class EntityDetail(ApiModel):
     """One {name}. If several partitions know it, this is the newest state."""
 
@@ -222,7 +249,13 @@ class EntityDetail(ApiModel):
     emitted_at: Time | None
     source_offset: int | None = Field(description="Offset of the last event applied.")
     duplicates: int = Field(
-        description="Duplicates suppressed since the state was last rebuilt from Kafka."
+        description="Duplicates suppressed; a rebuild restores those before the last emission."
+    )
+    remembered: list[Remembered] = Field(
+        [], description="What the window remembers of it, the newest first."
+    )
+    duplicates_are: Duplicates | None = Field(
+        None, description="By the settings of the worker that owns it; null if it does not say."
     )
     decided: Outcomes = Field(description="Decisions in the worker's memory, by outcome.")
     decisions: list[PastResult] = Field(description="The last decisions, newest first.")
@@ -237,38 +270,6 @@ class EntityDetail(ApiModel):
     unanswered: list[Unanswered] = Field(
         description="Partitions that were not searched; empty if none."
     )
-
-
-class DeadLetterEntry(ApiModel):
-    """An event that could not be applied, as it is on the dead-letter topic."""
-
-    position: str = Field(description="PARTITION:OFFSET, the argument of `dedup dlq show`.")
-    time: Time
-    reason: str
-    message: str
-    source: str
-    key: str | None
-    value: str | None = Field(
-        description="The first 2,000 characters; bytes that are not text as \\x."
-    )
-    value_bytes: int = Field(
-        description="Size of the event's value; the topic may contain only its first bytes."
-    )
-    replayed: Time | None = Field(description="Time at which it was replayed; null if it was not.")
-
-
-class DeadLetters(ApiModel):
-    """The newest dead letters of all workers, and their number."""
-
-    topic: str
-    on_topic: int = Field(description="Offsets in use: dead letters and transaction markers.")
-    counted: dict[str, int] = Field(
-        description="Dead letters by reason, counted by each worker that answered since its start."
-    )
-    unanswered: list[Unanswered] = Field(
-        description="Partitions missing from `counted`; empty if none."
-    )
-    letters: list[DeadLetterEntry]
 
 
 class Health(ApiModel):

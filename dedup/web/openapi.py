@@ -2,20 +2,21 @@
 
 import json
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dedup import __version__
 from dedup.core.entity import Entity
+from dedup.core.window import Strategy, WindowKind
 from dedup.entities.product import PRODUCT
+from dedup.web.dead_letter_models import DeadLetters
 from dedup.web.entity_models import EntityModels, models_of
 from dedup.web.entity_view import EntityView, view_of
 from dedup.web.event_models import EventDescription
 from dedup.web.models import (
     CheckResult,
-    DeadLetters,
     EntityDetail,
     EntityList,
     Error,
@@ -51,6 +52,21 @@ def _query(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 
 _LOCAL: Final = _query("local", "Answer for this worker only, without asking the others.")
+
+_OTHER_RULES: Final = (
+    _query(
+        "strategy",
+        "Decide by this strategy; default: the worker's own. Of earlier events it knows the last "
+        "row alone, and `why` says so.",
+        type="string",
+        enum=list(get_args(Strategy)),
+    ),
+    _query(
+        "window",
+        "Its window, such as `10m`; default: the worker's own, if the strategy is the worker's.",
+    ),
+    _query("window_kind", "Its kind of window.", type="string", enum=list(get_args(WindowKind))),
+)
 
 _OTHERS: Final = (
     Endpoint(
@@ -97,7 +113,11 @@ def endpoints(models: EntityModels) -> tuple[Endpoint, ...]:
             "/api/check",
             "The outcome that the event in the body would have. Nothing is applied.",
             of(CheckResult),
-            (_query("key", fill("Record key; default: the {id} of the event.")), _LOCAL),
+            (
+                _query("key", fill("Record key; default: the {id} of the event.")),
+                *_OTHER_RULES,
+                _LOCAL,
+            ),
             errors=(400, 413, 503),
         ),
         *_OTHERS,

@@ -11,6 +11,7 @@ from dedup.core.decide import Outcome
 from dedup.core.explain import instant
 from dedup.core.times import time_text
 from dedup.observability.rates import Counts
+from dedup.rules import rules_of
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp, explanation
 from dedup.streaming.processor import wall_clock
@@ -18,6 +19,7 @@ from dedup.streaming.table_manager import StateTableManager
 from dedup.web.entity_models import models_of
 from dedup.web.models import Health, Overview, Partition, Version, Worker
 from dedup.web.partition_router import PartitionRouter
+from dedup.web.window_view import duplicates_are
 
 INTERVAL_S: Final = 5
 
@@ -57,6 +59,7 @@ class Overviews:
             state=state,
             warnings=ready.warnings,
             dry_run=dry_run,
+            duplicates_are=duplicates_are(rules_of(self._app.settings)),
             since=self._since,
             events_per_second=events,
             emitted_per_second=0.0 if dry_run else emitted,
@@ -98,7 +101,7 @@ class Overviews:
             committed_offset=lag and lag.committed,
             end_offset=lag and lag.end,
             recovery_remaining_records=remaining,
-            rows=store.rows,
+            rows=store.row_count.rows,
             state_bytes=store.size_bytes(),
         )
 
@@ -133,6 +136,8 @@ class Overviews:
         rejected = self._app.observers.rejected.warning()
         if rejected is not None:
             warnings["dead_letters"] = rejected
+        if (stalled := self._app.watchdog.warning()) is not None:
+            warnings["progress"] = stalled
         dry_run = self._app.settings.DEDUP_DRY_RUN
         return Health(ok=not failing, failing=failing, warnings=warnings, dry_run=dry_run)
 

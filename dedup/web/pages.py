@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from dedup.core.keys import Id
 from dedup.settings import Settings
+from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.web.addresses import Addresses, Links
@@ -37,7 +38,7 @@ from dedup.web.models import EntityDetail, Error, Overview
 from dedup.web.openapi import document, document_text
 from dedup.web.overview import Overviews, versions
 from dedup.web.partition_router import PartitionRouter
-from dedup.web.rendering import render
+from dedup.web.rendering import json_response, render
 
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 
@@ -110,13 +111,16 @@ class Pages:
     async def explain(self, request: Request, handler: Handler) -> StreamResponse:
         """Return an error as a page, or as JSON below `/api`."""
         try:
-            return await handler(request)
+            try:
+                return await handler(request)
+            except StoreError as error:  # the next flush raises it too, and stops the worker
+                raise HTTPServiceUnavailable(text=str(error)) from error
         except HTTPException as error:
             if error.status < 400:  # noqa: PLR2004 - a redirect is not an error
                 raise
             text = error.text if error.text and not error.empty_body else error.reason
             if self._wants_json(request):
-                response = _json(Error(error=text or ""), error.status)
+                response = json_response(Error(error=text or ""), error.status)
             else:
                 response = self._page(
                     request, "error.html", error.status, reason=error.reason, text=text or ""
@@ -144,7 +148,7 @@ class Pages:
     def _answer(self, request: Request, template: str, name: str, model: BaseModel) -> Response:
         """Return a model as JSON, or as the page of a template that refers to it by `name`."""
         if self._wants_json(request):
-            return _json(model)
+            return json_response(model)
         values: dict[str, Any] = {name: model}
         return self._page(request, template, **values)
 
@@ -184,7 +188,7 @@ class Pages:
         found = await self._find(request)
         status = 200 if found.known else HTTPNotFound.status_code
         if self._wants_json(request):
-            return _json(found, status)
+            return json_response(found, status)
         return self._page(request, "row.html", status, found=found)
 
     async def _find(self, request: Request) -> EntityDetail:
@@ -199,15 +203,8 @@ class Pages:
     async def check_form(self, request: Request) -> Response:
         """Return the form, with the result if an event was submitted."""
         form = await request.post() if request.method == "POST" else {}
-        event, key = str(form.get("event", "")), str(form.get("key", ""))
-        key = key.strip() if self._view.ids.is_integer or not key.strip() else key
-        result = None
-        if event.strip():
-            value = event.encode("utf-8", "surrogateescape")
-            result = await self._checks.check(value, key or None, local=False)
-        return self._page(
-            request, "check.html", result=result, event=event, key=key, described=self._event
-        )
+        shown = await self._checks.form(form)
+        return self._page(request, "check.html", described=self._event, **shown)
 
     async def check(self, request: Request) -> Response:
         """Return the result for the event in the body."""
@@ -215,9 +212,9 @@ class Pages:
         if not value:
             raise HTTPBadRequest(text="Send the event's JSON as the body.")
         result = await self._checks.check(
-            value, request.query.get("key"), local=_asks_this_worker(request)
+            value, request.query.get("key"), request.query, local=_asks_this_worker(request)
         )
-        return _json(result)
+        return json_response(result)
 
     async def event(self, request: Request) -> Response:
         """Return what an event is."""
@@ -272,16 +269,16 @@ class Pages:
     async def livez(self, _request: Request) -> Response:
         """Return whether the worker is alive."""
         health = self._overviews.alive()
-        return _json(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
+        return json_response(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
 
     async def readyz(self, _request: Request) -> Response:
         """Return whether the worker's partitions are recovered and processed."""
         health = self._overviews.ready()
-        return _json(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
+        return json_response(health, 200 if health.ok else HTTPServiceUnavailable.status_code)
 
     async def version(self, _request: Request) -> Response:
         """Return the versions."""
-        return _json(versions(dry_run=self._settings.DEDUP_DRY_RUN))
+        return json_response(versions(dry_run=self._settings.DEDUP_DRY_RUN))
 
     async def asset(self, request: Request) -> Response:
         """Return the script, the style sheet or the icon."""
@@ -293,7 +290,3 @@ class Pages:
 def _asks_this_worker(request: Request) -> bool:
     """Whether the request is for this worker only, as those of other workers are."""
     return "local" in request.query
-
-
-def _json(model: BaseModel, status: int = 200) -> Response:
-    return Response(text=model.model_dump_json(), content_type="application/json", status=status)

@@ -1,34 +1,50 @@
-"""Renders the HTML. Everything is escaped: what a row holds can be any text."""
+"""Renders the HTML and the JSON. Everything is escaped: what a row holds can be any text."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aiohttp.web import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from pydantic import BaseModel
 
 from dedup.core.decide import Outcome
+from dedup.core.explain import span
 from dedup.web.chart import chart
 from dedup.web.entity_view import Column, EntityView, shown_id
 
-MEANINGS: Final[Mapping[Outcome, str]] = {
-    Outcome.CHANGE: "new {name} or new content; emitted",
-    Outcome.REFRESH: "unchanged; emitted again because the last emission is old",
-    Outcome.TOMBSTONE: "{name} deleted; a null value is emitted",
+_MEANINGS: Final[Mapping[Outcome, str]] = {
+    Outcome.CHANGE: "new {name} or new content; {would}emitted",
+    Outcome.REFRESH: "unchanged; {would}emitted again because the last emission is old",
+    Outcome.TOMBSTONE: "{name} deleted; a null value {is} emitted",
     Outcome.DUPLICATE: "content equal to the known state",
     Outcome.STALE: "event time older than that of the known state",
     Outcome.REPLAYED: "already applied; read again after a crash",
-    Outcome.DEAD_LETTER: "can't be applied; written to the dead-letter topic",
+    Outcome.DEAD_LETTER: "can't be applied; {would}written to the dead-letter topic",
+}
+_MEANINGS_BY_STRATEGY: Final[Mapping[str, Mapping[Outcome, str]]] = {
+    "latest": {},
+    "distinct": {
+        Outcome.REFRESH: "unchanged; {would}emitted again because its window has ended",
+        Outcome.DUPLICATE: "content that was emitted within the window",
+    },
+    "event_id": {
+        Outcome.REFRESH: "unchanged; {would}emitted because its event id is new",
+        Outcome.DUPLICATE: "event id that was emitted within the window",
+    },
 }
 
-OBSERVED: Final[Mapping[Outcome, str]] = {
-    **MEANINGS,
-    Outcome.CHANGE: "new {name} or new content; would be emitted",
-    Outcome.REFRESH: "unchanged; would be emitted again because the last emission is old",
-    Outcome.TOMBSTONE: "{name} deleted; a null value would be emitted",
-    Outcome.DEAD_LETTER: "can't be applied; would be written to the dead-letter topic",
-}
-"""The meanings in a dry run, which emits nothing."""
+
+def meanings(strategy: str, *, dry_run: bool) -> dict[Outcome, str]:
+    """Return what each outcome means with a strategy; a dry run emits nothing."""
+    would, be = ("would be ", "would be") if dry_run else ("", "is")
+    texts = {**_MEANINGS, **_MEANINGS_BY_STRATEGY[strategy]}
+    return {
+        outcome: text.replace("{would}", would).replace("{is}", be)
+        for outcome, text in texts.items()
+    }
+
 
 _BYTES_STEP: Final = 1024
 _LONGEST_CELL: Final = 40
@@ -133,6 +149,10 @@ def _code(text: str) -> Markup:
     )
 
 
+def _duration(seconds: float) -> str:
+    return span(round(seconds * 1_000_000))
+
+
 _pages: Final = Environment(
     loader=PackageLoader("dedup.web"),
     autoescape=True,
@@ -156,10 +176,16 @@ _pages.filters.update(
     cell=_cell,
     full=_full,
     json=_json,
+    duration=_duration,
 )
-_pages.globals.update(chart=chart, meanings=MEANINGS, observed=OBSERVED)
+_pages.globals.update(chart=chart, meanings=meanings)
 
 
 def render(template: str, entity: EntityView, **values: Any) -> str:
     """Return the HTML of a template."""
     return _pages.get_template(template).render(entity=entity, **values)
+
+
+def json_response(model: BaseModel, status: int = 200) -> Response:
+    """Return a model as JSON."""
+    return Response(text=model.model_dump_json(), content_type="application/json", status=status)

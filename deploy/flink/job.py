@@ -49,7 +49,9 @@ def _arguments() -> argparse.Namespace:
         help="rebuild the state from the events before these offsets, without emitting them",
     )
     parser.add_argument(
-        "--parallelism", type=int, help="default: the cluster's, or the number of cores"
+        "--parallelism",
+        type=int,
+        help="default: the cluster's, or the number of cores; a script that sets its own keeps it",
     )
     parser.add_argument(
         "--checkpoints", help="directory for checkpoints; enables exactly-once output"

@@ -81,6 +81,12 @@ class Bench:
         assert work.done
         return self.publisher.outputs[-1]
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric."""
+        value = self.app.metrics.registry.get_sample_value(name, labels)
+        assert value is not None
+        return value
+
     def outcomes(self) -> dict[str, int]:
         """The outcomes counted so far, without those that did not occur."""
         found = {}

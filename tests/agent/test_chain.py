@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from faust.types import TP
 
+from dedup.kafka.unread_records import FetchedBatch
 from dedup.streaming.batch_transport import MAX_UNDONE
-from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import GROWS_BELOW_BYTES, GROWS_BELOW_RECORDS, RecordBatch
 from tests.agent.conftest import Bench
 from tests.agent.transport import TP1, Rig, chunk
@@ -73,7 +73,7 @@ async def test_a_true_hole_in_the_log_is_no_loss(rig: Rig) -> None:
 
 async def test_a_chunk_of_transaction_markers_only_is_committed_once_it_is_done(rig: Rig) -> None:
     """It goes through the agent: with exactly_once, that is what commits its offset."""
-    empty = await rig.batch(TP0, FetchedBatch([], 0, 2))
+    empty = await rig.batch(TP0, FetchedBatch([], 0, 2, 0))
     assert empty.records == []
     assert rig.committable(TP0) is None
     empty.mark_done()
@@ -82,7 +82,7 @@ async def test_a_chunk_of_transaction_markers_only_is_committed_once_it_is_done(
 
 async def test_transaction_markers_behind_records_belong_to_the_batch_of_these(rig: Rig) -> None:
     ((_, message),) = await rig.get({TP0: chunk(0, 2)})
-    assert await rig.get({TP0: FetchedBatch([], 2, 5)}) == []
+    assert await rig.get({TP0: FetchedBatch([], 2, 5, 0)}) == []
     growing = message.value
     assert isinstance(growing, RecordBatch)
     assert ([r.offset for r in growing.records], growing.next_offset) == ([0, 1], 5)
@@ -140,7 +140,7 @@ async def test_what_is_fetched_while_the_agent_works_is_one_batch(rig: Rig) -> N
 
 
 async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
-    large = FetchedBatch([record(0, b"x" * GROWS_BELOW_BYTES)], 0, 1)
+    large = FetchedBatch([record(0, b"x" * GROWS_BELOW_BYTES)], 0, 1, GROWS_BELOW_BYTES)
     await rig.get({TP0: large})
 
     assert len(await rig.get({TP0: chunk(1, 2)})) == 1
@@ -149,7 +149,7 @@ async def test_a_batch_stops_growing_before_it_is_large(rig: Rig) -> None:
 async def test_a_batch_of_deletes_stops_growing_too(rig: Rig) -> None:
     """They have no value to be measured by; while a transaction waits for brokers, more come."""
     deletes = [record(offset, None) for offset in range(GROWS_BELOW_RECORDS)]
-    await rig.get({TP0: FetchedBatch(deletes, 0, GROWS_BELOW_RECORDS)})
+    await rig.get({TP0: FetchedBatch(deletes, 0, GROWS_BELOW_RECORDS, 0)})
 
     more = chunk(GROWS_BELOW_RECORDS, GROWS_BELOW_RECORDS + 1)
     assert len(await rig.get({TP0: more})) == 1

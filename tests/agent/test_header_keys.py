@@ -11,6 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultR
 
 from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.header_keys import RawKey, has_raw_key
+from dedup.kafka.unread_records import decoded
 
 RAW = RawKey(b"\xff\xed\xa0\x80\xe9".decode("utf-8", "surrogateescape"))
 GZIP, LZ4 = 1, 3
@@ -41,10 +42,23 @@ def batch(base: int, headers: list[Headers], codec: int = 0) -> bytes:
     return base.to_bytes(8, "big") + bytes(made.build())[8:]
 
 
-def read(data: bytes, offset: int = 0, *, check: bool = True) -> list[Any]:
+def unread(data: bytes, offset: int) -> Any:
     records = fetcher.MemoryRecords(data)
     tp, level = TopicPartition("t", 0), fetcher.READ_COMMITTED
-    return list(fetcher.PartitionRecords(tp, records, [], offset, None, None, check, level))
+    return fetcher.PartitionRecords(tp, records, [], offset, None, None, True, level)
+
+
+def read(data: bytes, offset: int = 0) -> list[Any]:
+    """Read records one by one, and as whole batches: they are the same."""
+    one_by_one, at_once = unread(data, offset), unread(data, offset)
+    records, size_bytes = decoded(at_once)
+    found = list(one_by_one)
+    assert at_once.next_fetch_offset == one_by_one.next_fetch_offset
+    assert size_bytes >= len(b"value") * len(records)
+    for ours, theirs in zip(records, found, strict=True):
+        assert (ours.offset, ours.key, ours.value) == (theirs.offset, theirs.key, theirs.value)
+        assert [*ours.headers] == [*theirs.headers]
+    return found
 
 
 @pytest.mark.parametrize("codec", [0, GZIP, LZ4])
@@ -81,4 +95,6 @@ def test_what_is_truly_corrupt_is_still_refused() -> None:
     data = batch(0, [[("key", b"value")]] * 3)
     cut = data[:-2] + b"\x7f\x7f"
     with pytest.raises(CorruptRecordException):
-        read(cut)
+        list(unread(cut, 0))
+    with pytest.raises(CorruptRecordException):
+        decoded(unread(cut, 0))

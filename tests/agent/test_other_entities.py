@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from dedup.core.codecs import codec_for
+from dedup.core.decide import Rules
 from dedup.core.entity import Entity, Wrapped
 from dedup.entities.product import PRODUCT, Product
 from dedup.observability.metrics import Metrics
@@ -177,8 +178,10 @@ def named(name: str) -> Entity:
 @pytest.mark.parametrize("name", ["event", "dead_letter", "rebalance", "foreign_record", "dry_run"])
 def test_no_name_of_an_entity_is_in_the_way_of_another_metric(name: str) -> None:
     """Rows of `event` can't be counted as `dedup_events`, which counts what was read."""
-    registry = Metrics(codec_for(named(name))).registry
+    registry = Metrics(Rules(codec=codec_for(named(name)))).registry
     own = {family.name for family in registry.collect()}
-    of_products = {family.name for family in Metrics(codec_for(PRODUCT)).registry.collect()}
+    of_products = {
+        family.name for family in Metrics(Rules(codec=codec_for(PRODUCT))).registry.collect()
+    }
     assert len(own) == len(of_products)
     assert of_products - own == {"dedup_products"}

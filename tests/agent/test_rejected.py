@@ -8,10 +8,11 @@ import pytest
 from dedup.core.batch_result import BatchResult, Output, Rejection
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import Reason
-from dedup.core.decide import ProcessingTime
+from dedup.core.decide import ProcessingTime, Rules
 from dedup.entities.product import PRODUCT
 from dedup.observability.metrics import Metrics
 from dedup.observability.rejected import Rejected
+from tests.support.products import ROW_FORMAT
 
 CODEC = Codec(PRODUCT)
 
@@ -37,10 +38,8 @@ def batch(good: int, dead_letters: list[tuple[Reason, int]], partition: int = 1)
         ProcessingTime(0, ""),
         named={},
         before={},
-        after={},
         states={},
-        output=Output(partition, 0, 0, 0, 0),
-        emitted=[],
+        output=Output(partition, 0, 0, 0, 0, ROW_FORMAT),
         outcomes={},
         reasons=Counter(reason for reason, _ in dead_letters),
         rejected={reason: Rejection(n, f"No {n} is bad.") for reason, n in dead_letters},
@@ -61,7 +60,7 @@ def dead_letters(reason: Reason, number: int, first: int = 0) -> list[tuple[Reas
 
 
 def watching(time: Time, *, dry_run: bool = False) -> tuple[Rejected, Metrics]:
-    metrics = Metrics(CODEC)
+    metrics = Metrics(Rules(codec=CODEC))
     return Rejected(metrics, dry_run=dry_run, clock=time), metrics
 
 

@@ -126,9 +126,9 @@ def test_old_deletion_markers_of_texts_are_removed_and_new_ones_are_not(
 
 def test_rows_of_texts_are_counted_without_markers_and_offsets(store: PartitionStore) -> None:
     store.write({**dict.fromkeys(NAMES, ROW), "AB-2": DELETED}, next_offset=1, now_us=1)
-    while store.rows is None:
-        store.count_some(3)
-    assert store.rows == len(NAMES) - 1
+    while store.row_count.rows is None:
+        store.row_count.count_some(3)
+    assert store.row_count.rows == len(NAMES) - 1
     store.close()
 
 

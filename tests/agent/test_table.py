@@ -9,7 +9,6 @@ from msgspec import structs
 from dedup.core.keys import Id
 from dedup.core.state import State
 from dedup.entities.product import PRODUCT
-from dedup.state import store as store_module
 from dedup.state.memory import Memory
 from dedup.state.row_keys import RowKeys
 from dedup.state.store import PartitionStore
@@ -81,10 +80,12 @@ def test_old_deletion_markers_are_removed_and_products_that_came_back_are_not(pa
 @given(
     writes=st.lists(st.dictionaries(st.integers(1, 12), st.integers(0, 9), max_size=6), max_size=8)
 )
-def test_states_at_hand_are_those_that_rocksdb_has(writes: list[dict[int, int]]) -> None:
-    """Few are kept at hand, so that most reads mix both; a second look has none at hand."""
+def test_states_in_memory_are_those_that_rocksdb_has_after_a_restart(
+    writes: list[dict[int, int]],
+) -> None:
+    """Few are kept in memory, so that most reads mix both; a second look finds none there."""
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "RECENT_STATES", 4)
+        patch.setattr(Memory, "states_of_partition", 4)
         path = Path(directory) / "products-0"
         store, expected = PartitionStore(path, Memory(), KEYS), dict[Id, State]()
         for number, write in enumerate(writes):
@@ -100,7 +101,7 @@ def test_states_at_hand_are_those_that_rocksdb_has(writes: list[dict[int, int]])
         store.close()
 
 
-def test_a_forgotten_product_is_not_at_hand_either(path: Path) -> None:
+def test_a_forgotten_product_is_not_in_memory_either(path: Path) -> None:
     store = PartitionStore(path, Memory(), KEYS)
     store.write({1: DELETED}, next_offset=1, now_us=1)
     assert store.forget_deleted(before_us=201) == 1

@@ -7,7 +7,6 @@ from random import Random
 
 import msgspec
 import pytest
-from prometheus_client import generate_latest
 
 from dedup.core.decide import EMITTING, Outcome, Position, ProcessingTime, decide
 from dedup.core.state import State
@@ -17,7 +16,6 @@ from dedup.observability.decision_log import (
     FOLLOWED_RECORDS,
     RECORDS_KEPT,
 )
-from dedup.observability.metrics import COMPARED_PER_BATCH
 from dedup.observability.rates import SECONDS_KEPT, History
 from dedup.web.source_lookup import result_from_record
 from producer.events import EventGenerator, Mix
@@ -46,12 +44,21 @@ async def feed(bench: Bench, events: list[tuple[bytes | None, bytes | None]], se
         offset += len(some)
 
 
-def metric(bench: Bench, name: str, **labels: str) -> float:
-    value = bench.app.metrics.registry.get_sample_value(name, labels)
-    assert value is not None
-    return value
+STRATEGIES = [
+    {},
+    {"DEDUP_WINDOW": "20", "DEDUP_WINDOW_KIND": "sliding"},
+    *(
+        {"DEDUP_STRATEGY": strategy, "DEDUP_WINDOW": "20", "DEDUP_WINDOW_KIND": kind}
+        for strategy in ("distinct", "event_id")
+        for kind in ("fixed", "sliding")
+    ),
+]
+with_each_strategy = pytest.mark.parametrize(
+    "bench", STRATEGIES, indirect=True, ids=lambda environ: "-".join(environ.values()) or "latest"
+)
 
 
+@with_each_strategy
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_log_recomputes_every_decision_as_it_was(bench: Bench, seed: int) -> None:
     """Outcomes as they were counted, and the rows as they were published."""
@@ -160,15 +167,15 @@ async def test_the_products_are_counted_exactly_while_they_change(bench: Bench, 
     events = generated(1_500, seed, products=200)
     store = bench.table.data.partition(0)
     await feed(bench, events[:500], seed)
-    assert store.rows is None
+    assert store.row_count.rows is None
     for step in range(10):
-        store.count_some(7)
+        store.row_count.count_some(7)
         await feed(bench, events[500 + step * 100 : 600 + step * 100], seed)
-    while store.rows is None:
-        store.count_some(50)
+    while store.row_count.rows is None:
+        store.row_count.count_some(50)
     living = sum(state.row is not None for _, state in store.items())
     assert 0 < living < 200
-    assert store.rows == living
+    assert store.row_count.rows == living
 
 
 async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:
@@ -186,7 +193,7 @@ async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:
                     expected.update(f for f in CONTENT_FIELDS if old[f] != row[f])
     assert min(expected[f] for f in CONTENT_FIELDS if f != "product_name") > 50
     for field in CONTENT_FIELDS:
-        assert metric(bench, "dedup_field_changes_total", field=field) == expected[field]
+        assert bench.metric("dedup_field_changes_total", field=field) == expected[field]
 
 
 @pytest.mark.parametrize("row", [b'"\x82"', b"\xff\xfe", b"[1]", b"{", b'{"price":"\xe9"}'])
@@ -201,62 +208,6 @@ async def test_a_known_row_that_can_t_be_read_does_not_stop_the_counting(
     output = await bench.feed(event(1, number=1, price="1.00"), offset=1)
 
     assert len(output.states) == 1
-
-
-async def test_field_changes_of_a_large_batch_are_scaled_up(bench: Bench) -> None:
-    number = COMPARED_PER_BATCH * 10
-    first = [event(1, number=1, price="1.00", stock_quantity=0)]
-    await bench.feed(*first)
-    values = [event(1, number=2, price="1.00", stock_quantity=n) for n in range(1, number + 1)]
-    await bench.feed(*values, offset=1)
-    assert metric(bench, "dedup_field_changes_total", field="stock_quantity") == number
-    assert metric(bench, "dedup_field_changes_total", field="price") == 0
-
-
-async def test_batches_and_their_latency_are_observed_once_each(bench: Bench) -> None:
-    """The records of the test are of midnight, and the clock is a day later."""
-    await bench.feed(event(number=1), event(number=2))
-    await bench.feed(event(number=3), offset=2)
-    assert metric(bench, "dedup_batch_seconds_count") == 2
-    assert metric(bench, "dedup_end_to_end_seconds_count") == 2
-    assert metric(bench, "dedup_end_to_end_seconds_sum") == 2 * 86_400
-
-
-async def test_the_names_of_the_metrics_are_these(bench: Bench) -> None:
-    text = generate_latest(bench.app.metrics.registry).decode()
-    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == {
-        "dedup_events_total",
-        "dedup_brokers_answered_timestamp_seconds",
-        "dedup_dry_run",
-        "dedup_mostly_dead_letters",
-        "dedup_foreign_records_total",
-        "dedup_group_member",
-        "dedup_field_changes_total",
-        "dedup_dead_letters_total",
-        "dedup_offset_regressions_total",
-        "dedup_consumer_lag_records",
-        "dedup_consumer_lag_seconds",
-        "dedup_held_back_seconds",
-        "dedup_batch_seconds",
-        "dedup_end_to_end_seconds",
-        "dedup_products",
-        "dedup_state_bytes",
-        "dedup_recovery_remaining_records",
-        "dedup_last_commit_timestamp_seconds",
-        "dedup_rebalances_total",
-        "dedup_build_info",
-    }
-
-
-def test_partitions_of_other_workers_are_not_spoken_of(bench: Bench) -> None:
-    metrics = bench.app.metrics
-    for partition in range(4):
-        metrics.lag_records.labels("products", partition).set(1)
-        metrics.recovery_remaining.labels(partition).set(2)
-    metrics.forget_partitions_but([1, 3])
-    assert metrics.recovery_left() == {1: 2, 3: 2}
-    text = generate_latest(metrics.registry).decode()
-    assert text.count("dedup_consumer_lag_records{") == 2
 
 
 def test_the_history_counts_by_second_and_forgets() -> None:
@@ -291,3 +242,46 @@ async def test_a_past_event_is_explained_by_the_fields_it_was_compared_by(
     assert said is not None
     assert (said.outcome, said.emits) == ("duplicate", False)
     assert "DEDUP_CONTENT_FIELDS leaves out what differs: stock_quantity" in said.why
+
+
+@pytest.mark.parametrize("bench", STRATEGIES[2:], indirect=True)
+async def test_a_past_event_that_repeats_an_older_one_than_the_row_is_explained(
+    bench: Bench,
+) -> None:
+    """A, B, A, of which the last was read from Kafka: the row is B, the window remembers A."""
+    by_id = bench.environ["DEDUP_STRATEGY"] == "event_id"
+    is_fixed = bench.environ["DEDUP_WINDOW_KIND"] == "fixed"
+    repeat = event(number=3, stock_quantity=1).replace(b"evt_3", b"evt_1")
+    await bench.feed(event(number=1), event(number=2, stock_quantity=2), repeat)
+    assert bench.outcomes() == {"change": 2, "duplicate": 1}
+    state = msgspec.structs.replace(bench.table.data.partition(0).read([1])[1], emitted_at=0)
+
+    said = result_from_record(record(2, repeat), 1, state, bench.app.deduplicator)
+
+    assert said is not None
+    assert (said.outcome, said.emits) == ("duplicate", False)
+    if is_fixed:
+        what = "The event id" if by_id else "The content"
+        emitted = f"{what} was emitted at 2026-01-01T00:00:01.000000Z, 2 s before."
+        assert said.why == f"{emitted} The window is 20 s."
+    else:
+        what = "event id" if by_id else "content"
+        assert said.why == f"Its {what} was seen before, within the window of 20 s."
+
+
+@pytest.mark.parametrize("bench", STRATEGIES[2:], indirect=True)
+async def test_a_past_event_that_emitted_nothing_under_another_strategy_is_a_duplicate(
+    bench: Bench,
+) -> None:
+    """Of its time nothing is remembered, but had it been emitted, it would be the row."""
+    state = None
+    content = rules(("price",))
+    values = event(number=1), event(number=2, stock_quantity=2)
+    for offset, value in enumerate(values):
+        clock = ProcessingTime(1, "1970-01-01T00:00:00Z")
+        read = CODEC.read(b"1", value)
+        state = decide(read, state, Position(0, offset), clock, content).state
+    assert state is not None
+    said = result_from_record(record(1, values[1]), 1, state, bench.app.deduplicator)
+    assert said is not None
+    assert (said.outcome, said.emits) == ("duplicate", False)

@@ -6,8 +6,8 @@ from typing import Any
 
 from faust.types import TP, Message
 
+from dedup.kafka.unread_records import FetchedBatch
 from dedup.streaming.batch_transport import BatchConsumer
-from dedup.streaming.consumer_thread import FetchedBatch
 from dedup.streaming.recordbatch import RecordBatch
 from tests.support.records import TP0, event, record
 
@@ -61,7 +61,7 @@ class ChosenChunks:
 def chunk(start: int, end: int, *offsets: int) -> FetchedBatch:
     """Return a chunk; without offsets it has a record for each position."""
     found = offsets or tuple(range(start, end))
-    return FetchedBatch([record(o, event(number=1)) for o in found], start, end)
+    return FetchedBatch([record(o, event(number=1)) for o in found], start, end, 200 * len(found))
 
 
 class Rig:

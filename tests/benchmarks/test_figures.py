@@ -1,10 +1,14 @@
-"""docs/performance.md says what the result files say, and nothing else."""
+"""README and docs/performance.md say what the result files say, and nothing else."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.clock import Figures
-from benchmarks.figures import BEGIN, DOCUMENT, END, NONE_YET, figures, results
-from benchmarks.report import RESULTS
+from benchmarks.documents import DOCUMENTS, PARTS, made_figures, without_figures, written
+from benchmarks.figures import NONE_YET, figures
+from benchmarks.report import RESULTS, read_results
 from benchmarks.rounds import Outcome
 
 
@@ -30,26 +34,29 @@ def throughput(events: int, rate: int) -> dict[str, Any]:
     }
 
 
-def test_the_document_is_what_the_result_files_make() -> None:
-    written = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert written.strip() == figures(results(RESULTS)).strip(), "run make docs"
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_is_what_the_result_files_make(document: Path) -> None:
+    text = document.read_text()
+    assert any(made_figures(text))
+    assert written(document, text, read_results(RESULTS)) == text, "run make docs"
+
+
+def test_what_is_between_marks_is_replaced_and_nothing_else() -> None:
+    mark = "<!-- figures: results, written by make docs -->"
+    text = f"before\n{mark}\nold\n<!-- end of figures -->\nafter\n"
+    made = written(DOCUMENTS[0], text, {})
+    assert made == f"before\n{mark}\n{NONE_YET.strip()}\n\n<!-- end of figures -->\nafter\n"
+    assert written(DOCUMENTS[0], made, {}) == made
+    assert without_figures(made) == "before\n\nafter\n"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_can_be_made_without_results(name: str) -> None:
+    assert PARTS[name]({}, "results")
 
 
 def test_without_results_there_is_no_figure() -> None:
     assert figures({}) == NONE_YET
-
-
-def test_the_worker_is_held_against_its_goals() -> None:
-    result = throughput(1000, 60_000)
-    for name, rate in (("quix-at-least-once", 20_000), ("raw-aiokafka", 100_000), ("other", 1)):
-        peer = Outcome(name, f"peer {name}", "")
-        peer.rounds = [Figures(rate, rate, 1.0, 10.0, 5.0, 100, 3.0, 7)]
-        result["contenders"].append(peer.record())
-    text = figures({"a": result})
-    assert "| peer quix-at-least-once | 3.00 | 2.5 | yes |" in text
-    assert "| peer raw-aiokafka | 0.60 | 0.85 | no |" in text
-    assert "| peer other | 0" not in text
-    assert "against" not in figures({"b": throughput(1000, 1)})
 
 
 def test_sizing_is_reckoned_from_the_result_with_the_most_events() -> None:

@@ -9,6 +9,7 @@ from benchmarks.clock import Figures, RunFailedError, Samples
 from benchmarks.contender import Judgement
 from benchmarks.measuring import progress
 from benchmarks.workload import Emission, Workload, new_workload
+from dedup.demo.example import Choice
 from producer.events import Mix
 from tests.support.records import event, record
 
@@ -57,6 +58,18 @@ def test_the_right_output_has_no_faults(judgement: Judgement) -> None:
 )
 def test_another_sequence_is_a_fault(output: list[Emission]) -> None:
     assert workload(A, A_AGAIN, B).faults(output, Judgement.SEQUENCE)
+
+
+def test_each_strategy_is_judged_by_its_own_oracle() -> None:
+    """A, B, A by new ids: `latest` emits all, `distinct` the first two; A again by its id none."""
+    back = event(1, number=4, stock_quantity=1)
+    distinct = workload(A, B, back).judged_by(Choice("distinct", 600))
+    assert distinct.expected_records == 2
+    assert distinct.faults([row(A), row(B)], Judgement.SEQUENCE) == []
+    assert distinct.faults([row(A), row(B), row(back)], Judgement.SEQUENCE)
+    by_id = workload(A, A_AGAIN, A_AGAIN).judged_by(Choice("event_id", 600))
+    assert by_id.faults([row(A), row(A_AGAIN)], Judgement.SEQUENCE) == []
+    assert by_id.faults([row(A)], Judgement.SEQUENCE)
 
 
 def test_a_final_state_may_come_from_any_event_of_its_content() -> None:

@@ -31,6 +31,11 @@ def test_who_could_not_run_or_was_wrong_stands_in_the_table() -> None:
     assert second.startswith("| wrong | no figure counts: round 1: the output is wrong |")
 
 
+def test_who_was_not_run_before_a_benchmark_was_stopped_stands_in_the_table() -> None:
+    (row,) = table(Outcome("a", "later", ""))
+    assert row.startswith("| later | not run yet |")
+
+
 def test_a_contender_that_was_wrong_in_one_round_has_no_figure() -> None:
     """A median of the rounds that went well would hide the one that did not."""
     mixed = Outcome("a", "mixed", "", rounds=[figures(1000)], failures=["round 2: wrong"])

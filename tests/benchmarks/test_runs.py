@@ -1,5 +1,6 @@
 """Runs on a real broker: what they measure, what they refuse, and that they leave nothing."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,9 +14,20 @@ from benchmarks.__main__ import chosen
 from benchmarks.clock import RunFailedError
 from benchmarks.contender import Command, Contender, CouldNotRunError
 from benchmarks.contenders import CONTENDERS, build_kafka_streams
+from benchmarks.foreign import in_other_forms
 from benchmarks.measuring import measure
-from benchmarks.micro import steps
+from benchmarks.micro import (
+    CLOCK,
+    CODEC,
+    KEY,
+    PURE,
+    batches,
+    event_bytes,
+    other_producers_bytes,
+    steps,
+)
 from benchmarks.workload import produce_workload
+from dedup.core.codec import Codec
 from dedup.localkafka import LocalKafka
 from producer.events import Mix
 
@@ -23,6 +35,7 @@ EVENTS = 40_000
 MIX = Mix(products=200, duplicates=0.3, late=0.05, deletes=0.05)
 (RAW,) = chosen(["raw-aiokafka"])
 (OURS,) = chosen(["ours-at-least-once"])
+(FOREIGN,) = chosen(["ours-exactly-once-foreign"])
 
 
 async def topics_of(kafka: LocalKafka) -> set[str]:
@@ -52,6 +65,22 @@ async def test_a_run_with_the_right_output_has_figures_and_leaves_nothing(
     assert figures.peak_rss_mib > 0
     assert await topics_of(kafka) == set()
     assert children() == before
+
+
+async def test_the_same_events_in_other_forms_are_judged_by_what_is_on_their_topic(
+    kafka: LocalKafka,
+) -> None:
+    """The same emissions as of our own form, from other bytes."""
+    servers = kafka.bootstrap_servers
+    own = await produce_workload(servers, EVENTS, replace(MIX, late=0.0), 5)
+    other = await in_other_forms(servers, own)
+    assert other.topic != own.topic
+    assert other.expected == own.expected
+    assert {p: [r.key for r in of] for p, of in other.source.items()} == {
+        p: [r.key for r in of] for p, of in own.source.items()
+    }
+    figures = await measure(FOREIGN, servers, kafka.pid, other)
+    assert figures.records == own.expected_records
 
 
 async def test_a_wrong_output_has_no_figure(kafka: LocalKafka) -> None:
@@ -97,9 +126,17 @@ def test_names_are_chosen_by_their_beginnings_and_must_exist() -> None:
         chosen(["spark"])
 
 
+@pytest.mark.parametrize("codec", [CODEC, PURE])
+def test_the_events_of_the_steps_are_taken_by_the_fast_path(codec: Codec) -> None:
+    ours, theirs = event_bytes(10), other_producers_bytes(10)
+    assert codec.recognise(KEY, ours, CLOCK.text) is not None
+    assert codec.recognise(KEY, theirs, CLOCK.text) is not None
+    assert not theirs.isascii()
+
+
 def test_the_short_form_prints_every_step() -> None:
     command = [sys.executable, "-m", "benchmarks.micro", "--short"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = printed.splitlines()
-    assert [line[:36].strip() for line in lines] == list(steps())
-    assert all(line.endswith(" µs") for line in lines)
+    found = [re.fullmatch(r"(.+?) +[\d.]+ µs", line) for line in lines]
+    assert [each and each[1] for each in found] == [*steps(), *batches()]

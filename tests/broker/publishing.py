@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from dedup.core.batch import Emission
 from dedup.core.batch_result import Output, OutputRecord
+from dedup.core.state import State
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
 from dedup.streaming.publisher import KafkaPublisher
+from tests.support.products import ROW_FORMAT
 from tests.support.topics import lag, read_topic
 from tests.support.workers import Names
 
@@ -55,10 +58,11 @@ async def a_publisher(
 def output(offset: int, value: bytes | None = None) -> Output:
     """Return the output of the one event at an offset; without a value it names the offset."""
     key, value = b'{"product_id":%d}' % (offset + 1), value or b"%d" % offset
-    state = OutputRecord(key, value, [("dedup.source", b"0/%d" % offset)])
+    now_ms = time.time_ns() // 1_000_000
+    state = Emission(offset + 1, State(bytes(21), 0, 0, offset, now_ms * 1000, 0, value))
     letter = OutputRecord(key, value, [])
     # Neither compaction nor retention may take any: each has a key of its own, and is of today.
-    return Output(0, offset, offset + 1, 0, time.time_ns() // 1_000_000, [state], [letter])
+    return Output(0, offset, offset + 1, 0, now_ms, ROW_FORMAT, [state], [letter])
 
 
 async def published(kafka: str, topic: str) -> list[int]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka.admin import TopicError
@@ -20,7 +19,8 @@ from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from tests.support.administration import admin, delete
+from tests.support.administration import admin, alter, delete
+from tests.support.products import ROW_FORMAT
 from tests.support.records import event
 from tests.support.topics import produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -33,12 +33,6 @@ async def make(kafka: str, name: str, partitions: int = 4, /, **config: str) -> 
             [NewTopic(name, partitions, 1, topic_configs=configs)]
         )
     assert response.topic_errors[0][1] == 0, response
-
-
-async def alter(kafka: str, topic: str, **config: str) -> None:
-    configs = {name.replace("_", "."): value for name, value in config.items()}
-    async with admin(kafka) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
 
 
 def settings_of(kafka: str, names: Names) -> Settings:
@@ -193,7 +187,7 @@ async def publishes(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
 
 def letter(key: bytes | None, size: int = 1, offset: int = 0) -> Output:
     record = OutputRecord(key, b"x" * size, [])
-    return Output(3, offset, offset + 1, 0, 1_767_225_600_000, dead_letters=[record])
+    return Output(3, offset, offset + 1, 0, 1_767_225_600_000, ROW_FORMAT, dead_letters=[record])
 
 
 async def test_a_topic_that_was_recreated_with_fewer_partitions_is_written_to(

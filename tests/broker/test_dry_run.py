@@ -1,6 +1,5 @@
 """A dry run beside a worker: it decides the same, and nothing of it reaches Kafka."""
 
-import asyncio
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
@@ -8,26 +7,12 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from dedup.core.decide import Outcome
 from producer.events import EventGenerator, Mix
 from tests.support.topics import ends_of, produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 MIX = Mix(products=100, late=0.05, deletes=0.03, partial=0.1, invalid=0.02)
 BEFORE, BESIDE, ALONE = 600, 600, 600
-
-
-def counts(worker: WorkerProcess) -> dict[str, int]:
-    metrics = worker.metrics()
-    return {o: int(metrics[f'dedup_events_total{{outcome="{o}"}}']) for o in Outcome}
-
-
-async def until_counted(worker: WorkerProcess, events: int) -> dict[str, int]:
-    async with asyncio.timeout(60):
-        while sum(counts(worker).values()) < events:
-            assert worker.alive, worker.log()
-            await asyncio.sleep(0.1)
-    return counts(worker)
 
 
 async def committed(kafka: str, names: Names) -> dict[int, int | None]:
@@ -58,13 +43,13 @@ async def test_a_dry_run_counts_what_the_worker_beside_it_counts_and_writes_noth
         worker.wait_until_ready()
         await produce(kafka, records[:BEFORE], names.source)
         await wait_until_done(kafka, names)
-        first = counts(worker)
+        first = wait_until_counted(BEFORE, worker)
         dry_run.start()
         dry_run.wait_until_ready()
         await produce(kafka, records[BEFORE : BEFORE + BESIDE], names.source)
-        beside = await until_counted(dry_run, BESIDE)
-        whole = await until_counted(worker, BEFORE + BESIDE)
-        assert beside == {outcome: whole[outcome] - first[outcome] for outcome in Outcome}
+        beside = wait_until_counted(BESIDE, dry_run)
+        whole = wait_until_counted(BEFORE + BESIDE, worker)
+        assert beside == whole - first
         assert beside["duplicate"] > 100
         assert beside["dead_letter"] > 0
         await wait_until_done(kafka, names)
@@ -73,7 +58,7 @@ async def test_a_dry_run_counts_what_the_worker_beside_it_counts_and_writes_noth
         stood = await output_ends(kafka, names)
         at = await committed(kafka, names)
         await produce(kafka, records[BEFORE + BESIDE :], names.source)
-        alone = await until_counted(dry_run, BESIDE + ALONE)
+        alone = wait_until_counted(BESIDE + ALONE, dry_run)
         assert dry_run.terminate() == 0
         assert stood == [
             await ends_of(kafka, topic) for topic in (names.states, names.dead_letters)
@@ -83,8 +68,8 @@ async def test_a_dry_run_counts_what_the_worker_beside_it_counts_and_writes_noth
         worker.log_path.unlink()
         worker.start()
         worker.wait_until_ready()
-        after = await until_counted(worker, ALONE)
-        assert after == {outcome: alone[outcome] - beside[outcome] for outcome in Outcome}
+        after = wait_until_counted(ALONE, worker)
+        assert after == alone - beside
 
 
 def test_a_dry_run_makes_no_topics(kafka: str, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """What fails while a worker runs: a sentence with the cure and exit 1, or a stall that ends."""
 
 import asyncio
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +9,9 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from dedup.core.batch_result import Output, OutputRecord
+from dedup.core.batch import Emission
+from dedup.core.batch_result import Output
+from dedup.core.state import State
 from dedup.kafka import admin as kafka_admin
 from dedup.kafka import closing
 from dedup.kafka.broker_errors import brokers_away
@@ -22,28 +22,20 @@ from dedup.settings import load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from dedup.streaming.wiring import SESSION_TIMEOUT_S
+from dedup.streaming.wiring import SESSION_TIMEOUT_S, build_app
 from tests.support.administration import admin, delete, recreate
+from tests.support.disks import make_read_only, small_disk
+from tests.support.products import ROW_FORMAT
 from tests.support.records import event
 from tests.support.topics import emissions, end_of, judge, produce, read_topic, wait_until_done
+from tests.support.wide import text_of
 from tests.support.workers import Names, WorkerProcess
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB of its own."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    _as_root("mount", "-t", "tmpfs", "-o", "size=4m,mode=1777", "tmpfs", str(path))
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as path:
         yield path
-    finally:
-        _as_root("umount", str(path))
-
-
-def _as_root(*command: str) -> None:
-    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    subprocess.run([*prefix, *command], check=True)
 
 
 def settings_on(disk: Path, names: Names) -> dict[str, str]:
@@ -60,15 +52,19 @@ def wide(products: int, number: int = 1) -> list[tuple[bytes | None, bytes | Non
 
 
 async def test_a_full_disk_ends_the_worker_and_loses_nothing(
-    kafka: str, tmp_path: Path, small_disk: Path
+    kafka: str, tmp_path: Path, disk: Path
 ) -> None:
     names = Names.fresh()
-    with WorkerProcess(kafka, tmp_path / "state", settings_on(small_disk, names)) as worker:
+    with WorkerProcess(kafka, tmp_path / "state", settings_on(disk, names)) as worker:
         worker.wait_until_ready()
-        await produce(kafka, wide(4_000), names.source)
+        large = ((b"%d" % i, event(i, description=text_of(i, 10_000))) for i in range(1, 15_001))
+        await produce(kafka, large, names.source)  # more than all memory of states
         assert worker.wait() == 1
         assert "disk is full: free some space, or set DEDUP_DATA_DIR" in worker.log()
-        assert "Traceback" not in worker.log()
+        log = worker.log()
+        assert "Traceback" not in log
+        assert "damaged" not in log
+        assert log.count("disk is full") <= 3  # when it happened, at close, as the last line
     with WorkerProcess(kafka, tmp_path / "larger", names.settings) as worker:
         worker.wait_until_ready()
         await produce(kafka, wide(10, number=2), names.source)
@@ -78,14 +74,14 @@ async def test_a_full_disk_ends_the_worker_and_loses_nothing(
     assert output == judge(await read_topic(kafka, names.source)).emitted
 
 
-async def test_a_read_only_disk_is_named(kafka: str, tmp_path: Path, small_disk: Path) -> None:
+async def test_a_read_only_disk_is_named(kafka: str, tmp_path: Path, disk: Path) -> None:
     names = Names.fresh()
-    (small_disk / "state").mkdir()
-    _as_root("mount", "-o", "remount,ro", str(small_disk))
-    with WorkerProcess(kafka, tmp_path / "state", settings_on(small_disk, names)) as worker:
+    (disk / "state").mkdir()
+    make_read_only(disk)
+    with WorkerProcess(kafka, tmp_path / "state", settings_on(disk, names)) as worker:
         assert worker.wait() == 1
 
-    assert f"DEDUP_DATA_DIR={small_disk / 'state'} can't be written" in worker.log()
+    assert f"DEDUP_DATA_DIR={disk / 'state'} can't be written" in worker.log()
     assert "Traceback" not in worker.log()
 
 
@@ -144,9 +140,8 @@ async def _publisher(kafka: str, names: Names) -> AsyncIterator[KafkaPublisher]:
 
 def _output(offset: int) -> Output:
     """One state that was made of the event before a source offset."""
-    source = [("dedup.source", b"0/%d" % (offset - 1))]
-    state = OutputRecord(b"1", b'{"product_id":1}', source)
-    return Output(0, offset - 1, offset, 0, 1_767_225_600_000, [state])
+    state = State(bytes(21), 0, 0, offset - 1, 0, 0, b'{"product_id":1}')
+    return Output(0, offset - 1, offset, 0, 1_767_225_600_000, ROW_FORMAT, [Emission(1, state)])
 
 
 def _broker(tmp_path: Path) -> LocalKafka:
@@ -211,6 +206,32 @@ async def test_an_idle_worker_waits_for_brokers_that_come_back(tmp_path: Path) -
             await produce(kafka, [(b"1", event())], names.source)
             await wait_until_done(kafka, names)
             assert worker.terminate() == 0
+
+
+async def test_a_start_waits_for_brokers_that_go_away_between_the_check_and_the_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each client of the worker connects for itself, after the topics were looked at."""
+    names = Names.fresh()
+    with _broker(tmp_path) as broker:
+        kafka = broker.bootstrap_servers
+        environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DEDUP_WEB_PORT": str(free_port())}
+        app = build_app(load_settings(environ | settings_on(tmp_path, names)))
+        prepare = app.prepare
+
+        async def prepare_and_lose_the_broker() -> None:
+            await prepare()
+            broker.kill()
+
+        monkeypatch.setattr(app, "prepare", prepare_and_lose_the_broker)
+        starting = asyncio.ensure_future(app.start())
+        await asyncio.wait([starting], timeout=5)
+        assert not starting.done(), starting.exception()
+        await asyncio.to_thread(broker.restart)
+        await starting
+        await produce(kafka, [(b"1", event())], names.source)
+        await wait_until_done(kafka, names)
+        await app.stop()
 
 
 async def test_an_output_topic_that_was_deleted_is_named(

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, OffsetAndMetadata, TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.consumer.fetcher import PartitionRecords
 
 from dedup.kafka.topics import ensure_topics
 from dedup.observability.lag import Lag, LagReader
 from dedup.settings import load_settings
-from tests.support.group_tool import committed_and_lag
+from tests.support.administration import admin
+from tests.support.kafka_tools import committed_and_lag
 from tests.support.topics import connected
 from tests.support.workers import Names
 
@@ -124,6 +126,18 @@ async def test_an_open_transaction_and_an_aborted_one_do_not_age(topic: Watched)
     assert found.records == 6
     await topic.commit(7)
     assert await topic.lag() == Lag(7, 7, 0, 0.0)
+
+
+async def test_records_that_are_deleted_are_before_the_start(topic: Watched) -> None:
+    """The lag is what Kafka's own tool says all the same; there is nothing to read."""
+    await topic.send(0, 0)
+    assert (await topic.lag()).start == 0
+    await topic.commit(1)
+    async with admin(topic.kafka) as client:
+        before = {TopicPartition(topic.names.source, 0): RecordsToDelete(before_offset=2)}
+        await client.delete_records(before)
+    found = await topic.lag()
+    assert (found.start, found.end, found.committed, found.records) == (2, 2, 1, 1)
 
 
 async def test_lag_is_what_kafka_s_own_tool_says(kafka: str) -> None:

@@ -15,9 +15,9 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 
-from dedup.localkafka import LocalKafka, LocalKafkaError, ports
-from dedup.localkafka import broker as broker_module
+from dedup.localkafka import LocalKafka, LocalKafkaError, cluster, node, ports
 from dedup.localkafka.jars import cache_dir, fetch_jars
 from tests.broker.programs import listening, python
 
@@ -135,7 +135,7 @@ def test_without_a_wish_a_taken_default_port_is_avoided(
     broker: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two brokers without a wish get along; 9092 itself may be held by anybody here, or free."""
-    monkeypatch.setattr(broker_module, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
+    monkeypatch.setattr(cluster, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
     with LocalKafka() as second:
         assert second.bootstrap_servers != broker.bootstrap_servers
 
@@ -145,17 +145,26 @@ def test_a_port_lost_to_a_race_is_replaced(
 ) -> None:
     """Processes that start at once all find 9092 free; Kafka's bind decides, the others go on."""
     look, misled = ports.is_free, iter([True, True])
-    monkeypatch.setattr(broker_module, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
-    monkeypatch.setattr(broker_module, "is_free", lambda port: next(misled, False) or look(port))
+    monkeypatch.setattr(cluster, "_DEFAULT_PORT", int(broker.bootstrap_servers[10:]))
+    for module in (cluster, node):
+        monkeypatch.setattr(module, "is_free", lambda port: next(misled, False) or look(port))
     with LocalKafka() as second:
         assert second.bootstrap_servers != broker.bootstrap_servers
         assert "Address already in use" in second.log_path.read_text()
 
 
+def test_options_of_the_jvm_override_ours() -> None:
+    with LocalKafka(jvm_options=("-XX:-UseSerialGC", "-XX:+UseG1GC")) as kafka:
+        command = psutil.Process(kafka.pid).cmdline()
+        assert kafka.running
+    assert command.index("-XX:+UseG1GC") > command.index("-XX:+UseSerialGC")
+
+
 def test_stop_frees_the_port_and_removes_the_temporary_directory() -> None:
-    broker = LocalKafka()
+    port = ports.free_port()  # not 9092, which the broker of another test would take at once
+    broker = LocalKafka(port=port)
     broker.start()
-    port, directory, pid = int(broker.bootstrap_servers[10:]), broker.data_dir, broker.pid
+    directory, pid = broker.data_dir, broker.pid
     assert directory.is_dir()
     broker.pause()  # stop() must also end a broker that can't react
     broker.stop()
@@ -191,12 +200,40 @@ async def test_a_property_makes_the_client_listener_ask_for_a_password() -> None
         assert await consume(broker.bootstrap_servers, "private", 1, **sasl) == [b"hidden"]
 
 
+async def advertised(address: str) -> list[str]:
+    """The addresses that clients are sent to which come to this one."""
+    client = AIOKafkaClient(bootstrap_servers=address)
+    await client.bootstrap()
+    try:
+        return [f"{broker.host}:{broker.port}" for broker in client.cluster.brokers()]
+    finally:
+        await client.close()
+
+
+async def test_a_listener_for_a_proxy_advertises_that_and_the_other_one_itself() -> None:
+    """Also after a restart, on the same address: the proxy goes on forwarding to it."""
+    proxy = ports.free_port()
+    with LocalKafka(listeners={"PROXIED": [proxy]}) as kafka:
+        behind = kafka.brokers[0].listeners["PROXIED"]
+        for _ in range(2):
+            assert await advertised(behind) == [f"127.0.0.1:{proxy}"]
+            assert await advertised(kafka.bootstrap_servers) == [kafka.bootstrap_servers]
+            await asyncio.to_thread(kafka.restart)
+        assert kafka.brokers[0].listeners == {"PROXIED": behind}
+
+
+def test_a_listener_that_does_not_advertise_a_port_for_each_broker_is_refused() -> None:
+    with pytest.raises(LocalKafkaError, match=r"PROXIED advertises a port for each of 3 .* not 1"):
+        LocalKafka(brokers=3, listeners={"PROXIED": [ports.free_port()]})
+
+
 def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None:
     broker = LocalKafka(data_dir=tmp_path, properties={"process.roles": "nonsense"})
     with pytest.raises(LocalKafkaError, match="nonsense"):
         broker.start()
     assert not broker.running
-    assert broker._process is None
+    with pytest.raises(LocalKafkaError, match="not running"):
+        _ = broker.pid
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent-death signal")

@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from dedup.settings import load_settings
 from producer.settings import load_settings as load_producer_settings
 from tests.broker.locked import MECHANISMS, PASSWORD, USER, LockedKafka, locked_kafka
 from tests.support.topics import Records, emissions, judge
-from tests.support.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 EVENTS = 400
 WRONG = "wrong-password-7731"
@@ -64,20 +63,6 @@ async def read(environ: dict[str, str], topic: str) -> Records:
     return found
 
 
-def wait_for_events(worker: WorkerProcess, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        counted = sum(
-            number
-            for name, number in worker.metrics().items()
-            if name.startswith("dedup_events_total")
-        )
-        if counted == count:
-            return
-        assert time.monotonic() < deadline, worker.log()
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize(("mechanism", "log"), [("PLAIN", "text"), ("SCRAM-SHA-512", "json")])
 async def test_producer_and_worker_go_through_a_locked_door_and_tell_nobody_the_key(
     locked: LockedKafka, tmp_path: Path, mechanism: str, log: str
@@ -88,7 +73,7 @@ async def test_producer_and_worker_go_through_a_locked_door_and_tell_nobody_the_
         worker.wait_until_ready()
         sent = run("producer", "--count", str(EVENTS), "--rate", "0", "--seed", "1", **environ)
         assert sent.returncode == 0, sent.stderr
-        wait_for_events(worker, EVENTS)
+        assert wait_until_counted(EVENTS, worker).total() == EVENTS
         process = psutil.Process(worker.process.pid)
         title = " ".join([process.name(), *process.cmdline()])
         metrics = "\n".join(worker.metrics())

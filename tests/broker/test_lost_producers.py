@@ -237,7 +237,7 @@ async def test_an_output_of_events_that_somebody_else_has_done_is_dropped(
         async with a_publisher(kafka, names, guarantee) as new:
             larger = output(1)
             larger.source_offset = 3
-            larger.states += output(2).states
+            larger.emissions = [*larger.emissions, *output(2).emissions]
             larger.dead_letters += output(2).dead_letters
             await new.publish(larger)
             with pytest.raises(FencedError):

@@ -11,8 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.records import event
-from tests.support.topics import produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import produce
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OF_PROMETHEUS = {"up", "ALERTS"}
@@ -52,7 +52,7 @@ async def test_every_metric_and_label_that_is_used_is_exported(kafka: str, tmp_p
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         worker.wait_until_ready()
         await produce(kafka, [(b"1", event()), (b"1", b"{")], names.source)
-        await wait_until_done(kafka, names)
+        wait_until_counted(2, worker)
         samples = await until_measured(worker)
     used: set[str] = set()
     for expression in expressions():
@@ -77,6 +77,7 @@ async def test_every_metric_and_label_that_is_used_is_exported(kafka: str, tmp_p
 async def until_measured(worker: WorkerProcess) -> dict[str, dict[str, set[str]]]:
     """Wait for the gauges, which follow every few seconds."""
     async with asyncio.timeout(60):
-        while "dedup_consumer_lag_records" not in (samples := exported(worker)):
+        wanted = {"dedup_consumer_lag_records", "dedup_stalled_seconds"}
+        while not wanted <= (samples := exported(worker)).keys():
             await asyncio.sleep(0.2)
     return samples

@@ -1,6 +1,7 @@
 """What stands on the topics when a worker starts, on a real broker; judged by what it does next."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,12 +11,15 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
 
 from dedup.core.keys import Id
 from dedup.core.state import State
 from dedup.entities.resolve import DEFAULT
 from dedup.kafka import topics
+from dedup.kafka.broker_errors import brokers_away
 from dedup.kafka.consumer import committed_consumer
+from dedup.kafka.patience import Patience
 from dedup.settings import load_settings
 from dedup.state.store_errors import StoreError
 from dedup.state.table import StateTable
@@ -27,6 +31,8 @@ from tests.support.records import event
 from tests.support.topic_facts import topic_facts
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
+
+logger = logging.getLogger(__name__)
 
 
 def row(product_id: int, **fields: Any) -> bytes:
@@ -57,7 +63,15 @@ class Reader:
         return self.app.table
 
     async def restore(self) -> int:
-        return await self.app.parts.changelog_reader.restore(range(4))
+        """Retry what time cures, as a worker does: the group's coordinator may be new."""
+        patience = Patience("Recovery", logger)
+        while True:
+            try:
+                return await self.app.parts.changelog_reader.restore(range(4))
+            except KafkaError as error:
+                if not brokers_away(error):
+                    raise
+                await patience.wait(error)
 
     def known(self) -> dict[Id, bool]:
         """The products that are known, and whether they are there or deleted."""
@@ -136,7 +150,8 @@ async def test_a_corrupted_database_is_rebuilt_by_itself(kafka: str, tmp_path: P
     async with reader(kafka, names, tmp_path / "state") as found:
         assert await found.restore() == 40
         for partition in range(4):
-            found.table.data.partition(partition)._db.flush()
+            found.table.data.partition(partition).flush()
+            found.table.data.partition(partition).persist()
         path = found.table.data._path(1)
     (table_file,) = path.glob("*.sst")
     table_file.write_bytes(b"\0" * table_file.stat().st_size)

@@ -7,7 +7,7 @@ from dedup.localkafka import LocalKafka
 from tests.support.administration import admin, delete, recreate
 from tests.support.records import event
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 
 async def _produce(kafka: str, names: Names, numbers: range, cents: str) -> None:
@@ -33,6 +33,7 @@ async def test_a_recreated_source_topic_is_read_from_its_beginning(
         worker.start()
         worker.wait_until_ready()
         await wait_until_done(kafka, names)
+        wait_until_counted(5, worker)
         metrics = worker.metrics()
 
     output = emissions(await read_topic(kafka, names.states))

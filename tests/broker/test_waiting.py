@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
+    KafkaTimeoutError,
     LeaderNotAvailableError,
     NotControllerError,
     NotEnoughReplicasError,
@@ -18,8 +19,10 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from dedup.kafka import offsets
+from dedup.kafka.consumer import committed_consumer
 from dedup.kafka.groups import check_group
-from dedup.kafka.offsets import committed_offsets
+from dedup.kafka.offsets import committed_offsets, stable_offsets
 from dedup.kafka.patience import Patience
 from dedup.kafka.topics import check_topics, ensure_topics
 from dedup.localkafka import LocalKafka
@@ -95,6 +98,26 @@ async def test_a_dry_run_begins_once_its_group_can_be_put_in_its_place(
 
     assert faults.happened.count("OffsetCommitRequest") == 2
     assert await committed_offsets(app.settings, 4) == dict.fromkeys(range(4), 0)
+
+
+async def test_a_transaction_that_does_not_end_is_waited_for_with_a_limit(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names.fresh()
+    settings = settings_of(kafka, names)
+    await ensure_topics(settings)
+    monkeypatch.setattr(offsets, "STABLE_WITHIN_S", 0.5)
+    tp = TopicPartition(names.source, 0)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=names.group)
+    async with producer, committed_consumer(settings) as consumer:
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({tp: 7}, names.group)
+        with pytest.raises(KafkaTimeoutError, match="does not end"):
+            await stable_offsets(consumer._client, names.group, names.source, [0])
+        await producer.commit_transaction()
+        monkeypatch.undo()
+        found = await stable_offsets(consumer._client, names.group, names.source, [0])
+    assert found == {0: 7}
 
 
 async def test_a_sink_starts_once_a_broker_answers(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,8 +5,8 @@ import urllib.request
 from pathlib import Path
 
 from tests.golden.files import ROOT
-from tests.support.topics import produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import produce
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 EVENTS = 25
 
@@ -28,7 +28,7 @@ async def test_products_expected_debezium_read(kafka: str, tmp_path: Path) -> No
         worker.wait_until_ready()
         assert worker.metrics()["dedup_mostly_dead_letters"] == 0
         await produce(kafka, [(b'{"id":%d}' % n, value) for n in range(EVENTS)], names.source)
-        await wait_until_done(kafka, names)
+        wait_until_counted(EVENTS, worker)
         said = warning_of(worker)
         assert worker.metrics()["dedup_mostly_dead_letters"] == 1
         lines = [line for line in worker.log().splitlines() if "WARNING" in line]

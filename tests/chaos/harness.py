@@ -1,41 +1,51 @@
-"""Chaos: real workers on a real broker under a steady feed, while things are done to them.
+"""Chaos: real workers on real brokers under a steady feed, while things are done to them.
 
-`run` gives a report; `python -m tests.chaos.harness --seed 7` prints it. The same seed does the
-same things in the same order; when each of them strikes depends on the machine.
+`run` gives a report; `python -m tests.chaos --seed 7` prints it. The same seed does the same things
+in the same order; when each of them strikes depends on the machine.
 """
 
-import argparse
 import asyncio
-import logging
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import psutil
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from dedup.localkafka import LocalKafka
-from dedup.localkafka.ports import free_port
-from dedup.streaming.wiring import SESSION_TIMEOUT_S
+from dedup.localkafka.ports import free_port, is_free
+from tests.chaos.actions import ON_A_BROKER, ON_WORKERS, Action
+from tests.chaos.cluster import ON_A_CLUSTER
+from tests.chaos.network import FAULTS, Fault, Network
 from tests.chaos.plan import ROWS, Plan
-from tests.chaos.report import Report, conclude, last_words, write_reports
+from tests.chaos.report import Report, conclude, conclude_logs, conclude_states, last_words
 from tests.support.topics import ends_of, partition_of, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
+
+def _on_the_network(fault: Fault) -> Action:
+    async def act(chaos: "Chaos", worker: WorkerProcess) -> None:
+        assert chaos.network is not None
+        await fault(chaos.network, chaos.workers.index(worker), chaos.random)
+
+    return act
+
+
+ON_THE_NETWORK: Final = {name: _on_the_network(fault) for name, fault in FAULTS.items()}
+ACTIONS: Final = {**ON_WORKERS, **ON_A_BROKER, **ON_A_CLUSTER, **ON_THE_NETWORK}
+
 STEP_S = 0.02
 SHUT_DOWN_WITHIN_S = 40
+BROKERS_BACK_WITHIN_S = 120
 
 
 class Chaos:
@@ -47,14 +57,18 @@ class Chaos:
         kafka: LocalKafka,
         directory: Path,
         plan: Plan,
+        network: Network | None = None,
     ) -> None:
         self.random = random.Random(seed)
         workers = plan.workers or random.Random(seed).randint(1, 3)
-        self.report = Report(seed, workers)
+        self.report = Report(
+            seed, workers, plan.brokers, plan.guarantee, plan.example.entity.name, plan.choice
+        )
         self.plan = plan
         self.kafka = kafka
+        self.network = network
         self.names = Names.fresh()
-        self.actions = plan.actions or tuple(ACTIONS)
+        self.actions = plan.actions
         self.not_yet = self.random.sample(self.actions, len(self.actions))
         """Kinds of trouble that were not made so far."""
 
@@ -62,10 +76,16 @@ class Chaos:
         settings = {
             "DEDUP_ENTITY": plan.example.entity_name,
             "DEDUP_GUARANTEE": plan.guarantee,
+            "DEDUP_REPLICATION_FACTOR": str(plan.brokers),
+            **plan.choice.settings,
             **self.names.settings,
         }
         self.workers = [
-            WorkerProcess(kafka.bootstrap_servers, directory / f"worker-{i}", settings)
+            WorkerProcess(
+                network.bootstrap_servers(i) if network else kafka.bootstrap_servers,
+                directory / f"worker-{i}",
+                settings,
+            )
             for i in range(workers)
         ]
 
@@ -87,11 +107,24 @@ class Chaos:
                 due = int((time.monotonic() - begun) * rate) - self.report.events
                 for event in islice(generator, due):
                     self.report.events += 1
-                    partition = partition_of(event.key or b"")
-                    await producer.send(
-                        self.names.source, key=event.key, value=event.value, partition=partition
-                    )
+                    await self._send(producer, event.key, event.value)
                 await asyncio.sleep(STEP_S)
+
+    async def _send(
+        self, producer: AIOKafkaProducer, key: bytes | None, value: bytes | None
+    ) -> None:
+        """Put an event into the producer's buffer, which is full while the brokers take nothing."""
+        until = time.monotonic() + BROKERS_BACK_WITHIN_S
+        while True:
+            try:
+                await producer.send(
+                    self.names.source, key=key, value=value, partition=partition_of(key or b"")
+                )
+            except KafkaTimeoutError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                return
 
     async def watch(self) -> None:
         """Note the longest time in which a partition got nothing."""
@@ -110,6 +143,17 @@ class Chaos:
             seen = ends
             await asyncio.sleep(0.25)
 
+    async def strike(self) -> None:
+        """Feed, and make trouble meanwhile."""
+        feeding = asyncio.ensure_future(
+            self.feed(time.monotonic() + self.plan.seconds, self.plan.rate)
+        )
+        watching = asyncio.ensure_future(self.watch())
+        await self.trouble(feeding)
+        await feeding
+        self.over = True
+        await watching
+
     async def trouble(self, while_feeding: asyncio.Future[None]) -> None:
         """Do something to a worker every few seconds: first each kind once, then what comes."""
         while not while_feeding.done():
@@ -123,53 +167,12 @@ class Chaos:
             self.report.done[name] = self.report.done.get(name, 0) + 1
             self.not_yet = self.not_yet[1:]
 
-    def _expect(self, holds: object, what: str) -> None:
+    def expect(self, holds: object, what: str) -> None:
         """Note it as a fault when the trouble that was made did not strike."""
         if not holds:
             self.report.faults.append(f"there was to be {what}, and is not")
 
-    async def _suspend(self, worker: WorkerProcess) -> None:
-        """Make a zombie: longer than its session, so that another takes over meanwhile."""
-        worker.send(signal.SIGSTOP)
-        await asyncio.sleep(SESSION_TIMEOUT_S + self.random.uniform(2, 6))
-        self._expect(
-            psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED, "a zombie"
-        )
-        worker.send(signal.SIGCONT)
-
-    async def _remove(self, worker: WorkerProcess) -> None:
-        worker.kill()
-        await asyncio.sleep(self.random.uniform(3, 8))
-        self._expect(not worker.alive, "a removed worker")
-        worker.start()
-
-    async def _kill_broker(self, _worker: WorkerProcess) -> None:
-        await asyncio.to_thread(self.kafka.kill)
-        self._expect(not self.kafka.running, "a killed broker")
-        await asyncio.sleep(self.random.uniform(0, 5))
-        await asyncio.to_thread(self.kafka.restart)
-
-    async def _pause_broker(self, _worker: WorkerProcess) -> None:
-        self.kafka.pause()
-        await asyncio.sleep(self.random.uniform(1, 8))
-        self.kafka.resume()
-
-    async def _kill(self, worker: WorkerProcess) -> None:
-        worker.kill()
-        worker.start()
-
-    async def _kill_and_wipe(self, worker: WorkerProcess) -> None:
-        worker.kill()
-        shutil.rmtree(worker.data_dir, ignore_errors=True)
-        worker.start()
-
-    async def _terminate(self, worker: WorkerProcess) -> None:
-        code = await self._shut_down(worker)
-        if code not in (None, 0, -signal.SIGTERM):  # it may come before the handler is there
-            self.report.faults.append(f"SIGTERM gave {code}: {last_words(worker)}")
-        worker.start()
-
-    async def _shut_down(self, worker: WorkerProcess) -> int | None:
+    async def shut_down(self, worker: WorkerProcess) -> int | None:
         """Send SIGTERM; return the exit code, or None for a worker that did not stop."""
         worker.send(signal.SIGTERM)
         try:
@@ -186,82 +189,74 @@ class Chaos:
                 self.report.faults.append(f"a worker ended by itself: {last_words(worker)}")
                 continue
             await asyncio.to_thread(worker.wait_until_answering, SHUT_DOWN_WITHIN_S)
-            code = await self._shut_down(worker)
+            code = await self.shut_down(worker)
             if code is not None:
                 self.report.exit_codes.append(code)
 
 
-Action = Callable[[Chaos, WorkerProcess], Awaitable[None]]
-ACTIONS: Final[dict[str, Action]] = {
-    "kill": Chaos._kill,
-    "kill_and_wipe": Chaos._kill_and_wipe,
-    "terminate": Chaos._terminate,
-    "suspend": Chaos._suspend,
-    "remove": Chaos._remove,
-    "kill_broker": Chaos._kill_broker,
-    "pause_broker": Chaos._pause_broker,
-}
-
-
 async def run(seed: int, plan: Plan) -> Report:
     """Run chaos for some seconds and report."""
-    # Not Kafka's usual port: another broker could take it while this one is down.
-    with tempfile.TemporaryDirectory() as directory, LocalKafka(port=free_port()) as kafka:
-        chaos = Chaos(seed, kafka, Path(directory), plan)
-        try:
-            chaos.workers[0].start()
-            await asyncio.to_thread(chaos.workers[0].wait_until_ready)
-            for worker in chaos.workers[1:]:
-                worker.start()
-            feeding = asyncio.ensure_future(chaos.feed(time.monotonic() + plan.seconds, plan.rate))
-            watching = asyncio.ensure_future(chaos.watch())
-            await chaos.trouble(feeding)
-            await feeding
-            chaos.over = True
-            await watching
-            try:
-                await wait_until_done(kafka.bootstrap_servers, chaos.names)
-            except AssertionError as error:
-                chaos.report.faults += [str(error), *map(last_words, chaos.workers)]
-            await conclude(kafka.bootstrap_servers, chaos.names, plan, chaos.report)
-            await chaos.end()
-            return chaos.report
-        finally:
-            for worker in chaos.workers:
-                worker.kill()
-
-
-def main() -> None:
-    """Run chaos from the command line; exit 1 unless everything was exact."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=int, default=3_000)
-    parser.add_argument("--workers", type=int, help="1 to 3 by the seed, if not given")
-    parser.add_argument("--actions", nargs="+", choices=list(ACTIONS), default=list(ACTIONS))
-    parser.add_argument("--guarantee", default="exactly_once")
-    parser.add_argument("--result", type=Path, metavar="FILE", help="write the reports there")
-    arguments = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away on purpose
-    failed = False
-    reports: list[Report] = []
-    for seed in range(arguments.seed, arguments.seed + arguments.runs):
-        plan = Plan(
-            seconds=arguments.seconds,
-            rate=arguments.rate,
-            workers=arguments.workers,
-            actions=tuple(arguments.actions),
-            guarantee=arguments.guarantee,
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # Not Kafka's usual ports: another broker could take them while these are down.
+        port = _free_ports(plan.brokers)
+        network = None
+        if plan.network:
+            network = stack.enter_context(Network(plan.workers or 1, plan.brokers))
+        listeners = {} if network is None else network.listeners
+        kafka = stack.enter_context(
+            LocalKafka(brokers=plan.brokers, port=port, listeners=listeners)
         )
-        report = asyncio.run(run(seed, plan))
-        print(report, *report.faults, sep="\n", flush=True)  # noqa: T201 - this is the output
-        failed |= not report.exact or bool(report.faults)
-        reports.append(report)
-        if arguments.result is not None:  # after each run: a later one may be interrupted
-            write_reports(arguments.result, "tests.chaos.harness", arguments.guarantee, reports)
-    sys.exit(failed)
+        if network is not None:
+            network.connect(kafka)
+        chaos = Chaos(seed, kafka, directory, plan, network)
+        for worker in chaos.workers:
+            stack.callback(worker.kill)
+        chaos.workers[0].start()
+        await asyncio.to_thread(chaos.workers[0].wait_until_ready)
+        for worker in chaos.workers[1:]:
+            worker.start()
+        await chaos.strike()
+        await _settle(chaos)
+        await conclude(kafka.bootstrap_servers, chaos.names, plan, chaos.report)
+        await chaos.end()
+        if plan.other is None:
+            await conclude_states(kafka.bootstrap_servers, chaos.names, chaos.workers, chaos.report)
+        conclude_logs(chaos.workers, chaos.report)
+        return chaos.report
 
 
-if __name__ == "__main__":
-    main()
+def _free_ports(number: int) -> int:
+    """Return the first of some ports that are free."""
+    while True:
+        first = free_port()
+        if all(is_free(first + n) for n in range(number)):
+            return first
+
+
+async def _wait_until_owned(
+    partitions: Collection[int], workers: Sequence[WorkerProcess], timeout_s: float = 120
+) -> None:
+    """Wait until the workers own the partitions and have recovered them.
+
+    What was wiped last is not on a disk before. Until the group notices that a worker was killed,
+    the partitions of that worker belong to no process that lives.
+    """
+    deadline = time.monotonic() + timeout_s
+    while missing := set(partitions).difference(
+        *[await asyncio.to_thread(worker.partitions) for worker in workers]
+    ):
+        assert time.monotonic() < deadline, f"no worker owns the partitions {sorted(missing)}"
+        await asyncio.sleep(0.2)
+
+
+async def _settle(chaos: Chaos) -> None:
+    """Wait until everything is committed, and the workers have recovered it all."""
+    begun = time.monotonic()
+    try:
+        await wait_until_done(chaos.kafka.bootstrap_servers, chaos.names)
+        chaos.report.caught_up_after_s = round(time.monotonic() - begun, 1)
+        ends = await ends_of(chaos.kafka.bootstrap_servers, chaos.names.source)
+        await _wait_until_owned(ends, chaos.workers)
+    except AssertionError as error:
+        chaos.report.faults += [str(error), *map(last_words, chaos.workers)]

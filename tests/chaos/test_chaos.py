@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dedup.demo.example import Example
+from dedup.demo.example import LATEST, Choice, Example
 from examples.debezium.demo import EXAMPLE as DEBEZIUM
 from examples.orders.demo import EXAMPLE as ORDERS
 from tests.chaos.harness import run
@@ -30,26 +30,28 @@ def assert_exact(report: Report, actions: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "actions"),
+    ("seed", "actions", "choice"),
     [
-        (11, ("kill", "kill_and_wipe", "terminate", "remove")),
-        (12, ("suspend", "kill_broker", "pause_broker")),
+        (11, ("kill", "kill_and_wipe", "terminate", "remove"), Choice("distinct", 3, "sliding")),
+        (12, ("suspend", "kill_broker", "pause_broker"), LATEST),
     ],
     ids=["kills and rebalances", "zombies and broker faults"],
 )
 async def test_nothing_is_missing_or_twice_or_wrong(
-    seed: int, actions: tuple[str, ...], tmp_path: Path
+    seed: int, actions: tuple[str, ...], choice: Choice, tmp_path: Path
 ) -> None:
     """Exactly once: the same promise whatever is done to workers and broker."""
-    report = await run(seed, Plan(seconds=20, workers=WORKERS, actions=actions))
+    report = await run(seed, Plan(seconds=20, workers=WORKERS, actions=actions, choice=choice))
 
     assert_exact(report, actions)
     file = tmp_path / "result.json"
-    write_reports(file, "tests.chaos.harness", "exactly_once", [report])
+    write_reports(file, "tests.chaos", [report])
     result = json.loads(file.read_text())
     assert result["seeds"] == [seed]
     assert result["sums"]["events"] == report.events
     assert result["sums"]["done"] == report.done
+    assert result["by_strategy"][0]["strategy"] == choice.strategy
+    assert result["runs"][0]["choice"]["window_s"] == choice.window_s
     assert result["versions"]["python"] == sys.version.split()[0]
 
 
@@ -66,7 +68,7 @@ async def test_without_transactions_too_a_zombie_puts_no_old_state_over_a_newer_
 async def test_the_examples_come_through_kills_as_products_do(seed: int, example: Example) -> None:
     """Each against its own oracle: emissions in order, final rows, and dead letters."""
     actions = ("kill", "kill_and_wipe", "kill", "terminate")
-    plan = Plan(seconds=20, rate=2_000, workers=WORKERS, actions=actions, example=example)
+    plan = Plan(seconds=20, rate=2_000, workers=WORKERS, actions=actions, other=example)
     report = await run(seed, plan)
 
     assert_exact(report, ("kill", "kill_and_wipe", "terminate"))

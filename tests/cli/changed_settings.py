@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.cli.topics import Topics
 from tests.support.topics import Records, produce, read_topic, wait_until_done
-from tests.support.workers import WorkerProcess
+from tests.support.workers import WorkerProcess, wait_until_counted
 
 SESSIONS: tuple[dict[str, str], ...] = (
     {},
@@ -93,20 +93,12 @@ async def work(kafka: str, directory: Path, random: Random) -> Done:
         (directory / "state.log").unlink(missing_ok=True)
         with WorkerProcess(kafka, directory / "state", {**names.settings, **settings}) as worker:
             worker.wait_until_ready()
-            await produce(kafka, history(random, number), names.source)
+            events = history(random, number)
+            await produce(kafka, events, names.source)
             await wait_until_done(kafka, names)
-            done.counted += outcomes_of(worker)
+            done.counted += wait_until_counted(len(events), worker)
             assert worker.terminate() == 0
     done.source = await read_topic(kafka, names.source)
     done.states = await read_topic(kafka, names.states)
     done.letters = await read_topic(kafka, names.dead_letters)
     return done
-
-
-def outcomes_of(worker: WorkerProcess) -> Counter[str]:
-    """What a worker has counted, by outcome."""
-    found: Counter[str] = Counter()
-    for name, value in worker.metrics().items():
-        if name.startswith("dedup_events_total{"):
-            found[name.split('outcome="')[1].split('"')[0]] += int(value)
-    return +found

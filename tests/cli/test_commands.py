@@ -15,7 +15,7 @@ from dedup.kafka import admin
 from dedup.localkafka.ports import free_port
 
 COMMANDS = (
-    *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats"),
+    *("demo", "kafka", "worker", "topics", "inspect", "tail", "stats", "compare"),
     *("check", "verify", "dlq", "sink", "parity", "flink-sql", "entity", "config"),
 )
 
@@ -45,6 +45,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         (("inspect",), ("ID", "--json", "Examples", "Exit codes:")),
         (("tail",), ("--outcome", "--product", "--json", "Examples", "Exit codes:")),
         (("stats",), ("--json", "Examples", "Exit codes:")),
+        (("compare",), ("VARIANT", "--plot", "--json", "Examples", "Exit codes:")),
         (("check",), ("--json", "Examples", "Exit codes:", "3")),
         (("verify",), ("--json", "not judged", "Examples", "Exit codes:", "3")),
         (("parity",), ("--parallelism", "flink-sql", "Examples", "Exit codes:")),

@@ -112,6 +112,20 @@ def test_the_demo_proves_its_result_and_leaves_nothing(
     assert list(demo.temporary.iterdir()) == []
 
 
+def test_the_demo_is_judged_by_the_strategy_that_is_asked_for(
+    tmp_path: Path, started: list[Running]
+) -> None:
+    arguments = ("--events", "3000", "--products", "200", "--strategy", "event_id")
+    demo = Running(tmp_path, *arguments, "--window", "1s", "--window-kind", "sliding")
+    started.append(demo)
+    output, _ = demo.process.communicate(timeout=240)
+    assert demo.process.returncode == 0, output
+    rows = {line[:18].strip(): line.split() for line in output.splitlines()}
+    assert rows["refreshes"][1] == rows["refreshes"][2] != "0"
+    assert "Strategy event_id, sliding window of 1 s: " in output
+    assert "✔ The oracle agrees: " in output
+
+
 def test_ctrl_c_while_it_deduplicates_ends_it_at_once_and_leaves_nothing(
     tmp_path: Path, started: list[Running]
 ) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import SimpleNamespace
 
@@ -19,19 +19,19 @@ from dedup.demo.compare import (
     disagreements,
     read_output,
 )
-from dedup.demo.example import resolve_example
+from dedup.demo.example import Choice, Example, resolve_example
 from dedup.demo.report import Findings, report
 from dedup.demo.run import Demo
 from dedup.demo.worker import Counts
 from producer.events import EventGenerator, Mix
-from producer.example import PRODUCTS
+from producer.example import PRODUCTS, products_with
 
 MIX = Mix(products=20, late=0.05, deletes=0.05, partial=0.05, invalid=0.05)
 
 
-def findings() -> Findings:
+def findings(example: Example = PRODUCTS) -> Findings:
     """What a faultless worker would have left of 500 events."""
-    expected = Expectation(PRODUCTS)
+    expected = Expectation(example)
     for event in islice(EventGenerator(1, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX), 500):
         expected.add((event.key, event.value))
     emitted = {product_id: list(ids) for product_id, ids in expected.oracle.emitted.items()}
@@ -57,13 +57,60 @@ def shown(found: Findings) -> tuple[bool, str]:
 
 def test_a_faultless_run_is_agreed_with() -> None:
     found = findings()
-    assert all(found.expected.oracle.outcomes[name] for name in COMPARED_OUTCOMES)
+    without_refreshes = [name for name in COMPARED_OUTCOMES if name != "refresh"]
+    assert all(found.expected.oracle.outcomes[name] for name in without_refreshes)
     agreed, text = shown(found)
     assert agreed
     assert "✔ The oracle agrees: " in text
     for word in ("1,234", "key_missing", "producing 0.5 s", "Laptop Pro [new]", "10:30:00.123"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_with_a_strategy_it_is_said_what_others_emit_of_the_same_events() -> None:
+    found = findings(products_with(Choice("event_id", 60)))
+    agreed, text = shown(found)
+    assert agreed
+    oracles = {"event_id": found.expected.oracle, **found.expected.others}
+    said = {name: sum(map(len, oracle.emitted.values())) for name, oracle in oracles.items()}
+    assert said["event_id"] > said["latest"] > said["distinct"]
+    for name, number in said.items():
+        assert f"{name} {number}" in text or f"window of 60 s: {number} emissions." in text
+    assert "refreshes" in text
+    assert "refreshes" not in shown(findings())[1]
+
+
+def test_every_oracle_of_a_demo_has_the_window_that_was_asked_for() -> None:
+    """The others of the comparison too; that of `latest` has none."""
+    asked = products_with(Choice("distinct", 1))
+    expected = Expectation(asked)
+    endless = Expectation(products_with(Choice("distinct", 3_600)))
+    times = (
+        datetime(2026, 1, 1, tzinfo=UTC) + n * timedelta(milliseconds=10) for n in range(4_000)
+    )
+    for event in islice(asked.generate(1, 20, times.__next__), 2_000):
+        for each in (expected, endless):
+            each.add((event.key, event.value))
+    assert expected.oracle.emitted != endless.oracle.emitted
+    assert expected.others["event_id"].emitted != endless.others["event_id"].emitted
+    assert expected.others["latest"].emitted == endless.others["latest"].emitted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--window", "3s"], "--window and --window-kind need --strategy"),
+        (["--strategy", "distinct", "--window", "0"], "expected a duration above 0"),
+        (["--strategy", "latest", "--window", "3s", "--window-kind", "fixed"], "by the clock"),
+        (["--strategy", "event_id", "--example", "examples.orders.demo"], "knows only latest"),
+    ],
+)
+def test_a_strategy_that_no_oracle_can_follow_is_refused(
+    arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(cli, ["demo", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("fault", ["missing", "twice", "swapped", "no tombstone"])

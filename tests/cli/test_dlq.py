@@ -60,7 +60,7 @@ async def test_a_partial_event_is_applied_when_replayed_after_its_product_came(
         worker.wait_until_ready()
         await dlq.write(dlq.names.source, home, early)
         await dlq.write(dlq.names.source, 2, keyless)
-        await until(worker, 'dedup_events_total{outcome="dead_letter"}', 2)
+        await until(worker, 'dedup_events_total{outcome="dead_letter",strategy="latest"}', 2)
         assert {found["reason"] for found in dlq.listed()} == {
             "partial_without_state",
             "key_missing",
@@ -69,14 +69,14 @@ async def test_a_partial_event_is_applied_when_replayed_after_its_product_came(
         assert found["source"] == {"topic": dlq.names.source, "partition": home, "offset": 0}
 
         await dlq.write(dlq.names.source, home, (b"5", json.dumps(whole).encode(), []))
-        await until(worker, 'dedup_events_total{outcome="change"}', 1)
+        await until(worker, 'dedup_events_total{outcome="change",strategy="latest"}', 1)
         done = dlq.run("replay", f"{found['partition']}:{found['offset']}", "--yes")
         assert (done.returncode, done.stdout) == (0, "Re-submitted 1 dead letter.\n")
-        await until(worker, 'dedup_events_total{outcome="change"}', 2)
+        await until(worker, 'dedup_events_total{outcome="change",strategy="latest"}', 2)
 
         done = dlq.run("replay", "--reason", "key_missing", "--yes", "--json")
         assert json.loads(done.stdout) == {"replayed": 1}
-        await until(worker, 'dedup_events_total{outcome="dead_letter"}', 3)
+        await until(worker, 'dedup_events_total{outcome="dead_letter",strategy="latest"}', 3)
 
     source = await dlq.read(dlq.names.source)
     assert source[home].count(early) == 2

@@ -63,8 +63,8 @@ async def test_a_dead_letter_is_corrected_applied_and_not_sent_again(
     with WorkerProcess(kafka, tmp_path / "state", dlq.names.settings) as worker:
         worker.wait_until_ready()
         await dlq.write(dlq.names.source, home, (b"5", event(5, number=2), []), bad)
-        await until(worker, 'dedup_events_total{outcome="dead_letter"}', 1)
-        await until(worker, 'dedup_events_total{outcome="change"}', 1)
+        await until(worker, 'dedup_events_total{outcome="dead_letter",strategy="latest"}', 1)
+        await until(worker, 'dedup_events_total{outcome="change",strategy="latest"}', 1)
         position = f"{home}:0"
         correction = (position, "--set", "product.price=12.00", "--set", "event_id=mended")
 
@@ -87,7 +87,7 @@ async def test_a_dead_letter_is_corrected_applied_and_not_sent_again(
 
         done = dlq.run("replay", *correction, "--yes")
         assert (done.returncode, done.stdout) == (0, "Re-submitted 1 dead letter.\n"), done.stderr
-        await until(worker, 'dedup_events_total{outcome="change"}', 2)
+        await until(worker, 'dedup_events_total{outcome="change",strategy="latest"}', 2)
     states = [r for rs in (await read_topic(kafka, dlq.names.states)).values() for r in rs]
     row = json.loads(states[-1].value)
     assert (row["price"], row["last_event_id"]) == ("12.00", "mended")
@@ -114,10 +114,12 @@ async def test_an_event_gets_exactly_its_own_headers_back_however_often_it_is_re
         worker.wait_until_ready()
         await dlq.write(dlq.names.source, 2, bad)
         for count in (1, 2, 3):
-            await until(worker, 'dedup_events_total{outcome="dead_letter"}', count)
+            await until(
+                worker, 'dedup_events_total{outcome="dead_letter",strategy="latest"}', count
+            )
             done = dlq.run("replay", "--reason", "invalid_json", "--yes")
             assert done.stdout == "Re-submitted 1 dead letter.\n", done.stderr
-        await until(worker, 'dedup_events_total{outcome="dead_letter"}', 4)
+        await until(worker, 'dedup_events_total{outcome="dead_letter",strategy="latest"}', 4)
     assert await sent(dlq) == {2: [bad] * 4}
     assert [letter["source"]["offset"] for letter in dlq.listed()] == sorted(
         {letter["source"]["offset"] for letter in dlq.listed()}

@@ -37,8 +37,12 @@ TEXTS = (
 )
 BYTES = (None, b"", b"\xff\xfe\x00", b"\x1b[2J", "ключ→".encode(), b"7" * 5_000, b'{"product_id":')
 DEEP = b"[" * 3_000 + b"]" * 3_000
-NAMES = ("dedup.source", "dedup.event_time", "dedup.fingerprint", "dedup.rules", "schlüssel→")
+NAMES = (
+    *("dedup.state", "dedup.source", "dedup.event_time", "dedup.fingerprint", "dedup.rules"),
+    "schlüssel→",
+)
 LETTER = ("__streams.errors.partition", "__streams.errors.offset", "dedup.errors.reason")
+PACKED = (b"\x01" * 46, b"\x01" + b"\xff" * 45, b"\x02" * 46, b"\x01" * 45)
 NUMBERS = (b"1/2", b"0", b"-1/-1", b"9" * 5_000, b"1" * 30, b"99999999999/7", b"{}", b"[1]")
 
 
@@ -100,7 +104,7 @@ async def take_any_time(topics: Topics) -> None:
 
 def headers_of(random: Random, names: tuple[str, ...]) -> list[tuple[str, bytes | None]]:
     some = random.sample(names, random.randrange(len(names) + 1))
-    return [(name, random.choice([*BYTES, *NUMBERS])) for name in some]
+    return [(name, random.choice([*BYTES, *NUMBERS, *PACKED])) for name in some]
 
 
 def hostile_event(random: Random, number: int) -> tuple[Any, Any, Any]:

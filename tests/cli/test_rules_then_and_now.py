@@ -17,11 +17,12 @@ from dedup.entities.product import PRODUCT
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.cli.changed_settings import EACH, SESSIONS, Done, configure, outcomes_of, work
+from tests.cli.changed_settings import EACH, SESSIONS, Done, configure, work
 from tests.cli.topics import Topics
 from tests.support.records import event as plain_event
+from tests.support.state_header import state_header
 from tests.support.topics import Records, produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 SETTINGS: tuple[dict[str, str], ...] = (
     *SESSIONS[:-1],
@@ -92,8 +93,7 @@ def test_inspect_shows_the_emissions_of_each_product(done: Done) -> None:
 
 
 def source_of(record: Any) -> tuple[int, int]:
-    partition, offset = dict(record.headers)["dedup.source"].split(b"/")
-    return int(partition), int(offset)
+    return state_header(record.headers).source
 
 
 async def copied(done: Done, states: Records) -> Topics:
@@ -124,7 +124,7 @@ def fingerprint_for(record: Any, **changed: Any) -> dict[str, bytes]:
     codec = rules_of_record(record.headers, PRODUCT).codec
     fingerprint = codec.row_fingerprint(with_row(record, **changed).value)
     assert fingerprint is not None
-    return {"dedup.fingerprint": fingerprint.hex().encode()}
+    return {"dedup.state": state_header(record.headers)._replace(fingerprint=fingerprint).packed}
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)
@@ -249,7 +249,7 @@ async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
                 await produce(kafka, [(b"1", value)], names.source)
                 await wait_until_done(kafka, names)
                 await asyncio.sleep(0.02)  # longer than a deletion is remembered at last
-            counted += outcomes_of(worker)
+            counted += wait_until_counted(len(events), worker)
             assert worker.terminate() == 0
     assert counted == {"change": 3, "tombstone": 2, "stale": 1}
     for retention in sessions:

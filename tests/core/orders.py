@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from dedup.core.annotations import Epoch, EpochDays
 from dedup.core.entity import Debezium, Entity, Flat, Wrapped
+from tests.core.records import with_utf8
 
 Money = Annotated[Decimal, Field(ge=-1000, le=10**6, max_digits=12, decimal_places=2)]
 
@@ -180,8 +181,11 @@ def debezium(draw: random.Random) -> str:
 
 
 def mutated(entity: Entity, count: int, seed: int) -> Iterator[tuple[bytes | None, bytes | None]]:
-    """Return records of one of the entities above, changed at random by a seeded generator."""
-    draw = random.Random(seed)
+    """Return records of one of the entities above, changed at random by a seeded generator.
+
+    There are `count`, and copies of a tenth of them with bytes of UTF-8, broken or not.
+    """
+    draw, placed = random.Random(seed), random.Random(seed)
     make = {id(WRAPPED): wrapped, id(FLAT): flat, id(DEBEZIUM): debezium}[id(entity)]
     text = [b"AB-1", b"AB-1", b"AB-1", b"", b"x", b'"AB-1"', b"\xff", None]
     in_json = [b'"AB-1"', b'{"order_id":"AB-1"}', b'{"schema":{},"payload":{"order_id":"AB-1"}}']
@@ -198,4 +202,7 @@ def mutated(entity: Entity, count: int, seed: int) -> Iterator[tuple[bytes | Non
             value = None
         elif kind == 2:
             value = value.replace(b",", b" ,\n ").replace(b":", b": ")
-        yield draw.choice(keys), value
+        key = draw.choice(keys)
+        yield key, value
+        if value is not None and placed.randrange(10) == 0:
+            yield key, with_utf8(placed, value)

@@ -1,6 +1,7 @@
 """Single events as JSON text: the seed's example, changed token by token or mutilated at random."""
 
 import json
+import random
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -76,8 +77,28 @@ TOKENS: Final = [
     *("[]", "{}", "[" * 300 + "]" * 300, "[" * 5000 + "]" * 5000, '{"a":1,"a":2}', "1,", "'x'"),
     *_DAY_ENDS,
 ]
+BROKEN_UTF8: Final = [
+    *(b"\x80", b"\xbf", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xc3(", b"\xe2(\x82", b"\xff"),
+    # Overlong, surrogates, beyond U+10FFFF.
+    *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80"),
+    *(b"\xf0\x8f\xbf\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xed\xa0\xbd\xed\xb8\x80"),
+    *(b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80"),
+]
+UTF8: Final = [
+    *(text.encode() for text in ("\x80", "é", "\u07ff", "\u0800", "日本", "\ud7ff", "\ue000")),
+    *(text.encode() for text in ("\uffff", "\U00010000", "😀", "\U0010ffff", "aé日😀" * 20)),
+]
 PATHS: Final = [*(p for p in EVENT if p != "product"), *PLACES.values()]
 ADDED: Final = ["extra", "product.extra"]
+
+
+def with_utf8(draw: random.Random, value: bytes) -> bytes:
+    """Put bytes, broken or not, behind a quotation mark: half of these begin a text or a name."""
+    marks = [at for at, byte in enumerate(value, 1) if byte == ord('"')]
+    if not marks:
+        return value
+    at = draw.choice(marks)
+    return value[:at] + draw.choice([*BROKEN_UTF8, *UTF8, *UTF8]) + value[at:]
 
 
 @st.composite

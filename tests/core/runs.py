@@ -5,6 +5,7 @@ The model judges meanings (`histories.Meaning`), so it shares no code with the c
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from dedup.core.dead_letter import DeadLetter, Header
@@ -13,6 +14,7 @@ from dedup.core.facts import decide_on, facts_of
 from dedup.core.keys import Id
 from dedup.core.records import output_headers
 from dedup.core.state import decode_state, encode_state
+from dedup.demo.example import Choice
 from tests.core.histories import Content, History, Item
 from tests.support.products import CODEC
 from tests.support.products import rules as rules_for_products
@@ -23,6 +25,17 @@ PARTITION: Final = 3
 
 Emitted = dict[int, list[tuple[str, Content] | None]]
 """Event id and content of the records of each product, in order; None is a tombstone."""
+
+
+def rules_of(choice: Choice) -> Rules:
+    """Return the core's rules with a strategy and a window."""
+    return replace(
+        rules_for_products(),
+        strategy=choice.strategy,
+        window_us=None if choice.window_s is None else int(choice.window_s * 1_000_000),
+        window_kind=choice.window_kind,
+        window_entries=choice.window_entries,
+    )
 
 
 class Record(NamedTuple):

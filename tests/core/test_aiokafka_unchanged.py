@@ -68,7 +68,19 @@ def test_what_is_adjusted_is_adjusted_once() -> None:
     )
     *adjusted, again = run(code).splitlines()
     assert again == "[]"
-    named = ("MemoryRecords", "PartitionRecords", "BACKOFF_OVERRIDE", "_get_conn", "_handle_frame")
+    named = (
+        *("MemoryRecords", "PartitionRecords", "BACKOFF_OVERRIDE"),
+        *(
+            "_get_conn",
+            "_metadata_update",
+            "create_conn",
+            "send",
+            "_proc_offset_request",
+            "close",
+            "_handle_frame",
+            "bootstrap",
+        ),
+    )
     expected = (*(f"'{name}'" for name in named), "('error', 81)", "('error', 82)", "('error', 87)")
     for each in expected:
         assert any(each in line for line in adjusted), each

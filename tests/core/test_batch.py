@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from dedup.core.batch import BatchDecisions, Emission, Rejected, decide_batch
 from dedup.core.codecs import codec_for
 from dedup.core.decide import Rules
+from dedup.core.decision import EMITTING, Position, ProcessingTime
 from dedup.core.facts import decide_on, facts_of
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent
-from dedup.core.ruling import EMITTING, Position, ProcessingTime
 from dedup.core.state import State
 from dedup.entities.product import PRODUCT
 from tests.core.histories import MANY, Item, histories
@@ -37,7 +37,7 @@ def one_by_one(
     records: list[Record], known: dict[Id, State], clock: ProcessingTime, rules: Rules
 ) -> BatchDecisions:
     """The same batch, each event decided on by the rules alone."""
-    decided = BatchDecisions()
+    decided = BatchDecisions(rows_added=-living(known))
     for record in records:
         facts = facts_of(rules.codec, record.key, record.value, clock.text)
         row_id = getattr(facts, "id", None)
@@ -51,14 +51,19 @@ def one_by_one(
             known[row_id] = decided.states[row_id] = decision.state
             if decision.outcome in EMITTING:
                 decided.emissions.append(Emission(row_id, decision.state))
+    decided.rows_added += living(known)
     return decided
+
+
+def living(known: dict[Id, State]) -> int:
+    return sum(state.row is not None for state in known.values())
 
 
 def rules_for(draw: Any, content: tuple[str, ...] | None, **changes: Any) -> Rules:
     entity = changes.pop("entity")
     return Rules(
         codec=codec_for(entity, content),
-        refresh_after_us=draw(st.sampled_from([None, 0, 10, 10**15])),
+        window_us=draw(st.sampled_from([None, 0, 10, 10**15])),
         deleted_marker_us=draw(st.sampled_from([10**12, 5, -1])),
         largest_row_bytes=draw(st.sampled_from([None, None, 420])),
         **changes,

@@ -199,7 +199,7 @@ def test_a_partial_update_of_nothing_known_is_refused(state: State | None, field
 
 
 def test_a_heartbeat_repeats_an_unchanged_state_whose_emission_is_long_ago() -> None:
-    refreshing = rules(refresh_after_us=60_000_000)
+    refreshing = rules(window_us=60_000_000)
     early, late = later(59_999_999), later(60_000_001)
     decision = judge(sent(11), KNOWN, (2, 101), refreshing, early)
     assert decision.outcome == "duplicate"

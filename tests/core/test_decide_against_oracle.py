@@ -10,13 +10,15 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from producer.oracle import Oracle
+from dedup.demo.example import Choice
+from producer.example import oracle_of
 from tests.core.histories import FLAWS, MANY, Content, Item, Meaning, histories
 from tests.core.runs import (
     Emitted,
     Model,
     Run,
     judged,
+    rules_of,
     without_forgotten_times,
 )
 from tests.support.products import rules
@@ -65,10 +67,23 @@ def test_every_event_has_the_outcome_and_the_row_the_model_says(
     assert emitted(run) == model.emitted
 
 
+CHOICES = [
+    Choice(),
+    Choice("latest", 60, "sliding"),
+    *(
+        Choice(strategy, 60, kind, entries)
+        for strategy in ("distinct", "event_id")
+        for kind in ("fixed", "sliding")
+        for entries in (2, 64)
+    ),
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{choice}, {choice.window_entries}")
 @given(history=histories(FLAWS))
 @MANY
-def test_the_oracle_of_the_demo_agrees(history: list[Item]) -> None:
-    run, oracle = Run(), Oracle()
+def test_the_oracle_of_the_demo_agrees(choice: Choice, history: list[Item]) -> None:
+    run, oracle = Run(rules_of(choice)), oracle_of(choice)
     run.read(history)
     oracle.feed((item.key, item.value) for item in history)
     ids = {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter, Reason
 from dedup.core.decide import decide
+from dedup.core.decision import Decision, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.facts import EntityFacts, decide_on, facts_of
 from dedup.core.keys import Id
-from dedup.core.ruling import Decision, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.state import State
 from dedup.entities.product import PRODUCT
 from tests.core.histories import MANY, Item, histories
@@ -42,7 +42,7 @@ def test_both_ways_of_reading_lead_to_one_decision(
             fields,
             unknown,
             order=order,
-            refresh_after_us=refresh,
+            window_us=refresh,
             deleted_marker_us=data.draw(st.sampled_from([10**12, -1])),
             largest_row_bytes=limit,
         )

@@ -1,14 +1,17 @@
 """Keys: those that name an id, those of rows, and the one that an event names."""
 
-from typing import Final
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Final
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from dedup.core.entity import Entity, Wrapped
+from dedup.core.entity import Entity, Flat, Wrapped
 from dedup.core.keys import Id, Keys, key_named_in
 from dedup.entities.product import PRODUCT
 from tests.core.orders import (
@@ -172,3 +175,67 @@ def test_the_key_of_a_row_is_read_back_in_both_forms(
 def test_any_text_is_read_back_from_the_key_of_its_row(row_id: str) -> None:
     keys = Keys(FLAT)
     assert keys.read_output(keys.write(row_id, "json")) == row_id
+
+
+class Slot(BaseModel):
+    """A row whose id may be zero and below it, up to a limit."""
+
+    slot_id: Annotated[int, Field(ge=-5, le=10**6)]
+    at: datetime
+
+
+class Pair(BaseModel):
+    """A row whose id has a limit that pydantic alone knows."""
+
+    pair_id: Annotated[int, Field(multiple_of=2)]
+    at: datetime
+
+
+SLOTS: Final = Entity(name="slot", model=Slot, id="slot_id", envelope=Flat(time="at"))
+PAIRS: Final = Entity(name="pair", model=Pair, id="pair_id", envelope=Flat(time="at"))
+NUMBERED: Final = [
+    (PRODUCT, lambda n: 1 <= n < 2**63),
+    (SLOTS, lambda n: -5 <= n <= 10**6),
+    (PAIRS, lambda n: n % 2 == 0 and -(2**63) <= n < 2**63),
+]
+NUMBERS: Final = (
+    st.integers(-20, 20)
+    | st.integers(10**6 - 2, 10**6 + 2)
+    | st.integers(2**63 - 2, 2**63 + 2)
+    | st.integers(-(10**25), 10**25)
+)
+
+
+@pytest.mark.parametrize(("entity", "accepts"), NUMBERED, ids=["product", "slot", "pair"])
+@given(
+    number=NUMBERS,
+    form=st.sampled_from(['{"%s":%s}', '{"%s": %s}', '{"%s":0%s}', '{"%s":+%s}', '{"%s":%s.0}'])
+    | st.sampled_from(['{"%s":%s}}', '{"%s":%s', '{"%s":%s}\n', '{"%s":"%s"}', '{"%s":%s_0}']),
+)
+def test_a_numeric_key_is_read_as_strictly_as_any_json_is(
+    entity: Entity, accepts: Callable[[int], bool], number: int, form: str
+) -> None:
+    key = form % (entity.id, number)
+    try:
+        wanted = json.loads(key)[entity.id]
+    except ValueError:
+        wanted = None
+    if type(wanted) is not int or not accepts(wanted):
+        wanted = None
+    assert Keys(entity).read_output(key.encode()) == wanted
+
+
+@pytest.mark.parametrize(("entity", "accepts"), NUMBERED, ids=["product", "slot", "pair"])
+@given(number=NUMBERS)
+def test_a_writer_writes_what_write_does(
+    entity: Entity, accepts: Callable[[int], bool], number: int
+) -> None:
+    keys = Keys(entity)
+    assert (
+        keys.writer("json")(number)
+        == json.dumps({entity.id: number}, separators=(",", ":")).encode()
+        == keys.write(number, "json")
+    )
+    assert keys.writer("plain")(number) == b"%d" % number
+    if accepts(number):
+        assert keys.read_output(keys.write(number, "json")) == number

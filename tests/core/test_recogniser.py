@@ -9,6 +9,7 @@ import random
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -25,7 +26,7 @@ from dedup.core.recogniser import IS_COMPILED
 from dedup.entities.product import PRODUCT
 from tests.core.histories import MANY
 from tests.core.orders import DEBEZIUM, FLAT, ORDER, WRAPPED, document_of, mutated
-from tests.core.records import ADDED, PATHS, TOKENS, event_json, mutated_events
+from tests.core.records import ADDED, PATHS, TOKENS, event_json, mutated_events, with_utf8
 
 NOW: Final = "2026-01-01T00:00:00.000000Z"
 LARGE: Final = "x" * 20_000
@@ -98,6 +99,8 @@ def products(count: int, seed: int) -> Iterator[tuple[bytes | None, bytes | None
             value = value[:at] + draw.randbytes(draw.randrange(3)) + value[at + 1 :]
         elif kind == 1:
             value = value.replace(b",", b" ,\n ")
+        elif kind in (2, 3):
+            value = with_utf8(draw, value)
         yield draw.choice((b"1", b"1", b"1", b"1", b"2", b"01", b"", None)), value
 
 
@@ -152,6 +155,19 @@ def test_the_three_agree_on_texts(text: str) -> None:
         token = json.dumps(text, ensure_ascii=escaped)
         for path in ("product.product_name", "product.description", "event_id", "action"):
             agree(PAIRS["product"], b"1", event_json({path: token}))
+
+
+@pytest.mark.parametrize("first", range(0x80, 0x100))
+def test_utf8_is_checked_as_strictly_as_python_decodes_it(first: int) -> None:
+    """In a member that no codec reads, at every place within the bytes that are read together."""
+    before, after = event_json({"extra": '"@"'}).split(b"@")
+    edges = (0x20, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF)
+    for place, rest in enumerate(product(edges, repeat=3)):
+        text = b"x" * (place % 33) + bytes([first, *rest])
+        is_utf8 = text.decode(errors="replace").encode() == text
+        for codec in PAIRS["product"]:
+            recognised = codec.recognise(b"1", before + text + after, NOW)
+            assert (recognised is not None) == is_utf8, text
 
 
 @pytest.mark.parametrize("size", range(16_000, 16_500, 7))

@@ -5,26 +5,20 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from dedup.core.codec import Whole
 from dedup.core.dead_letter import DeadLetter
 from dedup.core.decide import Position, decide
-from dedup.core.fingerprint import FINGERPRINT_BYTES
 from dedup.core.normal_event import EventKind
-from dedup.core.records import output_headers
 from dedup.core.rows import Row, Rows
 from dedup.core.state import (
     NO_EVENT_TIME,
     UNKNOWN_SOURCE,
     State,
-    decode_state,
-    encode_state,
 )
 from tests.core.histories import MANY
 from tests.core.records import TOKENS, event_json, mutated_events
 from tests.core.runs import CLOCK, NOW_MS
-from tests.core.states import states
 from tests.support.products import CODEC, ROW_FIELDS, read_product, rules
 
 ROWS = Rows(CODEC.entity, keep_unknown=False)
@@ -158,76 +152,6 @@ def test_a_flink_row_without_an_event_time_is_older_than_any_event() -> None:
     event = event_json({"timestamp": '"0001-01-01T00:00:00Z"'})
     decision = decide(CODEC.read(b"1", event), state, Position(0, 0), CLOCK, rules())
     assert decision.outcome == "change"
-
-
-@given(state=states)
-@MANY
-def test_a_state_is_rebuilt_from_the_headers_of_its_record(state: State) -> None:
-    emitted_at = NOW_MS * 1000
-    if state.row is None:
-        state = structs.replace(state, fingerprint=bytes(FINGERPRINT_BYTES))
-    rebuilt = CODEC.state_from_record(state.row, output_headers(state), NOW_MS)
-    assert rebuilt == structs.replace(state, emitted_at=emitted_at, duplicates=0)
-
-
-def test_a_tombstone_without_headers_is_a_deletion_without_a_time() -> None:
-    """Flink's tombstones: the marker has the time of the record, for the retention of it."""
-    state = CODEC.state_from_record(None, [], NOW_MS)
-    assert state == State(
-        bytes(21), NO_EVENT_TIME, UNKNOWN_SOURCE, UNKNOWN_SOURCE, NOW_MS * 1000, 0, None
-    )
-
-
-NAMES = ("dedup.event_time", "dedup.source", "dedup.fingerprint")
-TIME_TEXTS = [
-    b"5",
-    b"-5",
-    b"",
-    b"x",
-    b"1_0",
-    b"9223372036854775807",
-    b"9223372036854775808",
-    b"9" * 5000,
-]
-SOURCE_TEXTS = [
-    b"1/2",
-    b"-1/-1",
-    b"1",
-    b"1/2/3",
-    b"/",
-    b"2147483648/1",
-    b"1/9223372036854775808",
-    b"x/1",
-]
-FINGERPRINT_TEXTS = [b"", b"00", b"01" * 21, b"01" * 22, b"0g", b"\xff", b"01 " * 21]
-
-
-@given(
-    texts=st.tuples(
-        st.sampled_from(TIME_TEXTS) | st.binary(),
-        st.sampled_from(SOURCE_TEXTS) | st.binary(),
-        st.sampled_from(FINGERPRINT_TEXTS) | st.binary(),
-    ),
-    value=st.none() | st.just(row_of(OURS)),
-)
-@MANY
-def test_strange_headers_never_break_recovery(
-    texts: tuple[bytes, bytes, bytes], value: bytes | None
-) -> None:
-    """A state comes of any headers, and can be stored: one record must not stop every start."""
-    state = CODEC.state_from_record(value, list(zip(NAMES, texts, strict=True)), NOW_MS)
-    assert state is not None
-    assert decode_state(encode_state(state)) == state
-
-
-@pytest.mark.parametrize("header", NAMES)
-def test_a_null_header_is_no_header(header: str) -> None:
-    """Kafka allows header values that are null."""
-    state = state_of(OURS)
-    assert state is not None
-    headers = [(name, None if name == header else text) for name, text in output_headers(state)]
-    rebuilt = CODEC.state_from_record(state.row, headers, NOW_MS)  # type: ignore[arg-type]
-    assert rebuilt == CODEC.state_from_record(state.row, [], NOW_MS)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dedup.core.rules_header import RULES_HEADER, rules_headers, rules_of_record
 from dedup.entities.product import PRODUCT
 from tests.core.orders import FLAT, WRAPPED
 from tests.support.products import CONTENT_FIELDS, rules
+from tests.support.state_header import StateHeader
 
 
 def test_the_defaults_need_no_header() -> None:
@@ -25,8 +26,17 @@ def test_the_defaults_need_no_header() -> None:
     ("made_with", "header"),
     [
         (rules(order="arrival"), b'{"order":"arrival"}'),
-        (rules(refresh_after_us=60_000_000), b'{"refresh_after_us":60000000}'),
+        (rules(window_us=60_000_000), b'{"refresh_after_us":60000000}'),
         (rules(deleted_marker_us=1), b'{"deleted_marker_us":1}'),
+        # A day, as it is read from a topic: an equal number, but another object.
+        (rules(order="arrival", deleted_marker_us=int("86400000000")), b'{"order":"arrival"}'),
+        (
+            rules(strategy="distinct", window_us=1_000, window_kind="sliding", window_entries=8),
+            (
+                b'{"strategy":"distinct","refresh_after_us":1000,"window_kind":"sliding",'
+                b'"window_entries":8}'
+            ),
+        ),
         (rules(unknown_actions="dead_letter"), b'{"unknown_actions":"dead_letter"}'),
         (rules(("discount", "price")), b'{"fields":["price","discount"]}'),
         (Rules(codec=codec_for(PRODUCT, None, "pass")), b'{"unknown_fields":"pass"}'),
@@ -73,8 +83,11 @@ def test_a_record_of_an_older_version_tells_its_fields_by_its_fingerprint() -> N
     for size in range(1, len(CONTENT_FIELDS) + 1):
         for fields in combinations(CONTENT_FIELDS, size):
             made_with = rules(fields)
-            fingerprint = made_with.codec.fingerprint(b"[]").hex().encode()
-            assert rules_of_record([("dedup.fingerprint", fingerprint)], PRODUCT) == made_with
+            fingerprint = made_with.codec.fingerprint(b"[]")
+            text = ("dedup.fingerprint", fingerprint.hex().encode())
+            packed = ("dedup.state", StateHeader(1, fingerprint, 0, 0, 0, 0).packed)
+            assert rules_of_record([text], PRODUCT) == made_with
+            assert rules_of_record([packed], PRODUCT) == made_with
     other = bytes(SCHEME_BYTES + 16).hex().encode()
     assert rules_of_record([("dedup.fingerprint", other)], PRODUCT) == rules()
 

@@ -12,8 +12,8 @@ import pytest
 from dedup import DecimalBytes, Entity
 from dedup.core.codec import Codec
 from dedup.core.dead_letter import DeadLetter
+from dedup.core.decision import EMITTING, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.facts import decide_on, facts_of
-from dedup.core.ruling import EMITTING, EventRules, Outcome, Position, ProcessingTime
 from dedup.core.state import State
 from examples.debezium import events as changes
 from examples.debezium import oracle as of_changes

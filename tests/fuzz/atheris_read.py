@@ -25,6 +25,7 @@ with atheris.instrument_imports(include=["dedup.core", "json"], enable_loader_ov
         EVENT_TIME_HEADER,
         FINGERPRINT_HEADER,
         SOURCE_HEADER,
+        STATE_HEADER,
         output_headers,
     )
     from dedup.core.state import State, UnknownLayoutError, decode_state, encode_state
@@ -44,6 +45,9 @@ RULES: Final = (
 )
 PLACES: Final = (*PATHS, *ADDED)
 LONGEST_SEED: Final = 8192
+STATE_BYTES: Final = 46
+"""The size of the header of a state."""
+
 DEFAULTS: Final = ("-runs=1000000", "-max_len=4096", "-timeout=2", "-print_final_stats=1")
 
 
@@ -125,6 +129,8 @@ def try_one(data: bytes) -> None:
         texts = rest.split(b"\n", 3)
         headers = list(zip(names, texts[:3], strict=False)) if len(texts) > 1 else []
         fuzz_output(texts[-1], headers)
+    elif kind == b"h":
+        fuzz_output(rest[STATE_BYTES:], [(STATE_HEADER, rest[:STATE_BYTES])])
     elif kind == b"i":
         product_id = CODEC.keys.read_output(rest)
         if product_id is not None and not (isinstance(product_id, int) and 1 <= product_id < 2**63):
@@ -164,6 +170,9 @@ def seeds() -> list[bytes]:
     for file in golden("records"):
         found += [b"o" + (file.bytes("value") or b""), b"i" + (file.bytes("key") or b"")]
         found.append(b"o" + own_headers + (file.bytes("value") or b""))
+        packed = b"".join(text for name, text in file.headers if name == STATE_HEADER)
+        if packed:
+            found.append(b"h" + packed + (file.bytes("value") or b""))
     found += [b"s" + (file.bytes("bytes") or b"") for file in golden("states")]
     return [seed for seed in found if len(seed) <= LONGEST_SEED]
 

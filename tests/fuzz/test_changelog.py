@@ -15,6 +15,7 @@ from dedup.core.records import (
     EVENT_TIME_HEADER,
     FINGERPRINT_HEADER,
     SOURCE_HEADER,
+    STATE_HEADER,
     output_headers,
 )
 from dedup.core.state import State, UnknownLayoutError, decode_state, encode_state
@@ -23,6 +24,7 @@ from tests.core.runs import CLOCK
 from tests.fuzz import hostile
 from tests.golden.files import golden
 from tests.support.products import CODEC, rules
+from tests.support.state_header import StateHeader
 
 MANY = settings_of(max_examples=400, deadline=None)
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -49,9 +51,21 @@ def headers() -> st.SearchStrategy[list[tuple[str, bytes | None]]]:
     numbers = LONG.map(lambda n: b"%d" % n) | st.integers().map(lambda n: b"%d" % n) | NUMBERS
     sources = st.tuples(st.integers(-2, 2**31), LONG).map(lambda pair: b"%d/%d" % pair)
     sources |= st.sampled_from([b"/", b"1/2/3", b"0/" + b"9" * 5000, b"0/0"])
+    packed = st.builds(
+        StateHeader,
+        st.sampled_from([0, 1, 1, 2, 255]),
+        st.binary(min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES),
+        LONG,
+        st.integers(-(2**31), 2**31 - 1),
+        LONG,
+        st.integers(0, 2**32 - 1),
+    ).map(lambda header: header.packed)
+    packed |= st.tuples(packed, st.integers(0, 46)).map(lambda pair: pair[0][: pair[1]])
+    packed |= st.tuples(packed, st.binary()).map(b"".join)
     prints = st.sampled_from([FINGERPRINT, FINGERPRINT[:-2], b"", b"zz", "\u0661".encode(), None])
     return st.lists(
-        st.tuples(st.just(EVENT_TIME_HEADER), numbers | st.binary())
+        st.tuples(st.just(STATE_HEADER), packed | st.binary() | st.none())
+        | st.tuples(st.just(EVENT_TIME_HEADER), numbers | st.binary())
         | st.tuples(st.just(SOURCE_HEADER), sources | st.binary())
         | st.tuples(st.just(FINGERPRINT_HEADER), prints | st.binary())
         | st.tuples(st.text(), st.none() | st.binary()),

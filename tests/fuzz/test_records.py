@@ -23,6 +23,7 @@ from tests.core.records import ADDED, EVENT, PATHS, event_json
 from tests.fuzz import hostile
 from tests.support.products import CODEC, judged_by_pydantic, recognised
 from tests.support.records import batch, record
+from tests.support.state_header import state_header
 
 LONGEST_S = 1.0
 """Processor time of one record; the large ones get it per megabyte."""
@@ -74,14 +75,14 @@ async def assert_applied_or_dead(bench: Bench, records: list[Record]) -> Output:
         for letter in output.dead_letters
     }
     assert len(letters) == dead
-    sources = [dict(state.headers)["dedup.source"] for state in output.states]
+    sources = [state_header(state.headers).source for state in output.states]
     assert len(set(sources)) == len(sources)
     for source in records:
         event = CODEC.read(source.key, source.value)
         letter = letters.get(source.offset)
         if letter is not None:
             assert_letter_is_the_record(letter, source)
-            assert b"0/%d" % source.offset not in sources
+            assert (0, source.offset) not in sources
         else:
             assert isinstance(event, NormalEvent)
         if isinstance(event, NormalEvent):

@@ -1,7 +1,7 @@
 """The golden files: what earlier versions wrote, byte for byte, and what it meant to them.
 
-`<kind>/<version>/<name>.json`; bytes are hex. The versions are those of the code: events are
-numbered here, `records` by `fingerprint.VERSION`, `states` by `state.LAYOUT`. A file is never
+`<kind>/<version>/<name>.json`; bytes are hex. Events and records are numbered in `write`, `states`
+by `state.LAYOUT`. A file is never
 changed: when the code writes something else, `python -m tests.golden.write` adds a directory.
 """
 
@@ -97,7 +97,8 @@ def read_event_document(document: dict[str, Any]) -> ProductEvent:
 def state_document(state: State) -> dict[str, Any]:
     """Return a state as JSON; the row stays readable."""
     row = None if state.row is None else state.row.decode()
-    return asdict(state) | {"fingerprint": state.fingerprint.hex(), "row": row}
+    packed = {"fingerprint": state.fingerprint.hex(), "remembered": state.remembered.hex()}
+    return asdict(state) | packed | {"row": row}
 
 
 def read_state(document: dict[str, Any]) -> State:
@@ -107,6 +108,7 @@ def read_state(document: dict[str, Any]) -> State:
         **document
         | {
             "fingerprint": bytes.fromhex(document["fingerprint"]),
+            "remembered": bytes.fromhex(document.get("remembered", "")),
             "row": None if row is None else row.encode(),
         }
     )

@@ -12,7 +12,6 @@ from msgspec import structs
 
 from dedup.core.dead_letter import DeadLetter, Header
 from dedup.core.decide import Position, ProcessingTime, decide
-from dedup.core.fingerprint import VERSION
 from dedup.core.keys import Id
 from dedup.core.normal_event import EventKind, NormalEvent
 from dedup.core.records import output_headers
@@ -23,6 +22,9 @@ from tests.support.products import CODEC, rules, seen
 
 EVENTS_VERSION: Final = 1
 """Counts the forms in which producer/events.py has written events."""
+
+RECORDS_VERSION: Final = 3
+"""Counts the forms of records of `src_products`: their headers and fingerprints."""
 
 TIMESTAMP_MS: Final = 1_764_000_000_123
 CLOCK: Final = ProcessingTime(TIMESTAMP_MS * 1000, "2025-11-24T16:00:00.123000Z")
@@ -143,7 +145,7 @@ def _record(name: str, key: bytes, value: bytes | None, headers: list[Header]) -
         "product_id": CODEC.keys.read_output(key),
         "means": state_document(state),
     }
-    return Golden("records", VERSION, name, document)
+    return Golden("records", RECORDS_VERSION, name, document)
 
 
 def _state_bytes() -> Iterator[Golden]:

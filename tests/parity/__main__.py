@@ -1,6 +1,7 @@
 """`make parity`: named cases and random histories, equal through the worker and through Flink.
 
-Of products, of orders (flat events, text ids, every kind of field) and of customers (Debezium).
+Of products, of orders (flat events, text ids, every kind of field) and of customers (Debezium);
+of products under each strategy, where a model judges both.
 Then one rule of the SQL after the other is changed, and each time a difference must be seen.
 """
 
@@ -17,11 +18,11 @@ from typing import Final
 from dedup.entities.resolve import DEFAULT
 from dedup.localkafka import LocalKafka
 from dedup.parity.engine import FlinkError
-from tests.parity import customers, orders, products
-from tests.parity.changed_rules import ORDER_RULES, PRODUCT_RULES, changed_sql
+from tests.parity import customers, orders, products, strategies
+from tests.parity.changed_rules import ORDER_RULES, PRODUCT_RULES, STRATEGY_RULES, changed_sql
 from tests.parity.command import parity_command
 from tests.parity.products import ProductEngines
-from tests.parity.seed import seed_query_goes_wrong
+from tests.parity.seed import seed_query_emits, seed_query_goes_wrong
 from tests.parity.suite import Engines, Events
 from tests.parity.takeover import flink_after_worker, worker_after_flink
 from tests.parity.walks import walk
@@ -53,6 +54,21 @@ async def _customers(kafka: str, directory: Path, chosen: argparse.Namespace) ->
     return await _of_entity(Engines(kafka, directory, events, customers.SETTING), chosen)
 
 
+async def _strategies(kafka: str, directory: Path, chosen: argparse.Namespace) -> list[str]:
+    """Compare the engines under each strategy, with a model of it as a third.
+
+    Other entities have no model, and one of the strategies.
+    """
+    failures = await strategies.compare(kafka, directory, chosen.seed, chosen.walks // 4, _say)
+    for events, entity in (
+        (orders.make_events(chosen.seed, chosen.walks // 8), orders.SETTING),
+        (customers.make_events(), customers.SETTING),
+    ):
+        engines = strategies.DISTINCT.engines(kafka, directory / entity, events, entity)
+        failures += await _of_entity(engines, chosen)
+    return failures
+
+
 async def _of_entity(engines: Engines, chosen: argparse.Namespace) -> list[str]:
     await engines.run_worker()
     return await _compare(engines, chosen)
@@ -75,11 +91,16 @@ async def _changed(kafka: str, directory: Path) -> list[str]:
     """Change one rule of the SQL at a time; return the changes that no case detects."""
     failures = []
     of_products = products.make_events(1, walks=0, generated=0)
+    of_strategies, _ = strategies.make_events(1, walks=50)
     for engines, rules in (
         (_engines(kafka, directory / "products", of_products), PRODUCT_RULES),
         (
             _engines(kafka, directory / "orders", orders.make_events(1, 0), orders.SETTING),
             ORDER_RULES,
+        ),
+        *(
+            (each.engines(kafka, directory / each.name, of_strategies), rules)
+            for each, rules in STRATEGY_RULES.items()
         ),
     ):
         await engines.run_worker()
@@ -133,17 +154,26 @@ async def _known_differences(kafka: str, directory: Path) -> list[str]:
         unseen = [name for name in cases if not any(each.startswith(name) for each in seen)]
         gone += [f"documented as a difference, but equal: {name}" for name in unseen]
         _say(f"{engines.entity.plural}: {len(cases)} documented differences, {len(unseen)} unseen")
-    return gone
+    return gone + await strategies.undifferent(kafka, directory / "strategies")
 
 
 async def _seed_query(kafka: str) -> list[str]:
     """Look at the seed's query going wrong."""
     unseen = await seed_query_goes_wrong(kafka)
-    _say(f"the seed's query: {len(unseen)} of its faults not seen")
-    return unseen
+    others = await seed_query_emits(kafka)
+    _say(
+        f"the seed's query: {len(unseen)} of its faults not seen, {len(others)} of "
+        f"{len(strategies.HISTORIES)} short histories other than documented"
+    )
+    return unseen + others
 
 
-COMPARED: Final = {"equal": _equal, "orders": _orders, "customers": _customers}
+COMPARED: Final = {
+    "equal": _equal,
+    "orders": _orders,
+    "customers": _customers,
+    "strategies": _strategies,
+}
 CHECKED: Final[Mapping[str, Callable[[str, Path], Awaitable[list[str]]]]] = {
     "moves": _moves,
     "command": _command,

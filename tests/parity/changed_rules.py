@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tests.parity.strategies import DISTINCT, EVENT_ID, Chosen
+
 Rules = Mapping[str, tuple[str, str]]
 """What is changed: the text in the script, and what takes its place."""
 
@@ -27,6 +29,43 @@ ORDER_RULES: Final[Rules] = {
     "any status": ("`status` IN ('open', 'paid', 'it''s sent')", "TRUE"),
     "totals rounded": ("`total` = TRY_CAST(`total_text` AS DECIMAL(38, 18))", "TRUE"),
     "dates of any form": ("CAST(`ordered_on` AS STRING) = `ordered_on_text`", "TRUE"),
+}
+
+
+_SLIDING: Final[Rules] = {
+    "the end inside the window": (
+        "`event_timestamp` >= last_seen +",
+        "`event_timestamp` > last_seen +",
+    ),
+}
+
+STRATEGY_RULES: Final[Mapping[Chosen, Rules]] = {
+    Chosen("latest", "sliding"): {
+        "the end inside the window": (
+            "`event_timestamp` < last_seen +",
+            "`event_timestamp` <= last_seen +",
+        ),
+    },
+    DISTINCT: {
+        "the window begun again by repeats": ("PATTERN (A B* C)", "PATTERN (A C)"),
+        "the end inside the window": (
+            "OR C.`event_timestamp` >= A.",
+            "OR C.`event_timestamp` > A.",
+        ),
+        "contents that outlive a delete": (
+            "SUM(CASE WHEN content IS NULL THEN 1 ELSE 0 END) OVER",
+            "SUM(0) OVER",
+        ),
+    },
+    Chosen("distinct", "sliding"): _SLIDING,
+    EVENT_ID: {
+        "late events judged as others": ("WHERE NOT late;", "WHERE TRUE;"),
+        "a delete of nothing emitted": (
+            "WHEN content IS NULL AND known_content IS NULL THEN",
+            "WHEN FALSE THEN",
+        ),
+    },
+    Chosen("event_id", "sliding"): _SLIDING,
 }
 
 

@@ -88,6 +88,7 @@ def test_help_shows_every_option_and_examples() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
     options = "count rate duplicates seed products late deletes partial invalid quiet"
+    options += " redeliveries reverts"
     for option in options.split():
         assert f"--{option}" in result.output
     assert "product-producer --count 20000 --rate 0" in result.output

@@ -38,6 +38,8 @@ def test_late_partial_deleted_and_invalid_events_are_told_apart() -> None:
 
     assert first_line(Kind.LATE, "updated").startswith("🕰️")
     assert first_line(Kind.PARTIAL, "updated").startswith("🧩")
+    assert first_line(Kind.REDELIVERY, "updated").startswith("📨")
+    assert first_line(Kind.REVERT, "updated").startswith("↩️")
     assert first_line(Kind.DELETE, "deleted").startswith("🗑️")
     assert first_line(Kind.INVALID, "updated", "no key") == "🚫 Sent INVALID event: no key"
 

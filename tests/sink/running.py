@@ -65,6 +65,16 @@ async def running(settings: SinkSettings) -> AsyncIterator["asyncio.Task[None]"]
             await task
 
 
+@asynccontextmanager
+async def locked_rows(postgres: PostgresServer) -> AsyncIterator[None]:
+    """Hold every row of the table, so that a transaction of a sink stops between two statements."""
+    connection = await psycopg.AsyncConnection.connect(postgres.dsn)
+    async with connection:
+        await connection.execute("SELECT FROM products FOR UPDATE")
+        yield
+        await connection.rollback()
+
+
 async def until_equal(postgres: PostgresServer, expected: Table, timeout_s: float = 60) -> None:
     """Wait until the table is what it must become."""
     deadline = time.monotonic() + timeout_s

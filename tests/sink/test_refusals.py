@@ -162,9 +162,11 @@ async def test_an_idle_partition_counts_as_read(
     monkeypatch.setattr(consuming, "READ_AGAIN_S", 0.0)
     topic, history = await make_topic(kafka), RandomTopic(1)
     await write(kafka, topic, history.records(100))
+    absent = "UPDATE products_offsets SET read_at = now() - interval '25 hours'"
     async with running(settings(kafka, postgres, topic)):
         await until_equal(postgres, history.table)
-        postgres.ask("UPDATE products_offsets SET read_at = now() - interval '25 hours'")
+        # In a thread: it may wait for a transaction of the sink, which goes on in this one.
+        await asyncio.to_thread(postgres.ask, absent)
         old = "SELECT 1 FROM products_offsets WHERE read_at < now() - interval '1 hour'"
         while postgres.ask(old):
             await asyncio.sleep(0.05)

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dedup.core.errors import SettingsError
 from dedup.localkafka.ports import free_port
-from dedup.sink import consuming, progress
+from dedup.sink import progress
 from dedup.sink.consuming import run_sink
-from tests.sink.running import environ, process, running, settings, until_equal
+from tests.sink.running import environ, locked_rows, process, running, settings, until_equal
 from tests.support.postgres import PostgresServer
 from tests.support.rows import RandomTopic, make_topic, write, write_in_transactions
 
@@ -122,16 +122,17 @@ async def test_progress_is_logged_while_the_sink_catches_up(
     caplog.set_level("INFO", "dedup.sink")
     monkeypatch.setattr(progress, "ASK_EVERY_S", 0.01)
     monkeypatch.setattr(progress, "BEHIND_RECORDS", 100)
-    monkeypatch.setattr(consuming, "MAX_RECORDS", 100)
     topic, history = await make_topic(kafka), RandomTopic(34)
-    await write(kafka, topic, history.records(5_000))
-    async with running(settings(kafka, postgres, topic)):
+    await write(kafka, topic, history.records(50))
+    async with running(settings(kafka, postgres, topic)), asyncio.timeout(60):
         await until_equal(postgres, history.table)
-        deadline = time.monotonic() + 30
+        async with locked_rows(postgres):
+            await write(kafka, topic, history.records(5_000))
+            while "records left." not in caplog.text:
+                await asyncio.sleep(0.05)
         while "Caught up: " not in caplog.text:
-            assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
-    assert "records left." in caplog.text
+        await until_equal(postgres, history.table)
 
 
 async def test_a_metrics_port_in_use_is_named(kafka: str, postgres: PostgresServer) -> None:

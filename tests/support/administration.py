@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError
 
 
@@ -37,3 +38,10 @@ async def recreate(client: AIOKafkaAdminClient, topic: str, **configs: str) -> N
         while (response := await client.create_topics([new])).topic_errors[0][1]:
             assert response.topic_errors[0][1] == TopicAlreadyExistsError.errno, response
             await asyncio.sleep(0.05)
+
+
+async def alter(kafka: str, topic: str, **config: str) -> None:
+    """Set the settings of a topic; those that are not named become the brokers' own."""
+    configs = {name.replace("_", "."): value for name, value in config.items()}
+    async with admin(kafka) as client:
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
+from dedup.core.batch_result import RowFormat
 from dedup.core.codec import UnknownActions, Whole
 from dedup.core.codecs import codec_for
 from dedup.core.dead_letter import DeadLetter
@@ -13,6 +14,7 @@ from dedup.core.normal_event import NormalEvent
 from dedup.entities.product import PRODUCT
 
 CODEC: Final = codec_for(PRODUCT)
+ROW_FORMAT: Final = RowFormat(CODEC.keys.writer("json"))
 ACTIONS: Final = ("created", "updated", "price_changed", "stock_updated", "deleted")
 CONTENT_FIELDS: Final = ("product_name", "description", "price", "stock_quantity", "discount")
 STATE_FIELDS: Final = (*CONTENT_FIELDS, "created_at", "updated_at")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ async def connected(**arguments: Any) -> AsyncIterator[AIOKafkaConsumer]:
 
 async def produce(
     bootstrap_servers: str,
-    records: list[tuple[bytes | None, bytes | None]],
+    records: Iterable[tuple[bytes | None, bytes | None]],
     topic: str,
     *,
     partition_key: bytes | None = None,

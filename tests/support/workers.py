@@ -1,5 +1,6 @@
 """Real worker processes, each with names of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,11 +129,38 @@ class WorkerProcess:
             if line and not line.startswith("#")
         }
 
+    def outcomes(self) -> Counter[str]:
+        """What it has counted, by outcome; those that never came are left out."""
+        found: Counter[str] = Counter()
+        for name, value in self.metrics().items():
+            if name.startswith("dedup_events_total{"):
+                found[name.split('outcome="')[1].split('"')[0]] += int(value)
+        return +found
+
     def wait_until_ready(self, timeout_s: float = 60) -> None:
         """Wait for its first assignment to be recovered."""
         deadline = time.monotonic() + timeout_s
         while "Worker ready" not in self.log():
             assert self.alive, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.1)
+
+    def partitions(self) -> set[int]:
+        """Return the partitions that it owns and has recovered; none while it does not answer."""
+        with suppress(OSError):  # also of an answer that says not yet
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5).close()
+            url = f"http://127.0.0.1:{self.port}/api/overview?local=1"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return {each["partition"] for each in json.load(answer)["partitions"]}
+        return set()
+
+    def wait_until_recovered(self, timeout_s: float = 60) -> None:
+        """Wait until it has recovered what it is assigned now, or has ended."""
+        deadline = time.monotonic() + timeout_s
+        while self.alive:
+            with suppress(OSError):  # also of an answer that says not yet
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5).close()
+                return
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.1)
 
@@ -143,3 +172,19 @@ class WorkerProcess:
                 self.metrics()
                 return
             time.sleep(0.1)
+
+
+def wait_until_counted(events: int, *workers: WorkerProcess, timeout_s: float = 60) -> Counter[str]:
+    """Wait until workers have counted so many events; return what they have, by outcome.
+
+    A worker counts an event, and shows it on its pages, after the commit, which others may see
+    earlier.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        counted = sum((worker.outcomes() for worker in workers), Counter[str]())
+        if counted.total() >= events:
+            return counted
+        logs = "\n".join(worker.log() for worker in workers)
+        assert time.monotonic() < deadline, f"{counted} of {events} events\n{logs}"
+        time.sleep(0.1)

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from producer.events import EventGenerator, Mix
 from tests.support.records import event
-from tests.support.topics import partition_of, produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of, produce
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
 EVENTS = 6_000
 PRODUCTS = 600
@@ -143,7 +143,7 @@ def site(
             asyncio.run(produce(kafka, events[part : part + size], names.source))
             if pictures:
                 time.sleep(2)  # the chart has something to show then
-        asyncio.run(wait_until_done(kafka, names))
+        wait_until_counted(len(events), first, second)
         wait_for(lambda: all(get(f"{u}/api/overview")[1]["lag_records"] == 0 for u in made.urls))
         yield made
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaProducer
 
 from tests.support.records import event
-from tests.support.topics import partition_of, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 from tests.web.conftest import get
 
 PRODUCTS = 200
@@ -77,4 +77,4 @@ def fill(pair: Pair) -> None:
     records.append((pair.twice, partition_of(b"%d" % pair.twice), old))
     records.append((pair.twice, by_crc32(pair.twice), new))
     asyncio.run(send(pair.kafka, pair.names.source, records))
-    asyncio.run(wait_until_done(pair.kafka, pair.names))
+    wait_until_counted(len(records), pair.first, pair.second)

@@ -203,6 +203,13 @@ _CUT = """() => {
 }"""
 
 
+# Each finds and looks in one step: between two, a live page replaces its rows.
+_LABELS = """(row) => [...document.querySelector(row).querySelectorAll("td")]
+  .map((cell) => getComputedStyle(cell, "::before").content)"""
+_HEIGHTS = """(texts) => [...document.querySelectorAll(texts)]
+  .map((text) => text.getBoundingClientRect().height)"""
+
+
 def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
     browser: Browser, site: Site
 ) -> None:
@@ -217,19 +224,15 @@ def test_on_a_narrow_screen_each_row_is_a_card_with_its_labels(
     tops = [name["y"], *(box["y"] for box in cells if box is not None)]
     assert len(tops) == 8
     assert tops == sorted(set(tops)), "one below the other"
-    # In one call: the live page replaces its rows.
-    labels = "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content)"
-    assert row.locator("td").evaluate_all(labels) == [
+    assert page.evaluate(_LABELS, "tbody tr") == [
         '"id"', '"description"', '"price"', '"stock quantity"', '"discount"', '"last change"',
         '"at (UTC)"',
     ]  # fmt: skip
     page.goto(site.url)
-    row = page.locator("#results ~ .scroll tbody tr").first
-    assert row.locator("td").evaluate_all(labels)[:3] == [
+    assert page.evaluate(_LABELS, "#results ~ .scroll tbody tr")[:3] == [
         '"last 5 min"', '"since start"', '"share"',
     ]  # fmt: skip
-    sizes = "(texts) => texts.map((text) => text.getBoundingClientRect().height)"
-    assert min(page.locator(".chart text").evaluate_all(sizes)) >= 10
+    assert min(page.evaluate(_HEIGHTS, ".chart text")) >= 10
     context.close()
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 from aiokafka.errors import KafkaError
 
+from dedup.observability.stalls import Reading
 from dedup.streaming.application import DedupApp, WorkerError
 from dedup.streaming.table_manager import StateTableManager
 from tests.web.test_locked_pages import app, serving
@@ -53,6 +54,33 @@ async def test_a_recovered_worker_is_ready_until_a_rebalance_begins(tmp_path: Pa
     assert await answers(built) == (200, {}, 200, {})
     tables.recovery.on_partitions_revoked(set())
     assert (await answers(built))[2] == 503
+
+
+async def test_a_stalled_partition_is_a_warning_of_a_worker_that_stays_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traffic is not the point of its readiness; the overview has the warning too."""
+    built = app(tmp_path)
+    built.rebalancing_count = 1
+    tables = built.tables
+    assert isinstance(tables, StateTableManager)
+    tables.recovery.completed.set()
+    clock = monotonic()
+    monkeypatch.setattr(built.watchdog._stalls, "_clock", lambda: clock)
+    for _ in range(20):
+        clock += 5.0
+        built.watchdog._stalls.look({2: Reading(done=7, delivered=9, start=0, end=9)})
+    async with serving(built) as client:
+        response = await client.get("/readyz")
+        ready = await response.json()
+        overview = await (await client.get("/api/overview?local")).json()
+
+    assert (response.status, ready["failing"]) == (200, {})
+    said = ready["warnings"]["progress"]
+    assert said.startswith("Partition 2 of products makes no progress since ")
+    assert "for 95 s: it is done up to offset 7" in said
+    assert "Threads" not in said
+    assert overview["warnings"] == {"progress": said}
 
 
 async def test_brokers_that_are_silent_make_it_unready_and_leave_it_alive(

@@ -17,8 +17,8 @@ from dedup.web.entity_view import shown_id
 from dedup.web.ids import segment
 from dedup.web.models import EntityDetail
 from dedup.web.openapi import document
-from tests.support.topics import partition_of, produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of, produce
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 from tests.web.conftest import Site, get, wait_for
 from tests.web.orders import HOSTILE, MARKUP, ORDER, RIGHT_TO_LEFT, order
 from tests.web.pairs import owned
@@ -40,8 +40,9 @@ def orders(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         made = Site(kafka, names, (first, second))
         wait_for(lambda: all(len(owned(url)) == 2 for url in made.urls))
         events = [(i.encode(), order(i, customer=f"{MARKUP} {i}"[:80])) for i in IDS]
-        asyncio.run(produce(kafka, [*events, *events, (b"AB-0", b"{")], names.source))
-        asyncio.run(wait_until_done(kafka, names))
+        events += [*events, (b"AB-0", b"{")]
+        asyncio.run(produce(kafka, events, names.source))
+        wait_until_counted(len(events), first, second)
         wait_for(lambda: all(get(f"{u}/api/orders")[1]["total"] == len(IDS) for u in made.urls))
         yield made
 

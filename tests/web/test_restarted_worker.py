@@ -7,9 +7,8 @@ from pathlib import Path
 from tests.support.records import event
 from tests.support.topics import (
     produce,
-    wait_until_done,
 )
-from tests.support.workers import Names, WorkerProcess
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 from tests.web.conftest import (
     LAMP_ID,
     get,
@@ -30,7 +29,7 @@ async def test_decisions_lost_in_a_restart_are_recomputed_from_kafka(
         url = f"http://127.0.0.1:{worker.port}"
         worker.wait_until_ready()
         await produce(kafka, [*records], names.source)
-        await wait_until_done(kafka, names)
+        wait_until_counted(len(records), worker)
         before = get(f"{url}/api/products/{LAMP_ID}")[1]
         received: list[bytes] = []
         listener = threading.Thread(target=listen, args=(f"{url}/live", received), daemon=True)

@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from dedup import __version__
 from dedup.core.keys import Id
-from dedup.web.models import DeadLetters, Version
+from dedup.web.dead_letter_models import DeadLetters
+from dedup.web.models import Version
 from dedup.web.openapi import document, document_text
-from tests.support.group_tool import committed_and_lag
+from tests.support.kafka_tools import committed_and_lag
 from tests.support.records import event
 from tests.support.topics import (
     emissions,

@@ -14,8 +14,8 @@ from dedup.localkafka.ports import free_port
 from dedup.settings import load_settings
 from dedup.web.addresses import Addresses
 from tests.support.records import event
-from tests.support.topics import partition_of, produce, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import partition_of, produce
+from tests.support.workers import Names, WorkerProcess, wait_until_counted
 from tests.web.conftest import apart, get, wait_for
 from tests.web.proxy import Proxy
 
@@ -57,7 +57,7 @@ def below(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Belo
         made = Below(kafka, names, proxy, {"one": one, "two": two})
         wait_for(lambda: [_owned(made, name) for name in ("one", "two")] == [2, 2], 120)
         send(made, [event(i, action="created", product_name=f"Lamp {i}") for i in IDS], IDS)
-        apart(wait_until_done(kafka, names))
+        wait_until_counted(len(IDS), one, two)
         yield made
 
 
