@@ -140,12 +140,17 @@ async def missing_topics(settings: Settings) -> list[str]:
 
 
 async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Create the missing topics, with the partitions that the source topic has.
+
+    It is created first and then asked for its partitions: a broker may not have heard yet of a
+    source topic that exists.
+    """
     existing = await admin.list_topics()
-    source = settings.KAFKA_PRODUCT_TOPIC
-    partitions = settings.DEDUP_PARTITIONS
-    if source in existing:
-        partitions = (await partitions_of(admin, [source]))[source].number
-    for name, config in topic_configs(settings).items():
+    (source, config), *others = topic_configs(settings).items()
+    if source not in existing:
+        await _create(admin, settings, source, settings.DEDUP_PARTITIONS, config)
+    partitions = (await partitions_of(admin, [source]))[source].number
+    for name, config in others:
         if name not in existing:
             await _create(admin, settings, name, partitions, config)
 
@@ -166,6 +171,8 @@ async def _create(
     if error in (NoError, TopicAlreadyExistsError):
         return
     if error is TopicAuthorizationFailedError:
+        if not await missing_of(admin, [name]):
+            return  # it exists, and the broker had not heard of it
         why = refusal(error(name), settings, permission="DESCRIBE")
         raise TopicError(f"Topic {name} does not exist or is not visible: {why} (and CREATE).")
     if brokers_away(error(name)):

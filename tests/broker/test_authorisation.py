@@ -16,7 +16,7 @@ from tests.support.topics import produce
 from tests.support.workers import Names, WorkerProcess
 
 TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5
-ANY, READ, WRITE, DESCRIBE_CONFIGS = 2, 3, 4, 10
+ANY, READ, WRITE, CREATE, DESCRIBE_CONFIGS = 2, 3, 4, 5, 10
 DENY, ALLOW = 2, 3
 LITERAL, PREFIXED = 3, 4
 
@@ -112,3 +112,26 @@ async def test_a_missing_right_is_named_and_the_worker_ends(
     assert "the user worker lacks the permission " + name_of_right in log
     assert name in log.partition("lacks the permission")[2].partition("\n")[0]
     assert "Traceback" not in log
+
+
+async def test_a_topic_that_the_broker_has_not_heard_of_needs_no_right_to_create_it(
+    guarded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Topics made just before a worker starts; here the first list leaves one of them out."""
+    names = Names.fresh()
+    await _everything_but(guarded, names, TOPIC, names.source, CREATE)
+    listed = AIOKafkaAdminClient.list_topics
+    left_out = [names.source]
+
+    async def unheard_of_at_first(self: AIOKafkaAdminClient) -> list[str]:
+        found: list[str] = await listed(self)
+        if left_out:
+            found.remove(left_out.pop())
+        return found
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_topics", unheard_of_at_first)
+    facts = await topics.ensure_topics(
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": guarded, **names.settings, **login("worker")})
+    )
+    assert facts.partitions == 4
+    assert not left_out

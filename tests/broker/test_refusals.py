@@ -115,6 +115,24 @@ async def test_topics_are_made_with_the_partitions_of_an_existing_source(kafka: 
     assert facts.partitions == 3
 
 
+async def test_a_source_topic_that_the_broker_has_not_heard_of_gives_the_partitions(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker hears of a new topic a moment after it is made; here the list leaves it out once."""
+    names = Names.fresh()
+    await _make(kafka, names.source, 3)
+    listed = AIOKafkaAdminClient.list_topics
+
+    async def without_the_source(self: AIOKafkaAdminClient) -> list[str]:
+        return [name for name in await listed(self) if name != names.source]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_topics", without_the_source)
+    facts = await topics.ensure_topics(
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    )
+    assert facts.partitions == 3
+
+
 @pytest.mark.parametrize(
     ("asks", "asked"),
     [
