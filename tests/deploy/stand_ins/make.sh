@@ -21,7 +21,7 @@ chmod +x "$system/usr/sbin/policy-rc.d"
 mkdir -p "$system/etc/postgresql-common"
 echo "create_main_cluster = false" > "$system/etc/postgresql-common/createcluster.conf"
 DEBIAN_FRONTEND=noninteractive chroot "$system" apt-get install --quiet --quiet --yes \
-  --no-install-recommends postgresql prometheus
+  --no-install-recommends libpython3-dev postgresql prometheus # Python's headers: an image has them
 chroot "$system" apt-get clean
 ln -s /usr/bin/python3 "$system/usr/local/bin/python"
 ln -s "$(chroot "$system" sh -c 'echo /usr/lib/postgresql/*/bin')"/{initdb,postgres,pg_isready,psql} \
