@@ -69,7 +69,7 @@ ELSEWHERE: Final = {
     r"TOKEN=\$\(kubectl .*": "no cluster",
     r"dedup dlq (show|replay) \d.*": "the positions are those of the reader's own dead letters",
     r"dedup entity .*\borders(\.py|:ORDER)\b.*": "the topic is the reader's own",
-    r"DEDUP_ENTITY=orders:ORDER dedup worker": "as above",
+    r"DEDUP_ENTITY=orders:ORDER (faust -A )?dedup worker": "the entity is the reader's own",
     r"dedup entity check .*": "it exits with 3, since some of the orders are invalid",
     r"curl -H .*": "the token comes from the cluster",
     r"\.uv/bin/uv tool run pip-audit .*": "asks a database of vulnerabilities outside of PyPI",
