@@ -1,7 +1,7 @@
 """Runs the commands of README and docs from a clean clone: `make test-docs`.
 
 Each block is one shell. A real broker and a real PostgreSQL stand for the reader's own; what can't
-run here is listed with the reason. Exits with 1 at the first command that fails.
+run here is listed with the reason. Exits with 1 if a block fails, after all of them.
 """
 
 import os
@@ -102,11 +102,13 @@ def main() -> int:
                 "POSTGRES_DSN": postgres.dsn,
                 "DEDUP_DATA_DIR": str(directory / "state"),
             }
-            for block in blocks():
-                if block.language in ("sh", "console") and not run(block, clone, environ):
-                    return 1
-    click.echo("Every command of README and docs was run, but for those named.")
-    return 0
+            shells = [block for block in blocks() if block.language in ("sh", "console")]
+            failed = [block for block in shells if not run(block, clone, environ)]
+    for block in failed:
+        click.echo(f"A command failed in the block {block.page}:{block.line}.")
+    if not failed:
+        click.echo("Every command of README and docs was run, but for those named.")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
