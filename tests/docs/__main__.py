@@ -22,7 +22,7 @@ SHELL: Final = r"""
 set -euo pipefail
 serve() {  # serve PATTERN COMMAND: run until it says the pattern, then press Ctrl-C
   local said; said="$(mktemp)"
-  setsid bash -c "exec $2" > "$said" 2>&1 < /dev/null &
+  setsid bash -c "exec env $2" > "$said" 2>&1 < /dev/null &
   local process=$! left=1200
   until grep -qF -- "$1" "$said"; do
     if ! kill -0 $process 2> /dev/null || [ $((left -= 1)) = 0 ]; then

@@ -55,7 +55,7 @@ def blocks() -> Iterator[Block]:
 
 
 SERVES: Final = {
-    r"faust -A dedup worker": "Worker ready",
+    r"(DEDUP_\w+=\S+ )*faust -A dedup worker": "Worker ready",
     r"product-producer": "Sent event",
     r"dedup sink postgres": "Reading from",
     r"deploy/flink/run-flink-dedup\.sh": "until Ctrl-C",
@@ -70,6 +70,7 @@ ELSEWHERE: Final = {
     r"dedup dlq (show|replay) \d.*": "the positions are those of the reader's own dead letters",
     r"dedup entity .*\borders(\.py|:ORDER)\b.*": "the topic is the reader's own",
     r"DEDUP_ENTITY=orders:ORDER (faust -A )?dedup worker": "the entity is the reader's own",
+    r"dedup parity": "it needs the Flink of a clone; `make parity` runs it",
     r"dedup entity check .*": "it exits with 3, since some of the orders are invalid",
     r"curl -H .*": "the token comes from the cluster",
     r"\.uv/bin/uv tool run pip-audit .*": "asks a database of vulnerabilities outside of PyPI",
