@@ -18,8 +18,8 @@ from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
 from tests.support.administration import admin, recreate
 from tests.support.records import event
-from tests.support.topics import judge, partition_of, produce, read_topic, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import judge, partition_of, produce, read_topic
+from tests.support.workers import Names
 
 MIX = Mix(products=40, late=0.05, deletes=0.05, partial=0.1, invalid=0.02)
 EVENTS = 800
@@ -32,22 +32,17 @@ def done(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Topics, 
 
 
 async def work(kafka: str, data_dir: Path) -> tuple[Topics, Oracle, int]:
-    names = Names.fresh()
     generator = EventGenerator(5, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX)
     records = [(e.key, e.value) for e in islice(generator, EVENTS)]
-    with WorkerProcess(kafka, data_dir, names.settings) as worker:
-        worker.wait_until_ready()
-        await produce(kafka, records, names.source)
-        await wait_until_done(kafka, names)
-        assert worker.terminate() == 0
+    topics = await Topics.worked_off(kafka, data_dir, records)
     written = sum(
         len(record.key or b"")
         + len(record.value or b"")
         + sum(len(name) + len(value or b"") for name, value in record.headers)
-        for records in (await read_topic(kafka, names.states)).values()
+        for records in (await read_topic(kafka, topics.names.states)).values()
         for record in records
     )
-    return Topics(kafka, names), judge(await read_topic(kafka, names.source)), written
+    return topics, judge(await read_topic(kafka, topics.names.source)), written
 
 
 def test_latest_is_what_the_worker_did_to_the_byte(done: tuple[Topics, Oracle, int]) -> None:

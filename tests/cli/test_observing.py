@@ -22,8 +22,8 @@ from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
 from tests.support.records import event
-from tests.support.topics import judge, partition_of, produce, read_topic, wait_until_done
-from tests.support.workers import Names, WorkerProcess
+from tests.support.topics import judge, partition_of, produce, read_topic
+from tests.support.workers import Names
 
 MIX = Mix(products=60, late=0.05, deletes=0.05, partial=0.1, invalid=0.02)
 EVENTS = 1_500
@@ -46,15 +46,10 @@ def done(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Topics, 
 
 
 async def work(kafka: str, data_dir: Path) -> tuple[Topics, Oracle]:
-    names = Names.fresh()
     generator = EventGenerator(11, lambda: datetime(2026, 1, 1, tzinfo=UTC), MIX)
     records = [(e.key, e.value) for e in islice(generator, EVENTS)]
-    with WorkerProcess(kafka, data_dir, names.settings) as worker:
-        worker.wait_until_ready()
-        await produce(kafka, records, names.source)
-        await wait_until_done(kafka, names)
-        assert worker.terminate() == 0
-    return Topics(kafka, names), judge(await read_topic(kafka, names.source))
+    topics = await Topics.worked_off(kafka, data_dir, records)
+    return topics, judge(await read_topic(kafka, topics.names.source))
 
 
 @pytest.fixture

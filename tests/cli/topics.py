@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
@@ -10,7 +12,8 @@ from click.testing import CliRunner, Result
 from dedup.cli import cli
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.support.workers import Names
+from tests.support.topics import produce, wait_until_done
+from tests.support.workers import Names, WorkerProcess
 
 
 class Topics:
@@ -25,6 +28,19 @@ class Topics:
         topics = cls(kafka, Names.fresh())
         settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka, **topics.names.settings}
         await ensure_topics(load_settings(settings))
+        return topics
+
+    @classmethod
+    async def worked_off(
+        cls, kafka: str, data_dir: Path, records: Sequence[tuple[bytes | None, bytes | None]]
+    ) -> "Topics":
+        """Topics with these records, on which a worker did all there was to do."""
+        topics = cls(kafka, Names.fresh())
+        with WorkerProcess(kafka, data_dir, topics.names.settings) as worker:
+            worker.wait_until_ready()
+            await produce(kafka, records, topics.names.source)
+            await wait_until_done(kafka, topics.names)
+            assert worker.terminate() == 0
         return topics
 
     def invoke(self, *arguments: str, **settings: str) -> Result:
