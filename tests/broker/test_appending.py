@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from aiokafka.admin import NewTopic
 from aiokafka.record.memory_records import MemoryRecords
 
 from dedup.core.batch import Emission
@@ -16,7 +15,7 @@ from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import MAX_BATCH_BYTES, KafkaPublisher
-from tests.support.administration import admin, alter
+from tests.support.administration import admin, alter, create
 from tests.support.products import CODEC
 from tests.support.state_header import state_header
 from tests.support.topics import read_topic
@@ -24,12 +23,6 @@ from tests.support.workers import Names
 
 BROKERS_ACCEPT = 1_048_588
 """`max.message.bytes` where nobody sets it."""
-
-
-async def create_topic(kafka: str, name: str, limit: int) -> None:
-    config = {"cleanup.policy": "compact", "max.message.bytes": str(limit)}
-    async with admin(kafka) as client:
-        await client.create_topics([NewTopic(name, 4, 1, topic_configs=config)])
 
 
 def sizes_of_batches(log: Path) -> list[int]:
@@ -61,7 +54,9 @@ async def test_full_record_batches_are_accepted(limit: int) -> None:
     with LocalKafka() as kafka:
         environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **names.settings}
         settings = load_settings(environ)
-        await create_topic(kafka.bootstrap_servers, names.states, limit)
+        async with admin(kafka.bootstrap_servers) as client:
+            config = {"cleanup_policy": "compact", "max_message_bytes": str(limit)}
+            await create(client, names.states, **config)
         await ensure_topics(settings)
         publisher = KafkaPublisher(settings, states_batch_bytes=limit)
         await publisher.acquire([0])

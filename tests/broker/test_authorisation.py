@@ -1,5 +1,6 @@
 """A right the broker does not give: a sentence that names the topic or group and the right."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from dedup.kafka import topics
 from dedup.localkafka import LocalKafka
 from dedup.settings import load_settings
+from tests.support.administration import WITHIN_S, admin
 from tests.support.records import event
 from tests.support.topics import produce
 from tests.support.workers import Names, WorkerProcess
@@ -61,14 +63,10 @@ def client(user: str) -> dict[str, Any]:
 
 
 async def _rule(kafka: str, kind: int, name: str, pattern: int, right: int, rule: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka, **client("admin"))
-    await admin.start()
-    try:
-        request = CreateAclsRequest(kind, name, pattern, "User:worker", "*", right, rule)
-        response = await admin._send_to_controller(request)
-        assert [code for code, _ in response.creation_responses] == [0]
-    finally:
-        await admin.close()
+    request = CreateAclsRequest(kind, name, pattern, "User:worker", "*", right, rule)
+    async with admin(kafka, **client("admin")) as operator:
+        response = await operator._send_to_controller(request)
+    assert [code for code, _ in response.creation_responses] == [0]
 
 
 async def _everything_but(kafka: str, names: Names, kind: int, name: str, right: int) -> None:
@@ -82,6 +80,9 @@ async def _everything_but(kafka: str, names: Names, kind: int, name: str, right:
     await _rule(kafka, TRANSACTIONAL_ID, names.group, PREFIXED, ANY, ALLOW)
     pattern = PREFIXED if kind == TRANSACTIONAL_ID else LITERAL
     await _rule(kafka, kind, name, pattern, right, DENY)
+    async with admin(kafka, **client("worker")) as worker, asyncio.timeout(WITHIN_S):
+        while names.dead_letters not in await worker.list_topics():
+            await asyncio.sleep(0.05)  # the broker hears of the rules after the controller
 
 
 @pytest.mark.parametrize(

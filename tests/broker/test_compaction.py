@@ -6,27 +6,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from dedup.localkafka import LocalKafka
 from producer.events import EventGenerator, GeneratedEvent, Mix
-from tests.support.administration import admin
+from tests.support.administration import alter
 from tests.support.topics import emissions, ends_of, judge, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess
 
 OFTEN = {"log.cleaner.backoff.ms": "200", "log.initial.task.delay.ms": "100"}
-AT_ONCE = {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.001"}
+AT_ONCE = {"segment_ms": "100", "min_cleanable_dirty_ratio": "0.001"}
 """All but the newest records are removed; an append closes the segment before it."""
 
-NO_LONGER: dict[str, str] = {}
 GONE_AT_LEAST = 500
-
-
-async def compact(kafka: str, topic: str, how: dict[str, str]) -> None:
-    """Set how a topic is compacted; what is given takes the place of all that was set."""
-    configs = {"cleanup.policy": "compact", **how}
-    async with admin(kafka) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
 
 
 class Feed:
@@ -90,11 +80,11 @@ async def test_a_worker_without_a_disk_on_a_compacted_topic_loses_nothing_under_
             await feed.send(4_000)
             await wait_until_done(kafka, names)
             written = await offsets_of(kafka, names.states)
-            await compact(kafka, names.states, AT_ONCE)
+            await alter(kafka, names.states, cleanup_policy="compact", **AT_ONCE)
             feed.start()
             await wait_until_compacted(kafka, names.states, written)
             first.kill()
-        await compact(kafka, names.states, NO_LONGER)
+        await alter(kafka, names.states, cleanup_policy="compact")
         sent, ends = feed.sent, await ends_of(kafka, names.states)
         with WorkerProcess(kafka, tmp_path / "second", names.settings) as second:
             await asyncio.to_thread(second.wait_until_ready)

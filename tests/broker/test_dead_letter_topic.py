@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import NewTopic
 
 from dedup.core.batch_result import Output, OutputRecord
 from dedup.kafka.admin import TopicError
@@ -19,7 +18,7 @@ from dedup.settings import Settings, load_settings
 from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
-from tests.support.administration import admin, alter, delete
+from tests.support.administration import admin, alter, create, delete
 from tests.support.products import ROW_FORMAT
 from tests.support.records import event
 from tests.support.topics import produce, read_topic, wait_until_done
@@ -27,12 +26,8 @@ from tests.support.workers import Names, WorkerProcess
 
 
 async def make(kafka: str, name: str, partitions: int = 4, /, **config: str) -> None:
-    configs = {name.replace("_", "."): value for name, value in config.items()}
     async with admin(kafka) as client:
-        response = await client.create_topics(
-            [NewTopic(name, partitions, 1, topic_configs=configs)]
-        )
-    assert response.topic_errors[0][1] == 0, response
+        await create(client, name, partitions, **config)
 
 
 def settings_of(kafka: str, names: Names) -> Settings:
@@ -199,7 +194,7 @@ async def test_a_topic_that_was_recreated_with_fewer_partitions_is_written_to(
         await publisher.publish(letter(b"1"))
         async with admin(kafka) as client:
             await delete(client, names.dead_letters)
-        await make(kafka, names.dead_letters, 1)
+            await create(client, names.dead_letters, 1)
         try:
             with monkeypatch.context() as patience:
                 patience.setattr(publishing, "GIVE_UP_AFTER_S", 5.0)

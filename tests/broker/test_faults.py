@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from dedup.core.batch import Emission
@@ -23,7 +22,7 @@ from dedup.streaming import publisher as publishing
 from dedup.streaming.output import PublishError
 from dedup.streaming.publisher import KafkaPublisher
 from dedup.streaming.wiring import SESSION_TIMEOUT_S, build_app
-from tests.support.administration import admin, delete, recreate
+from tests.support.administration import admin, create, delete, recreate
 from tests.support.disks import make_read_only, small_disk
 from tests.support.products import ROW_FORMAT
 from tests.support.records import event
@@ -108,8 +107,7 @@ async def test_a_row_beyond_the_topic_s_limit_is_a_dead_letter_and_the_rest_goes
     """Many rows that fit one by one are also cut into record batches that fit."""
     names = Names.fresh()
     async with admin(kafka) as client:
-        limits = {"cleanup.policy": "compact", "max.message.bytes": "10000"}
-        await client.create_topics([NewTopic(names.states, 4, 1, topic_configs=limits)])
+        await create(client, names.states, cleanup_policy="compact", max_message_bytes="10000")
     large = event(number=2, description="x" * 20_000)
     with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
         worker.wait_until_ready()

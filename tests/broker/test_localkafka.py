@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 
 from dedup.localkafka import LocalKafka, LocalKafkaError, cluster, node, ports
 from dedup.localkafka.jars import cache_dir, fetch_jars
 from tests.broker.programs import listening, python
+from tests.support.administration import admin, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +33,8 @@ def broker() -> Iterator[LocalKafka]:
 
 
 async def create_topic(bootstrap: str, topic: str, **security: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
-    finally:
-        await admin.close()
+    async with admin(bootstrap, **security) as client:
+        await create(client, topic, 1)
 
 
 async def produce(bootstrap: str, topic: str, *values: bytes, **security: str) -> None:

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection
@@ -17,18 +16,10 @@ from aiokafka.protocol.metadata import MetadataRequest, MetadataResponse_v0
 from dedup.kafka import reconnecting
 from dedup.kafka.client import adjust_aiokafka
 from dedup.kafka.reconnecting import METADATA_PAUSE_S, _lacks_a_leader
+from tests.support.administration import admin, create
 from tests.support.polling import until
 
 REQUESTS = 10
-
-
-async def create(servers: str, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()
 
 
 def times_of_updates(client: Any) -> list[float]:
@@ -56,7 +47,8 @@ async def test_a_topic_that_is_missing_is_asked_for_with_pauses(kafka: str) -> N
         read = asyncio.ensure_future(consumer.getone())
         await until(lambda: len(begun) > REQUESTS)
         assert begun[REQUESTS] - begun[0] >= REQUESTS * METADATA_PAUSE_S
-        await create(kafka, topic)
+        async with admin(kafka) as client:
+            await create(client, topic, 1)
         await producer.send_and_wait(topic, b"found", partition=0)
         assert (await read).value == b"found"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from dedup.core.keys import Id
@@ -26,7 +26,7 @@ from dedup.state.table import StateTable
 from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.streaming.wiring import build_app
-from tests.support.administration import admin
+from tests.support.administration import admin, create, grow
 from tests.support.records import event
 from tests.support.topic_facts import topic_facts
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
@@ -126,7 +126,7 @@ async def test_a_deleted_head_is_not_waited_for_and_an_older_database_is_rebuilt
     """Tombstones may have stood in the head: a database that ends before it can't be trusted."""
     names = Names.fresh()
     async with admin(kafka) as client:
-        await client.create_topics([NewTopic(names.states, 4, 1)])  # a head can be deleted here
+        await create(client, names.states)  # not compacted: a head can be deleted here
         async with reader(kafka, names, tmp_path / "state") as found:
             await _states(kafka, names, (1, row(1)))
             assert await found.restore() == 1
@@ -253,7 +253,7 @@ async def test_a_source_topic_that_grew_while_it_is_worked_on_stops_the_worker(
         assert worker.terminate() == 0
         async with admin(kafka) as client:
             for topic in (names.source, names.states):
-                await client.create_partitions({topic: NewPartitions(6)})
+                await grow(client, topic, 6)
         worker.start()
         assert worker.wait() == 1
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import NodeNotReadyError
 
 from dedup.kafka import groups, topics
 from dedup.localkafka.ports import free_port
 from dedup.settings import Settings, load_settings
+from tests.support.administration import admin, create
 from tests.support.workers import Names, WorkerProcess
 
 
@@ -31,22 +32,13 @@ def faust(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 async def _make(kafka: str, name: str, partitions: int, **config: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        config = {name.replace("_", "."): value for name, value in config.items()}
-        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
-    finally:
-        await admin.close()
+    async with admin(kafka) as client:
+        await create(client, name, partitions, **config)
 
 
 async def _config(kafka: str, topic: str) -> dict[str, str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        return dict(await topics._config(admin, topic))
-    finally:
-        await admin.close()
+    async with admin(kafka) as client:
+        return dict(await topics._config(client, topic))
 
 
 @pytest.mark.parametrize("command", ["agents", "tables", "--help"])

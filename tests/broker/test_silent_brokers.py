@@ -14,7 +14,7 @@ from dedup.kafka.client import adjust_aiokafka
 from dedup.streaming.heartbeats import bound_heartbeats
 from tests.broker.faulty import faulty_client
 from tests.broker.programs import listening
-from tests.support.administration import admin, recreate
+from tests.support.administration import admin, create
 
 BOUNDED_S = 20
 """Less than aiokafka waits for an answer."""
@@ -82,7 +82,7 @@ async def test_after_a_heartbeat_without_answer_the_next_takes_a_new_connection(
         return response
 
     async with admin(kafka) as client:
-        await recreate(client, "silent")
+        await create(client, "silent")
     with faulty_client() as faults:
         consumer = AIOKafkaConsumer(
             "silent",

@@ -7,10 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from tests.cli.topics import Topics
+from tests.support.administration import alter
 from tests.support.topics import Records, produce, read_topic, wait_until_done
 from tests.support.workers import WorkerProcess, wait_until_counted
 
@@ -25,15 +23,6 @@ SESSIONS: tuple[dict[str, str], ...] = (
     {},
 )
 EACH = 300
-
-
-async def configure(topics: Topics, topic: str, **values: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
-    await admin.start()
-    configs = {"cleanup.policy": "compact"}
-    configs |= {name.replace("_", "."): value for name, value in values.items()}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)])
-    await admin.close()
 
 
 def history(random: Random, session: int) -> list[tuple[bytes | None, bytes | None]]:
@@ -88,7 +77,7 @@ async def work(kafka: str, directory: Path, random: Random) -> Done:
     topics = await Topics.made(kafka)
     names = topics.names
     done = Done(topics)
-    await configure(topics, names.states, max_message_bytes="4512")
+    await alter(topics.kafka, names.states, cleanup_policy="compact", max_message_bytes="4512")
     for number, settings in enumerate(SESSIONS):
         (directory / "state.log").unlink(missing_ok=True)
         with WorkerProcess(kafka, directory / "state", {**names.settings, **settings}) as worker:

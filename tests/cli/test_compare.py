@@ -16,7 +16,7 @@ from dedup.inspection.variants import read_variants
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
-from tests.support.administration import admin, recreate
+from tests.support.administration import admin, create
 from tests.support.records import event
 from tests.support.topics import judge, partition_of, produce, read_topic
 from tests.support.workers import Names
@@ -83,7 +83,7 @@ async def test_a_topic_without_output_topic_is_compared_by_its_name(kafka: str) 
     topics = Topics(kafka, Names.fresh())
     source = topics.names.source
     async with admin(kafka) as client:
-        await recreate(client, source)
+        await create(client, source)
     await produce(kafka, [(b"1", event()), (b"1", event(number=2))], source)
     elsewhere = {"KAFKA_PRODUCT_TOPIC": f"{source}-other"}
     shown = topics.json_of("compare", "latest", "--topic", source, **elsewhere)

@@ -10,7 +10,6 @@ from zlib import crc32
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from click.testing import CliRunner
 
@@ -24,7 +23,7 @@ from dedup.kafka.topic_reader import ReadError
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
 from tests.cli.dead_letters import Dlq, Record, reasons, until
-from tests.support.administration import admin
+from tests.support.administration import admin, create
 from tests.support.records import event
 from tests.support.topics import partition_of, read_topic
 from tests.support.workers import WorkerProcess
@@ -131,7 +130,7 @@ async def test_an_event_goes_back_where_it_came_from_whatever_its_key_and_the_to
 ) -> None:
     dlq = Dlq(kafka)
     async with admin(kafka) as client:
-        await client.create_topics([NewTopic(dlq.names.dead_letters, 1, 1)])
+        await create(client, dlq.names.dead_letters, 1)
     await ensure_topics(load_settings(dlq.settings))
     for number in range(12):
         key = b"%d" % number

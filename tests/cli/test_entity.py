@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dedup.core.codec import Codec
 from dedup.core.normal_event import NormalEvent
@@ -20,6 +19,7 @@ from dedup.inspection.entity_topic import sample_spans
 from producer.events import EventGenerator, Mix
 from producer.oracle import Oracle
 from tests.cli.topics import Topics
+from tests.support.administration import admin, create
 from tests.support.topics import partition_of, produce
 from tests.support.workers import Names
 
@@ -30,12 +30,8 @@ MS: Final = 1_704_067_200_000
 async def topics(kafka: str) -> Topics:
     """A fresh topic of 4 partitions, and the commands on it."""
     names = Names.fresh()
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(names.source, 4, 1)])
-    finally:
-        await admin.close()
+    async with admin(kafka) as client:
+        await create(client, names.source)
     return Topics(kafka, names)
 
 

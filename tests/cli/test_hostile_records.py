@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
 
 from dedup.cli import cli
 from dedup.core.decide import Outcome
 from tests.cli.topics import Topics
+from tests.support.administration import alter
 from tests.support.records import event
 from tests.support.topics import wait_until_done
 from tests.support.workers import Names, WorkerProcess
@@ -85,21 +84,18 @@ async def filled(kafka: str, directory: Path) -> Topics:
 
 async def take_any_time(topics: Topics) -> None:
     """Let the topics take records of any time; Kafka 4 refuses those an hour ahead by default."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
-    await admin.start()
     for topic, policy in (
         (topics.names.source, "delete"),
         (topics.names.states, "compact"),
         (topics.names.dead_letters, "delete"),
     ):
-        configs = {
-            "cleanup.policy": policy,
-            "retention.ms": "-1",
-            "message.timestamp.after.max.ms": str(2**63 - 1),
-        }
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=configs)
-        await admin.alter_configs([resource])
-    await admin.close()
+        await alter(
+            topics.kafka,
+            topic,
+            cleanup_policy=policy,
+            retention_ms="-1",
+            message_timestamp_after_max_ms=str(2**63 - 1),
+        )
 
 
 def headers_of(random: Random, names: tuple[str, ...]) -> list[tuple[str, bytes | None]]:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
@@ -21,6 +19,7 @@ from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
 from producer.events import EventGenerator, Mix
 from tests.cli.topics import Topics
+from tests.support.administration import admin, alter
 from tests.support.records import event
 from tests.support.topics import judge, partition_of, produce, read_topic
 from tests.support.workers import Names
@@ -198,11 +197,9 @@ async def test_a_row_is_not_judged_if_retention_removed_events(topics: Topics) -
     await produce(topics.kafka, [(b"1", event(1)), (b"1", later)], topics.names.source)
     await write(topics, home, b'{"product_id":1}', row(1, "99.00"))
     assert topics.faults() == {"rows against a replay of the events": (1, 0)}
-    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
-    await admin.start()
-    tp = TopicPartition(topics.names.source, home)
-    await admin.delete_records({tp: RecordsToDelete(before_offset=1)})
-    await admin.close()
+    async with admin(topics.kafka) as client:
+        tp = TopicPartition(topics.names.source, home)
+        await client.delete_records({tp: RecordsToDelete(before_offset=1)})
     assert topics.faults() == {"rows against a replay of the events": (0, 1)}
     assert "have lost their beginning" in topics.run("verify")
     assert topics.json_of("stats")["deduplication_stats"]["complete"] is False
@@ -211,17 +208,10 @@ async def test_a_row_is_not_judged_if_retention_removed_events(topics: Topics) -
 
 async def test_a_topic_that_is_not_compacted_is_a_fault(kafka: str) -> None:
     names = Names.fresh()
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    topics = Topics(kafka, names)
     settings = load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
     await ensure_topics(settings)
-    await admin.start()
-    resource = ConfigResource(
-        ConfigResourceType.TOPIC, names.states, configs={"cleanup.policy": "delete"}
-    )
-    await admin.alter_configs([resource])
-    await admin.close()
-    assert topics.faults() == {"topic settings": (1, 0)}
+    await alter(kafka, names.states, cleanup_policy="delete")
+    assert Topics(kafka, names).faults() == {"topic settings": (1, 0)}
 
 
 def test_missing_topics_are_one_error_line_for_each_command(kafka: str) -> None:

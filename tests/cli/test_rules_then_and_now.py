@@ -17,8 +17,9 @@ from dedup.entities.product import PRODUCT
 from dedup.kafka.topic_checks import DAY_MS
 from dedup.kafka.topics import ensure_topics
 from dedup.settings import load_settings
-from tests.cli.changed_settings import EACH, SESSIONS, Done, configure, work
+from tests.cli.changed_settings import EACH, SESSIONS, Done, work
 from tests.cli.topics import Topics
+from tests.support.administration import alter
 from tests.support.records import event as plain_event
 from tests.support.state_header import state_header
 from tests.support.topics import Records, produce, wait_until_done
@@ -240,7 +241,7 @@ async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
         "1": [(2, "updated"), (9, "deleted"), (1, "updated")],
     }
     for retention, events in sessions.items():
-        await configure(topics, names.states, delete_retention_ms=retention)
+        await alter(kafka, names.states, cleanup_policy="compact", delete_retention_ms=retention)
         (tmp_path / "state.log").unlink(missing_ok=True)
         with WorkerProcess(kafka, tmp_path / "state", names.settings) as worker:
             worker.wait_until_ready()
@@ -253,7 +254,7 @@ async def test_the_time_for_which_deletions_were_remembered_may_be_altered(
             assert worker.terminate() == 0
     assert counted == {"change": 3, "tombstone": 2, "stale": 1}
     for retention in sessions:
-        await configure(topics, names.states, delete_retention_ms=retention)
+        await alter(kafka, names.states, cleanup_policy="compact", delete_retention_ms=retention)
         shown = topics.json_of("stats")["deduplication_stats"]["outcomes"]
         assert +Counter(shown) == counted
         assert topics.faults() == {}

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
 from dedup.core.entity import Entity
 from dedup.core.keys import Id, Keys
 from dedup.entities.resolve import resolve_entity
@@ -28,6 +26,7 @@ from dedup.parity.engine import Rows, run_flink
 from dedup.parity.reference import sql_of
 from dedup.settings import load_settings
 from tests.parity.cases import Event
+from tests.support.administration import admin, create
 from tests.support.topics import Records, partition_of, produce, read_topic, wait_until_done
 from tests.support.workers import Names, WorkerProcess, wait_until_counted
 
@@ -165,14 +164,8 @@ class Engines:
 
 async def create_topic(kafka: str, name: str, cleanup_policy: str) -> None:
     """Make a topic of four partitions."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        await admin.create_topics(
-            [NewTopic(name, 4, 1, topic_configs={"cleanup.policy": cleanup_policy})]
-        )
-    finally:
-        await admin.close()
+    async with admin(kafka) as client:
+        await create(client, name, cleanup_policy=cleanup_policy)
 
 
 def _table(entity: Entity) -> str:

@@ -17,8 +17,9 @@ from dedup.sink.consuming import run_sink
 from dedup.sink.settings import SinkSettings, load_sink_settings
 from docs.generate.configuration import sink_table
 from tests.sink.running import environ, process, running, settings, table, until_equal
+from tests.support.administration import admin, delete
 from tests.support.postgres import PostgresServer
-from tests.support.rows import RandomTopic, drop_topic, expected_row, make_topic, row, write
+from tests.support.rows import RandomTopic, expected_row, make_topic, row, write
 
 ROW = row(1, 7)
 ROW_JSON = json.dumps(ROW).encode()
@@ -131,7 +132,8 @@ async def test_a_recreated_topic_is_detected_and_a_rebuild_reads_it(
     topic = await make_topic(kafka)
     await write(kafka, topic, RandomTopic(1).records(100))
     await run_sink(settings(kafka, postgres, topic), once=True)
-    await drop_topic(kafka, topic)
+    async with admin(kafka) as client:
+        await delete(client, topic)
     await make_topic(kafka, topic)
     history = RandomTopic(2)
     await write(kafka, topic, history.records(500 if longer else 20))

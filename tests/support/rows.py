@@ -1,17 +1,16 @@
 """Records of `src_products` for the sink's tests, and what they leave: an oracle of its own."""
 
-import asyncio
 import json
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.support.administration import admin, create
 
 PARTITIONS = 4
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,20 +96,9 @@ class RandomTopic:
 async def make_topic(kafka: str, name: str | None = None) -> str:
     """Make a compacted topic, and wait until it is there; return its name."""
     name = name or f"src-{uuid.uuid4().hex[:8]}"
-    async with _admin(kafka) as admin:
-        new = NewTopic(name, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"})
-        await admin.create_topics([new])
-        while (await admin.describe_topics([name]))[0]["error_code"]:
-            await asyncio.sleep(0.05)  # the broker does not show it yet
+    async with admin(kafka) as client:
+        await create(client, name, PARTITIONS, cleanup_policy="compact")
     return name
-
-
-async def drop_topic(kafka: str, name: str) -> None:
-    """Delete a topic, and wait until it is gone."""
-    async with _admin(kafka) as admin:
-        await admin.delete_topics([name])
-        while name in await admin.list_topics():
-            pass
 
 
 async def write(kafka: str, topic: str, records: Iterator[KafkaRecord]) -> None:
@@ -132,13 +120,3 @@ async def write_in_transactions(kafka: str, topic: str, random_topic: RandomTopi
             for partition, key, value in source.records(50):
                 await producer.send(topic, key=key, value=value, partition=partition)
             await (producer.abort_transaction() if aborted else producer.commit_transaction())
-
-
-@asynccontextmanager
-async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
