@@ -40,7 +40,14 @@ class KafkaSettings(BaseSettings):
         None, description="PEM file of the CA certificates that sign the brokers' certificates."
     )
     KAFKA_PRODUCT_TOPIC: TopicName = Field("products", description="Topic of product events.")
-    DEDUP_PARTITIONS: int = Field(4, ge=1, description="Partitions of a topic that is created.")
+    DEDUP_PARTITIONS: int = Field(
+        4,
+        ge=1,
+        description=(
+            "Partitions of topics that are created, unless the source or the output topic exists: "
+            "then as many as it has."
+        ),
+    )
     DEDUP_REPLICATION_FACTOR: int = Field(
         1, ge=1, le=MOST_REPLICAS, description="Replication factor of a topic that is created."
     )

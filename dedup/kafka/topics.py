@@ -127,7 +127,7 @@ async def ensure_source_topic(settings: KafkaSettings) -> None:
     topic = settings.KAFKA_PRODUCT_TOPIC
     async with admin_client(settings) as admin:
         if topic not in await admin.list_topics():
-            await _create(admin, settings, topic, settings.DEDUP_PARTITIONS, _SOURCE_CONFIG)
+            await create_topic(admin, settings, topic, settings.DEDUP_PARTITIONS, _SOURCE_CONFIG)
 
 
 async def missing_topics(settings: Settings) -> list[str]:
@@ -142,20 +142,23 @@ async def missing_topics(settings: Settings) -> list[str]:
 async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     """Create the missing topics, with the partitions that the source topic has.
 
-    It is created first and then asked for its partitions: a broker may not have heard yet of a
-    source topic that exists.
+    It is created first, with those of the output topic if there is one, and then asked for its
+    partitions: a broker may not have heard yet of a source topic that exists.
     """
     existing = await admin.list_topics()
     (source, config), *others = topic_configs(settings).items()
     if source not in existing:
-        await _create(admin, settings, source, settings.DEDUP_PARTITIONS, config)
+        states, number = settings.KAFKA_SRC_PRODUCTS_TOPIC, settings.DEDUP_PARTITIONS
+        if states in existing:
+            number = (await partitions_of(admin, [states]))[states].number
+        await create_topic(admin, settings, source, number, config)
     partitions = (await partitions_of(admin, [source]))[source].number
     for name, config in others:
         if name not in existing:
-            await _create(admin, settings, name, partitions, config)
+            await create_topic(admin, settings, name, partitions, config)
 
 
-async def _create(
+async def create_topic(
     admin: AIOKafkaAdminClient,
     settings: KafkaSettings,
     name: str,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from dedup.core.dead_letter import AnyHeader
@@ -18,9 +17,10 @@ from dedup.core.entity import Entity
 from dedup.core.errors import ExplainedError
 from dedup.core.records import recorded
 from dedup.demo.topics import read_topic
+from dedup.kafka.admin import admin_client
 from dedup.kafka.connecting import connection_fault
 from dedup.kafka.offsets import committed_offsets
-from dedup.kafka.topics import check_topics
+from dedup.kafka.topics import check_topics, create_topic
 from dedup.parity.compare import (
     Difference,
     RowHistory,
@@ -107,20 +107,15 @@ def _is_before(headers: Collection[AnyHeader], until: Mapping[int, int]) -> bool
 
 @asynccontextmanager
 async def _scratch_topic(settings: Settings) -> AsyncIterator[str]:
-    """Create a topic for Flink's output; delete it after the block."""
+    """Create a topic for Flink's output; delete it after the block. Raises TopicError."""
     name = f"{settings.KAFKA_SRC_PRODUCTS_TOPIC}.parity-{uuid.uuid4().hex[:8]}"
-    admin = AIOKafkaAdminClient(**settings.kafka_client())
-    await admin.start()
+    async with admin_client(settings) as admin:
+        await create_topic(admin, settings, name, settings.DEDUP_PARTITIONS, {})
     try:
-        await admin.create_topics(
-            [NewTopic(name, settings.DEDUP_PARTITIONS, settings.DEDUP_REPLICATION_FACTOR)]
-        )
-        try:
-            yield name
-        finally:
-            await admin.delete_topics([name])
+        yield name
     finally:
-        await admin.close()
+        async with admin_client(settings) as admin:
+            await admin.delete_topics([name])
 
 
 def _print(entity: Entity, found: Iterable[Difference]) -> None:

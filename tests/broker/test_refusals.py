@@ -107,6 +107,16 @@ async def test_topics_are_made_with_the_partitions_of_an_existing_source(kafka: 
     assert facts.partitions == 3
 
 
+async def test_a_missing_source_topic_is_made_with_the_partitions_of_the_output(kafka: str) -> None:
+    names = Names.fresh()
+    await _make(kafka, names.states, 3, cleanup_policy="compact")
+
+    facts = await topics.ensure_topics(
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": kafka, **names.settings})
+    )
+    assert facts.partitions == 3
+
+
 async def test_a_source_topic_that_the_broker_has_not_heard_of_gives_the_partitions(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
