@@ -49,6 +49,7 @@ async def test_states_after_kills_in_full_work_are_those_of_a_run_without_kills(
             await asyncio.sleep(chance.uniform(0, 0.3))
             worker.kill()
         worker.start()
+        worker.wait_until_recovered()  # all may be done already, and it does not handle signals yet
         await wait_until_done(kafka, names)
         assert worker.terminate() == 0
     again = [int(found.replace(",", "")) for found in AGAIN.findall(worker.log())]

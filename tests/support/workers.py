@@ -138,7 +138,7 @@ class WorkerProcess:
         return +found
 
     def wait_until_ready(self, timeout_s: float = 60) -> None:
-        """Wait for its first assignment to be recovered."""
+        """Wait until its log says it has recovered; an earlier start in the same log counts."""
         deadline = time.monotonic() + timeout_s
         while "Worker ready" not in self.log():
             assert self.alive, self.log()
