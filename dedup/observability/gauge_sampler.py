@@ -9,7 +9,6 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from dedup.core.batch_result import BatchResult
 from dedup.observability.lag import Lag, LagReader
 from dedup.observability.metrics import Metrics
 from dedup.settings import Settings
@@ -58,10 +57,6 @@ class Gauges(Service):
         now = monotonic()
         waiting = self._asked_at > self._answered_at and now - self._asked_at > ANSWER_WITHIN_S
         return now - self._answered_at if waiting or not self._answered else 0.0
-
-    def note(self, result: BatchResult) -> None:
-        """Add the change of a batch to the number of rows."""
-        self._table.data.partition(result.partition).row_count.add(result.rows_added)
 
     @Service.task
     async def _measure_periodically(self) -> None:

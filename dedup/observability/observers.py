@@ -23,7 +23,6 @@ class Observers:
     def observe(self, result: BatchResult) -> None:
         """Pass the result of a batch to every observer."""
         self.metrics.count(result)
-        self.gauges.note(result)
         self.decision_log.keep(result)
         self.history.add(result.outcomes)
         self.rejected.note(result)

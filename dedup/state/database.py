@@ -50,7 +50,11 @@ class Database:
             make_readable(path)
             files = complete_tables(path)
             chosen = options(memory, path.parent)
-            self._rocksdb = Rdict(str(path), chosen, access_type=AccessType.read_write())
+            # Without column families, rocksdict opens a database that is there with most of the
+            # options of its own file, which has no filter and no cache.
+            families = {"default": chosen}
+            mode = AccessType.read_write()
+            self._rocksdb = Rdict(str(path), chosen, families, mode)
             try:
                 self._rocksdb.set_write_options(write_options())
                 self._refuse_if_files_are_lost(files)

@@ -8,7 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from rocksdict import BlockBasedOptions, Cache, Options, WriteBufferManager, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    WriteBufferManager,
+    WriteOptions,
+)
 
 from dedup.core.state import State
 
@@ -20,6 +27,13 @@ beyond it."""
 
 ARENA_BLOCK_BYTES: Final = 64 * 1024
 """What a write buffer grows by. RocksDB's own megabyte fragments the heap."""
+
+FILES_BEFORE_MERGE: Final = 8
+"""How many files of write buffers there are before RocksDB merges them into the others."""
+
+LEVEL_BYTES: Final = 64 * 1024 * 1024
+"""Beyond it there is a smaller level before the largest, so that a merge need not read all of the
+database. RocksDB's own 256 MiB is more than a million rows take."""
 
 STATES: Final = 24_576
 """States that wait to be written to RocksDB. As many again are kept after that."""
@@ -105,6 +119,9 @@ def options(memory: Memory, directory: Path) -> Options:
     found.set_arena_block_size(ARENA_BLOCK_BYTES)
     found.set_max_write_buffer_number(2)
     found.set_write_buffer_manager(memory.write_buffers)
+    found.set_compression_type(DBCompressionType.lz4())  # less CPU than Snappy
+    found.set_level_zero_file_num_compaction_trigger(FILES_BEFORE_MERGE)
+    found.set_max_bytes_for_level_base(LEVEL_BYTES)
     found.set_keep_log_file_num(2)
     found.set_max_open_files(256)
     return found

@@ -10,12 +10,17 @@ from dedup.state.row_keys import FIRST_OTHER_KEY
 class RowCount:
     """Counts the rows that are known and not deleted."""
 
-    def __init__(self, entries: Callable[[], Iterator[tuple[bytes, bytes]]]) -> None:
-        """Take what returns keys and values of the database as of now, by key."""
+    def __init__(
+        self, entries: Callable[[], Iterator[tuple[bytes, bytes]]], rows: int | None
+    ) -> None:
+        """Take what returns keys and values of the database as of now, by key, and their number.
+
+        `rows` is None if it is not known.
+        """
         self._entries = entries
-        self._counted = 0
+        self._counted = rows or 0
         self._to_count: Iterator[tuple[bytes, bytes]] | None = None
-        self._all_counted = False
+        self._all_counted = rows is not None
 
     @property
     def rows(self) -> int | None:

@@ -35,7 +35,7 @@ from dedup.core.keys import Id
 from dedup.core.state import State, decode_state, encode_state
 from dedup.state.database import Database
 from dedup.state.memory import Memory, mean_bytes
-from dedup.state.offsets import Offsets, Progress, put_offsets
+from dedup.state.offsets import Progress, put_offsets
 from dedup.state.overlay import overlaid
 from dedup.state.row_count import RowCount
 from dedup.state.row_keys import FIRST_OTHER_KEY, RowKeys
@@ -68,7 +68,6 @@ class PartitionStore:
 
     def __init__(self, path: Path, memory: Memory, keys: RowKeys) -> None:
         self.path = path
-        self.row_count = RowCount(self._entries)
         self._keys = keys
         self._memory = memory
         self._pending: dict[Id, State] = {}
@@ -77,14 +76,13 @@ class PartitionStore:
         self._flushed_at = self._persisted_at = monotonic()
         self._db = Database(path, memory)
         self._offsets = self._flushed_offsets = self._persisted_offsets = self._db.offsets_at_start
+        self.row_count = RowCount(self._entries, self._offsets.rows)
         memory.partitions += 1
 
     def close(self) -> None:
-        """Flush, unless a write failed before, and close the database, even when that fails.
-
-        Waits for the disk.
-        """
-        self.row_count.restart()
+        """Flush, unless a write failed before, and close in any case; waits for the disk."""
+        if self.row_count.rows is None:
+            self.row_count.restart()  # its iterator would keep the database open
         self._memory.partitions -= 1
         try:
             if not self._db.has_failed and not self.flush():
@@ -129,19 +127,21 @@ class PartitionStore:
         next_offset: int | None,
         now_us: int,
         source_offset: int | None = None,
+        rows_added: int = 0,
     ) -> None:
         """Take states and the offsets after them, and flush if that is due.
 
         `next_offset` is that of the changelog; None leaves it as it is: nothing was emitted.
-        `source_offset` is that of the events that led to the states, None where there are none.
+        `source_offset` is that of the events that led to the states, None where there are none,
+        `rows_added` the change in the number of rows that are known and not deleted.
         """
+        self.row_count.add(rows_added)
         self._pending.update(states)
         self._state_bytes = max(self._state_bytes, mean_bytes(states.values()))
-        changelog, source = self._offsets
-        self._offsets = Offsets(
-            changelog if next_offset is None else Progress(next_offset, now_us),
-            source if source_offset is None else source_offset,
-        )
+        if next_offset is not None:
+            self._offsets = self._offsets._replace(changelog=Progress(next_offset, now_us))
+        if source_offset is not None:
+            self._offsets = self._offsets._replace(source=source_offset)
         self.flush_if_due()
 
     @property
@@ -172,17 +172,18 @@ class PartitionStore:
         self._db.ensure_sound()
         self._flushed_at = monotonic()
         pending = self._pending
-        if not pending and self._offsets == self._flushed_offsets:
+        offsets = self._offsets._replace(rows=self.row_count.rows)
+        if not pending and offsets == self._flushed_offsets:
             return True
         batch = WriteBatch(raw_mode=True)
         put, size = batch.put, 0
         for key, data in self._pending_entries():
             put(key, data)
             size += len(data)
-        put_offsets(batch, self._offsets)
+        put_offsets(batch, offsets)
         if not self._db.write(batch):
             return False
-        self._flushed_offsets = self._offsets
+        self._flushed_offsets = offsets
         if pending:
             self._state_bytes = max(1, size // len(pending))
         if len(self._flushed) + len(pending) > self._limit:

@@ -187,6 +187,7 @@ class StateTable(Table[Id, State]):
         next_offset: int | None,
         now_us: int,
         source_offset: int | None = None,
+        rows_added: int = 0,
     ) -> None:
         """Take states of a partition and the offsets after them: see `PartitionStore.write`.
 
@@ -202,7 +203,13 @@ class StateTable(Table[Id, State]):
                 "now. To write the earlier rows again, first reset the offsets of the group "
                 f"{self.app.conf.id} to the earliest."
             )
-        store.write(states, next_offset=next_offset, now_us=now_us, source_offset=source_offset)
+        store.write(
+            states,
+            next_offset=next_offset,
+            now_us=now_us,
+            source_offset=source_offset,
+            rows_added=rows_added,
+        )
 
     async def room(self, partition: int) -> None:
         """Wait until the store of a partition has room for more states: see `PartitionStore`.

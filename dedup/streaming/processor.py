@@ -176,6 +176,7 @@ class Deduplicator:
             next_offset=next_offset,
             now_us=clock.now_us,
             source_offset=batch.next_offset,
+            rows_added=result.rows_added,
         )
         batch.mark_done()
         self._forget_deleted(result.partition, clock.now_us)

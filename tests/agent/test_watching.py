@@ -17,6 +17,7 @@ from dedup.observability.decision_log import (
     RECORDS_KEPT,
 )
 from dedup.observability.rates import SECONDS_KEPT, History
+from dedup.state.store import PartitionStore
 from dedup.web.source_lookup import result_from_record
 from producer.events import EventGenerator, Mix
 from tests.agent.conftest import Bench
@@ -33,15 +34,21 @@ def generated(
     return [(each.key, each.value) for each in itertools.islice(events, number)]
 
 
-async def feed(bench: Bench, events: list[tuple[bytes | None, bytes | None]], seed: int) -> None:
-    """Apply the events in batches of random sizes."""
-    random, offset = Random(seed), 0
+async def feed(
+    bench: Bench, events: list[tuple[bytes | None, bytes | None]], seed: int, offset: int = 0
+) -> None:
+    """Apply the events from an offset on in batches of random sizes."""
+    random = Random(seed)
     while offset < len(events):
         size = random.randint(1, 60)
         some = events[offset : offset + size]
         work = batch(*(record(offset + n, value, key) for n, (key, value) in enumerate(some)))
         await bench.app.deduplicator.apply(work)
         offset += len(some)
+
+
+def living(store: PartitionStore) -> int:
+    return sum(state.row is not None for _, state in store.items())
 
 
 STRATEGIES = [
@@ -162,20 +169,26 @@ async def test_what_is_kept_of_products_that_are_looked_at_is_bounded(bench: Ben
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_products_are_counted_exactly_while_they_change(bench: Bench, seed: int) -> None:
+async def test_the_products_are_counted_exactly_while_they_change_and_are_known_after_a_restart(
+    bench: Bench, seed: int
+) -> None:
     """Counting starts in the midst, and continues in steps between batches."""
-    events = generated(1_500, seed, products=200)
+    events = generated(2_000, seed, products=200)
     store = bench.table.data.partition(0)
     await feed(bench, events[:500], seed)
     assert store.row_count.rows is None
-    for step in range(10):
+    for end in range(600, 1_600, 100):
         store.row_count.count_some(7)
-        await feed(bench, events[500 + step * 100 : 600 + step * 100], seed)
+        await feed(bench, events[:end], seed, end - 100)
     while store.row_count.rows is None:
         store.row_count.count_some(50)
-    living = sum(state.row is not None for _, state in store.items())
-    assert 0 < living < 200
-    assert store.row_count.rows == living
+    counted = store.row_count.rows
+    assert counted == living(store)
+    await feed(bench, events, seed, 1_500)
+    bench.table.data.close_others(())
+    store = bench.table.data.partition(0)
+    assert store.row_count.rows == living(store) != counted
+    assert 0 < living(store) < 200
 
 
 async def test_field_changes_are_exact_in_small_batches(bench: Bench) -> None:

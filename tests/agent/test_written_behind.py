@@ -46,6 +46,10 @@ def store(tmp_path: Path) -> Iterator[PartitionStore]:
     found.close()
 
 
+def living(states: dict[Id, State]) -> int:
+    return sum(state.row is not None for state in states.values())
+
+
 def after_a_kill(store: PartitionStore) -> PartitionStore:
     """The database as a process that is killed now leaves it."""
     copy = store.path.with_name("copy")
@@ -66,12 +70,13 @@ WRITES = st.lists(
 
 @settings(deadline=None, max_examples=60)  # each opens some databases
 @given(writes=WRITES, limit=st.sampled_from([1, 3, 1000]))
-def test_after_a_kill_states_and_both_offsets_are_those_of_one_moment(
+def test_after_a_kill_states_offsets_and_number_of_rows_are_those_of_one_moment(
     writes: list[tuple[dict[int, bool], bool, str]], limit: int
 ) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Memory, "states_of_partition", limit)
         store = opened(Path(directory) / "products-0")
+        store.row_count.count_some(1)
         known: dict[Id, State] = {}
         changelog = 0
         moments: dict[int | None, tuple[dict[Id, State], int | None]] = {None: ({}, None)}
@@ -81,9 +86,11 @@ def test_after_a_kill_states_and_both_offsets_are_those_of_one_moment(
                 i: structs.replace(ROW if alive else DELETED, offset=source)
                 for i, alive in states.items()
             }
+            before = living(known)
             known |= new
             at = changelog if emitted else None
-            store.write(new, next_offset=at, now_us=1, source_offset=source)
+            added = living(known) - before
+            store.write(new, next_offset=at, now_us=1, source_offset=source, rows_added=added)
             assert store.read(list(IDS)) == known
             moments[source] = (dict(known), changelog or None)
             if then in ("flush", "persist"):
@@ -97,6 +104,7 @@ def test_after_a_kill_states_and_both_offsets_are_those_of_one_moment(
                 progress = found.progress()
                 left = found.read(list(IDS)), progress and progress.next_offset
                 assert left == moments[found.source_offset]
+                assert found.row_count.rows == (living(left[0]) if progress else None)
                 found.close()
         store.close()
 
