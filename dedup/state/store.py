@@ -24,7 +24,6 @@ frequent events need no read of RocksDB.
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, cast
@@ -55,8 +54,6 @@ UNPERSISTED_EVENTS: Final = PERSIST_EVERY_EVENTS * 3 // 2
 
 _EXPIRY_HEAD: Final = struct.Struct(">Bq")
 _EXPIRY_PREFIX: Final = 0xFE
-
-_key: Final = itemgetter(0)
 
 
 class PartitionStore:
@@ -106,12 +103,12 @@ class PartitionStore:
 
     def fetch(self, ids: Sequence[Id]) -> dict[Id, State]:
         """Return the states of those ids that RocksDB has; in any thread."""
-        keys = sorted(((self._keys.write(i), i) for i in ids), key=_key)
-        found = self._db.get([key for key, _ in keys])
+        by_key = sorted(cast("Any", ids))
+        found = self._db.get(list(map(self._keys.write, by_key)))
         with self._db.explained():
             return {
                 row_id: decode_state(data)
-                for (_, row_id), data in zip(keys, found, strict=True)
+                for row_id, data in zip(by_key, found, strict=True)
                 if data is not None
             }
 

@@ -250,5 +250,6 @@ class ChangelogReader:
                 state = with_known_time(state, known)
             states[row_id] = state
         now_us = microseconds(self._now())
-        store.row_count.restart()
+        if states:
+            store.row_count.restart()
         store.write(states, next_offset=next_offset, now_us=now_us)

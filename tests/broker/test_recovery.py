@@ -27,6 +27,7 @@ from dedup.streaming.application import DedupApp
 from dedup.streaming.recovery import RecoveryError
 from dedup.streaming.wiring import build_app
 from tests.support.administration import admin, create, grow
+from tests.support.polling import until
 from tests.support.records import event
 from tests.support.topic_facts import topic_facts
 from tests.support.topics import emissions, produce, read_topic, wait_until_done
@@ -239,6 +240,31 @@ async def test_another_choice_of_content_fields_makes_no_false_changes(
 
     output = emissions(await read_topic(kafka, names.states))
     assert output == {1: ["evt_1", "evt_6"], 2: ["evt_1"]}
+
+
+async def test_a_restart_counts_rows_only_if_the_topic_has_some_that_are_not_known(
+    kafka: str, tmp_path: Path
+) -> None:
+    """The transaction marker that follows the last row is none."""
+    names, directory = Names.fresh(), tmp_path / "state"
+    with WorkerProcess(kafka, directory, names.settings) as worker:
+        worker.wait_until_ready()
+        await produce(kafka, [(b"%d" % i, event(i)) for i in range(1, 8)], names.source)
+        await wait_until_done(kafka, names)
+        await until(lambda: worker.metrics()["dedup_products"] == 7)
+        assert worker.terminate() == 0
+    async with reader(kafka, names, directory) as found:
+        ends = [found.table.changelog_offset(partition) for partition in range(4)]
+        assert await found.restore() == 0
+        assert [found.table.changelog_offset(partition) for partition in range(4)] > ends
+        assert found.table.data.rows == 7
+    await _states(kafka, names, (8, row(8)))
+    async with reader(kafka, names, directory) as found:
+        assert await found.restore() == 1
+        assert found.table.data.rows is None
+        for partition in range(4):
+            found.table.data.partition(partition).row_count.count_some(10)
+        assert found.table.data.rows == 8
 
 
 async def test_a_source_topic_that_grew_while_it_is_worked_on_stops_the_worker(

@@ -65,6 +65,6 @@ def test_the_page_names_files_of_this_project_that_exist() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).is_file()] == []
 
 
-@pytest.mark.parametrize("library", ["aiokafka", "faust-streaming", "mode-streaming"])
+@pytest.mark.parametrize("library", ["aiokafka", "faust-streaming", "mode-streaming", "rocksdict"])
 def test_the_page_names_the_version_that_is_installed(library: str) -> None:
     assert f"{library} {version(library)}" in PAGE
